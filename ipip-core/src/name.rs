@@ -1,0 +1,162 @@
+//! Names that are checked once: nodes, handles and network interfaces.
+
+use std::fmt;
+
+/// Why a text is not a name of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {text:?} {rule}")]
+pub struct NameError {
+    kind: &'static str,
+    text: String,
+    rule: &'static str,
+}
+
+/// A host taking part, as Calico names it: one element of a datastore path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeName(String);
+
+/// The opaque owner of assignments, one element of a datastore path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HandleId(String);
+
+/// The name of a network interface: 1 to 15 octets (the kernel's `IFNAMSIZ` less its final zero).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName(String);
+
+/// Longest interface name in octets.
+pub const INTERFACE_NAME_MAX: usize = 15;
+
+/// Longest node name or handle in octets; a Linux host name and a DNS name both fit in it.
+pub const PATH_ELEMENT_MAX: usize = 253;
+
+impl NodeName {
+    /// Checks `text`: 1 to 253 octets, no `/`, no white space, no control characters.
+    ///
+    /// # Errors
+    /// [`NameError`] naming the rule that it breaks.
+    pub fn try_new(text: &str) -> Result<Self, NameError> {
+        path_element("node name", text).map(Self)
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl HandleId {
+    /// Checks `text`: 1 to 253 octets, no `/`, no white space, no control characters.
+    ///
+    /// # Errors
+    /// [`NameError`] naming the rule that it breaks.
+    pub fn try_new(text: &str) -> Result<Self, NameError> {
+        path_element("handle", text).map(Self)
+    }
+
+    /// The handle as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl InterfaceName {
+    /// Checks `text` as the kernel does (`dev_valid_name`): 1 to 15 octets, not `.` or `..`, no
+    /// `/`, no `:`, no white space.
+    ///
+    /// # Errors
+    /// [`NameError`] naming the rule that it breaks.
+    pub fn try_new(text: &str) -> Result<Self, NameError> {
+        let rule = if text.is_empty() || text.len() > INTERFACE_NAME_MAX {
+            "must be 1 to 15 octets long"
+        } else if text == "." || text == ".." {
+            "is a directory name"
+        } else if text
+            .contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
+        {
+            "must not contain '/', ':', white space or control characters"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(NameError {
+            kind: "interface name",
+            text: text.to_owned(),
+            rule,
+        })
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn path_element(kind: &'static str, text: &str) -> Result<String, NameError> {
+    let rule = if text.is_empty() || text.len() > PATH_ELEMENT_MAX {
+        "must be 1 to 253 octets long"
+    } else if text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+        "must not contain '/', white space or control characters"
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(NameError {
+        kind,
+        text: text.to_owned(),
+        rule,
+    })
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for HandleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_names_follow_the_kernel() {
+        for good in ["tunl0", "cali7f94ce7c295", "eth0.100", "a"] {
+            assert_eq!(InterfaceName::try_new(good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "a:b",
+            "sixteen-octets-1",
+            "tab\t",
+        ] {
+            assert!(InterfaceName::try_new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_element_has_no_slash() {
+        let text = HandleId::try_new("a/b").unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "handle \"a/b\" must not contain '/', white space or control characters"
+        );
+        assert!(NodeName::try_new("node-a.example").is_ok());
+        assert!(NodeName::try_new("node\r\n").is_err() && NodeName::try_new("").is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! Who may send us what: which node holds which prefix, longest prefix first.
+//!
+//! One value serves both directions of a data path. Outbound, the inner destination chooses the
+//! node ([`Peers::node_of`]). Inbound, a packet is accepted only if its outer source is a known node
+//! and its inner source lies in that node's prefixes ([`Peers::check`]).
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use crate::addr::{Ipv4Prefix, NodeAddr};
+
+/// The prefixes of every other node: its blocks, and as /32s the addresses it borrowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peers {
+    prefixes: HashMap<Ipv4Prefix, NodeAddr>,
+    /// How many prefixes each node has; a node with none is not known.
+    nodes: HashMap<NodeAddr, usize>,
+    /// Bit `len` is set while a prefix of that length is present, so a search skips the others.
+    lengths: u64,
+}
+
+/// Why a packet from the underlay is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// No prefix belongs to the outer source.
+    #[error("outer source {outer_source} is not a known node")]
+    UnknownNode {
+        /// The outer source address.
+        outer_source: NodeAddr,
+    },
+    /// The inner source belongs to another node, or to none.
+    #[error("inner source {inner_source} is not in a prefix of node {outer_source}")]
+    ForeignSource {
+        /// The outer source address.
+        outer_source: NodeAddr,
+        /// The inner source address.
+        inner_source: Ipv4Addr,
+    },
+}
+
+impl Peers {
+    /// No peers: every packet is refused.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Records that `prefix` is behind `node`; returns the node that held it before.
+    pub fn insert(&mut self, prefix: Ipv4Prefix, node: NodeAddr) -> Option<NodeAddr> {
+        let before = self.prefixes.insert(prefix, node);
+        if let Some(before) = before {
+            self.forget(before);
+        }
+        *self.nodes.entry(node).or_default() += 1;
+        self.lengths |= 1 << prefix.len();
+        before
+    }
+
+    /// Forgets `prefix`; returns the node that held it.
+    pub fn remove(&mut self, prefix: Ipv4Prefix) -> Option<NodeAddr> {
+        let node = self.prefixes.remove(&prefix)?;
+        self.forget(node);
+        if !self.prefixes.keys().any(|p| p.len() == prefix.len()) {
+            self.lengths &= !(1 << prefix.len());
+        }
+        Some(node)
+    }
+
+    /// The node behind `addr`: the one with the longest prefix that contains it.
+    #[must_use]
+    pub fn node_of(&self, addr: Ipv4Addr) -> Option<NodeAddr> {
+        (0..=32u8)
+            .rev()
+            .filter(|len| self.lengths & (1 << len) != 0)
+            .find_map(|len| {
+                let prefix = Ipv4Prefix::containing(addr, len).expect("at most 32");
+                self.prefixes.get(&prefix).copied()
+            })
+    }
+
+    /// Accepts a packet by its outer and inner source.
+    ///
+    /// # Errors
+    /// [`PeerError::UnknownNode`] if the outer source has no prefix, [`PeerError::ForeignSource`] if
+    /// the inner source is not behind it.
+    pub fn check(&self, outer_source: NodeAddr, inner_source: Ipv4Addr) -> Result<(), PeerError> {
+        if !self.nodes.contains_key(&outer_source) {
+            return Err(PeerError::UnknownNode { outer_source });
+        }
+        if self.node_of(inner_source) != Some(outer_source) {
+            return Err(PeerError::ForeignSource {
+                outer_source,
+                inner_source,
+            });
+        }
+        Ok(())
+    }
+
+    /// How many prefixes are recorded.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.prefixes.len()
+    }
+
+    /// Whether no prefix is recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.prefixes.is_empty()
+    }
+
+    fn forget(&mut self, node: NodeAddr) {
+        if let Some(count) = self.nodes.get_mut(&node) {
+            *count -= 1;
+            if *count == 0 {
+                self.nodes.remove(&node);
+            }
+        }
+    }
+}
+
+impl FromIterator<(Ipv4Prefix, NodeAddr)> for Peers {
+    fn from_iter<I: IntoIterator<Item = (Ipv4Prefix, NodeAddr)>>(pairs: I) -> Self {
+        let mut peers = Self::new();
+        for (prefix, node) in pairs {
+            peers.insert(prefix, node);
+        }
+        peers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const A: NodeAddr = NodeAddr(Ipv4Addr::new(172, 18, 0, 3));
+    const B: NodeAddr = NodeAddr(Ipv4Addr::new(172, 18, 0, 2));
+
+    fn prefix(text: &str) -> Ipv4Prefix {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_borrowed_address_beats_the_block() {
+        let peers = Peers::from_iter([
+            (prefix("10.244.79.0/26"), A),
+            (prefix("10.244.79.20/32"), B),
+        ]);
+        assert_eq!(peers.node_of(Ipv4Addr::new(10, 244, 79, 20)), Some(B));
+        assert_eq!(peers.node_of(Ipv4Addr::new(10, 244, 79, 21)), Some(A));
+        assert_eq!(peers.node_of(Ipv4Addr::new(10, 244, 80, 1)), None);
+        assert!(peers.check(B, Ipv4Addr::new(10, 244, 79, 20)).is_ok());
+        assert!(matches!(
+            peers.check(A, Ipv4Addr::new(10, 244, 79, 20)),
+            Err(PeerError::ForeignSource { .. })
+        ));
+    }
+
+    #[test]
+    fn a_node_is_unknown_once_its_last_prefix_is_gone() {
+        let mut peers =
+            Peers::from_iter([(prefix("10.244.79.0/26"), A), (prefix("10.244.80.0/26"), A)]);
+        assert_eq!(peers.insert(prefix("10.244.79.0/26"), B), Some(A));
+        assert_eq!(peers.remove(prefix("10.244.80.0/26")), Some(A));
+        let error = peers.check(A, Ipv4Addr::new(10, 244, 79, 1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "outer source 172.18.0.3 is not a known node"
+        );
+        assert_eq!(peers.remove(prefix("10.244.80.0/26")), None);
+    }
+
+    proptest! {
+        /// The oracle is a list walked in full.
+        #[test]
+        fn the_longest_prefix_wins(
+            entries in prop::collection::vec((any::<u32>(), 0u8..=32, 0u8..4), 0..24),
+            removed in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+            probes in prop::collection::vec(any::<u32>(), 1..16),
+        ) {
+            let mut model: Vec<(Ipv4Prefix, NodeAddr)> = Vec::new();
+            let mut peers = Peers::new();
+            // Few distinct bits, so that prefixes nest and repeat.
+            let spread = |bits: u32| Ipv4Addr::from_bits(bits & 0xc000_0301);
+            for (bits, len, node) in entries {
+                let (prefix, node) = (Ipv4Prefix::containing(spread(bits), len).unwrap(), NodeAddr([node; 4].into()));
+                model.retain(|(p, _)| *p != prefix);
+                model.push((prefix, node));
+                peers.insert(prefix, node);
+            }
+            for index in removed {
+                if !model.is_empty() {
+                    let (prefix, node) = model.remove(index.index(model.len()));
+                    prop_assert_eq!(peers.remove(prefix), Some(node));
+                }
+            }
+            prop_assert_eq!(peers.len(), model.len());
+            for addr in probes.into_iter().map(spread) {
+                let expected = model.iter().filter(|(p, _)| p.contains(addr)).max_by_key(|(p, _)| p.len()).map(|e| e.1);
+                prop_assert_eq!(peers.node_of(addr), expected);
+                for node in 0u8..4 {
+                    let node = NodeAddr([node; 4].into());
+                    prop_assert_eq!(peers.check(node, addr).is_ok(), expected == Some(node));
+                }
+            }
+        }
+    }
+}

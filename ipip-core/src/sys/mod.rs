@@ -1,0 +1,7 @@
+//! System calls: one file per kernel interface, and the only unsafe code of the crate.
+//!
+//! Every function here is safe to call and does one thing; what to do is decided in the rooms above.
+//! Each file opens what it needs close-on-exec and keeps it in an [`std::os::fd::OwnedFd`].
+#![allow(unsafe_code)]
+
+pub mod netns;

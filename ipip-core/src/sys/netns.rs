@@ -1,0 +1,328 @@
+//! Network namespaces: create, open, and enter on a thread of its own.
+//!
+//! A namespace is a property of a *thread*. [`Netns::enter`] therefore runs its closure on a new
+//! thread that ends afterwards: whatever happens inside, no thread of the caller is ever left in the
+//! wrong namespace. A socket opened inside keeps its namespace for life, so a long job enters once.
+
+use std::ffi::CString;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Where `ip netns` keeps its names.
+pub const NAMED_DIR: &str = "/run/netns";
+
+/// An open network namespace. It lives at least as long as this value.
+#[derive(Debug)]
+pub struct Netns {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// What went wrong with a namespace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetnsError {
+    /// A system call failed; the cause is the kernel's answer.
+    #[error("cannot {action} network namespace {path}", path = path.display())]
+    System {
+        /// What was tried: "open", "create", "enter", "remove".
+        action: &'static str,
+        /// The namespace it was tried on.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The file exists but is not a network namespace.
+    #[error("{path} is not a network namespace", path = path.display())]
+    NotNetns {
+        /// The file that was opened.
+        path: PathBuf,
+    },
+    /// The name cannot be a file below `/run/netns`.
+    #[error("namespace name {name:?} must be 1 to 255 octets without '/', and not '.' or '..'")]
+    Name {
+        /// The name as given.
+        name: String,
+    },
+}
+
+impl NetnsError {
+    /// The kernel's error number where a system call failed.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::System { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+impl Netns {
+    /// The namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`NetnsError::System`] if `/proc` is not mounted.
+    pub fn current() -> Result<Self, NetnsError> {
+        Self::open("/proc/thread-self/ns/net")
+    }
+
+    /// The namespace behind `path`, such as `/run/netns/NAME` or `/proc/PID/ns/net`.
+    ///
+    /// # Errors
+    /// [`NetnsError::System`] if it cannot be opened, [`NetnsError::NotNetns`] if it is another
+    /// kind of file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, NetnsError> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(system("open", path))?;
+        // SAFETY: NS_GET_NSTYPE takes no argument and the descriptor is open.
+        let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+        if kind != libc::CLONE_NEWNET {
+            return Err(NetnsError::NotNetns {
+                path: path.to_owned(),
+            });
+        }
+        Ok(Self {
+            fd: file.into(),
+            path: path.to_owned(),
+        })
+    }
+
+    /// The namespace that `ip netns add NAME` made.
+    ///
+    /// # Errors
+    /// As [`Netns::open`], and [`NetnsError::Name`].
+    pub fn named(name: &str) -> Result<Self, NetnsError> {
+        Self::open(named_path(name)?)
+    }
+
+    /// Makes a namespace and names it as `ip netns add NAME` does; it stays until [`Netns::remove`].
+    /// Its interfaces are down, loopback included.
+    ///
+    /// # Errors
+    /// [`NetnsError::System`] (`EEXIST` if the name is taken, `EPERM` without `CAP_SYS_ADMIN`);
+    /// nothing is left behind.
+    pub fn create(name: &str) -> Result<Self, NetnsError> {
+        let path = named_path(name)?;
+        share_named_dir().map_err(system("create", &path))?;
+        File::options()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(system("create", &path))?;
+        let made = on_new_thread(|| {
+            unshare_net()?;
+            mount("/proc/thread-self/ns/net", &path, libc::MS_BIND)
+        });
+        match made {
+            Ok(()) => Self::open(&path),
+            Err(error) => {
+                // The mount did not happen, so this is a plain empty file of ours.
+                let _ = fs::remove_file(&path);
+                Err(system("create", &path)(error))
+            }
+        }
+    }
+
+    /// Makes a namespace without a name; it ends with this value and the last socket or process in it.
+    ///
+    /// # Errors
+    /// [`NetnsError::System`] (`EPERM` without `CAP_SYS_ADMIN`).
+    pub fn create_unnamed() -> Result<Self, NetnsError> {
+        on_new_thread(|| {
+            unshare_net().map_err(system("create", Path::new("(unnamed)")))?;
+            let mut netns = Self::current()?;
+            netns.path = PathBuf::from(format!(
+                "/proc/{}/fd/{}",
+                std::process::id(),
+                netns.fd.as_raw_fd()
+            ));
+            Ok(netns)
+        })
+    }
+
+    /// Removes a name made by [`Netns::create`] or `ip netns add`. `Ok(false)` if it was not there.
+    ///
+    /// # Errors
+    /// [`NetnsError::System`] if it cannot be unmounted or unlinked.
+    pub fn remove(name: &str) -> Result<bool, NetnsError> {
+        let path = named_path(name)?;
+        if !path.exists() {
+            return Ok(false);
+        }
+        match unmount(&path) {
+            // EINVAL: a plain file that nothing is mounted on, left by a creation that was killed.
+            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => {
+                return Err(system("remove", &path)(error));
+            }
+            _ => {}
+        }
+        fs::remove_file(&path).map_err(system("remove", &path))?;
+        Ok(true)
+    }
+
+    /// Runs `work` inside the namespace, on a thread that ends with it.
+    ///
+    /// ```no_run
+    /// # use ipip_core::sys::netns::Netns;
+    /// let devices = Netns::named("node-a")?.enter(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NetnsError::System`] if the namespace may not be entered; `work` has not run then.
+    ///
+    /// # Panics
+    /// If `work` panics, with its panic.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
+        on_new_thread(|| {
+            // SAFETY: the descriptor is an open network namespace, and only this thread moves.
+            if unsafe { libc::setns(self.fd.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
+                return Err(system("enter", &self.path)(io::Error::last_os_error()));
+            }
+            Ok(work())
+        })
+    }
+
+    /// A second handle on the same namespace.
+    ///
+    /// # Errors
+    /// [`NetnsError::System`] if the process is out of descriptors.
+    pub fn try_clone(&self) -> Result<Self, NetnsError> {
+        let fd = self.fd.try_clone().map_err(system("open", &self.path))?;
+        Ok(Self {
+            fd,
+            path: self.path.clone(),
+        })
+    }
+
+    /// The path it was opened by. For an unnamed one, a path below `/proc` that is valid while this
+    /// value lives.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether both are the same namespace: they are one inode of the namespace file system.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let identity = |netns: &Self| {
+            netns
+                .fd
+                .try_clone()
+                .and_then(|fd| inode(&File::from(fd)))
+                .ok()
+        };
+        identity(self).is_some_and(|mine| Some(mine) == identity(other))
+    }
+}
+
+impl AsFd for Netns {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Display for Netns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.display().fmt(f)
+    }
+}
+
+/// `_IO(0xb7, 3)` of linux/nsfs.h: the CLONE_NEW* constant of a namespace file.
+const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+
+fn inode(file: &File) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().map(|m| (m.dev(), m.ino()))
+}
+
+fn named_path(name: &str) -> Result<PathBuf, NetnsError> {
+    let valid = (1..=255).contains(&name.len())
+        && !name.contains(['/', '\0'])
+        && name != "."
+        && name != "..";
+    if valid {
+        Ok(Path::new(NAMED_DIR).join(name))
+    } else {
+        Err(NetnsError::Name {
+            name: name.to_owned(),
+        })
+    }
+}
+
+fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NetnsError {
+    let path = path.to_owned();
+    move |source| NetnsError::System {
+        action,
+        path,
+        source,
+    }
+}
+
+fn on_new_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+fn unshare_net() -> io::Result<()> {
+    // SAFETY: takes flags only; it moves the calling thread, which ends right after.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Makes `/run/netns` a shared mount, as `ip netns add` does, so that a name mounted here is seen by,
+/// and can be removed from, every mount namespace that shares it.
+fn share_named_dir() -> io::Result<()> {
+    let dir = Path::new(NAMED_DIR);
+    fs::create_dir_all(dir)?;
+    match mount("", dir, libc::MS_SHARED | libc::MS_REC) {
+        // EINVAL: not a mount point yet.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            mount(NAMED_DIR, dir, libc::MS_BIND | libc::MS_REC)?;
+            mount("", dir, libc::MS_SHARED | libc::MS_REC)
+        }
+        other => other,
+    }
+}
+
+fn mount(source: &str, target: &Path, flags: libc::c_ulong) -> io::Result<()> {
+    let source = CString::new(source)?;
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    // SAFETY: both strings end in a zero and outlive the call; type and data may be null for a bind
+    // mount or a change of propagation.
+    let result = unsafe {
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            c"none".as_ptr(),
+            flags,
+            std::ptr::null(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn unmount(target: &Path) -> io::Result<()> {
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    // SAFETY: the string ends in a zero and outlives the call.
+    let result = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
