@@ -148,6 +148,16 @@ fn a_block_is_not_claimed_from_a_pool_deleted_meanwhile() {
 }
 
 #[test]
+fn a_pool_created_meanwhile_is_not_replaced() {
+    let new = |cidr: &str| Pool::try_new("new", cidr.parse().unwrap(), 26).unwrap();
+    let theirs = new("10.1.0.0/16");
+    let (ipam, _) = raced(|_, _| (), move |ipam, _| ipam.create_pool(&theirs).unwrap());
+    let error = ipam.create_pool(&new("10.2.0.0/16")).unwrap_err();
+    assert_eq!(error.to_string(), "pool new exists already");
+    assert_eq!(ipam.pools().unwrap()[0].cidr().to_string(), "10.1.0.0/16");
+}
+
+#[test]
 fn a_handle_counts_what_two_assigned_at_once() {
     for before in [None, Some("10.0.0.9")] {
         let (ipam, store) = raced(
