@@ -408,3 +408,6 @@ fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

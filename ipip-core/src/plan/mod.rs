@@ -16,6 +16,8 @@
 
 mod diff;
 mod model;
+#[cfg(test)]
+mod naive_kernel;
 mod step;
 
 pub use diff::{Conflict, Plan, ensure, removal};

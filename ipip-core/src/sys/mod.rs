@@ -6,3 +6,4 @@
 
 pub(crate) mod netlink;
 pub mod netns;
+pub mod userns;
