@@ -4,5 +4,6 @@
 //! Each file opens what it needs close-on-exec and keeps it in an [`std::os::fd::OwnedFd`].
 #![allow(unsafe_code)]
 
+pub(crate) mod netlink;
 pub mod netns;
 pub mod userns;
