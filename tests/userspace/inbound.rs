@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 
-use ipip_core::capture::live::Live;
+use ipip_core::capture::Live;
 use ipip_core::sys::netns::Netns;
 use ipip_core::wire::{self, FragmentOffset, Ipv4Header, Ipv4View, Layer};
 use libtest_mimic::Failed;

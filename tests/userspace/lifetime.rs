@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::process::{Command, ExitCode};
 
 use ipip_core::addr::NodeAddr;
-use ipip_core::datapath::userspace::Userspace;
+use ipip_core::datapath::Userspace;
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
 use libtest_mimic::Failed;

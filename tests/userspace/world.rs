@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use ipip_core::addr::NodeAddr;
-use ipip_core::datapath::counters::Counters;
-use ipip_core::datapath::userspace::Userspace;
+use ipip_core::datapath::Counters;
+use ipip_core::datapath::Userspace;
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;

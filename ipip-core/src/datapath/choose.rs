@@ -84,10 +84,10 @@ pub struct ChoiceError {
 /// Decides which path carries the packets.
 ///
 /// ```
-/// use ipip_core::datapath::choose::{Choice, DataPathKind, DriverState, choose};
+/// use ipip_core::datapath::{Choice, DataPathKind, DriverState, choose};
 /// let decision = choose(Choice::Auto, &DriverState::Missing)?;
 /// assert_eq!(decision.kind, DataPathKind::Userspace);
-/// # Ok::<(), ipip_core::datapath::choose::ChooseError>(())
+/// # Ok::<(), ipip_core::datapath::ChooseError>(())
 /// ```
 ///
 /// # Errors

@@ -62,7 +62,7 @@ impl Userspace {
     ///
     /// ```no_run
     /// # use ipip_core::{addr::NodeAddr, name::InterfaceName, peers::Peers, sys::netns::Netns};
-    /// # use ipip_core::datapath::userspace::Userspace;
+    /// # use ipip_core::datapath::Userspace;
     /// let node = NodeAddr([172, 18, 0, 2].into());
     /// let peers = Peers::from_iter([("10.244.244.64/26".parse()?, node)]);
     /// let local = NodeAddr([172, 18, 0, 3].into());
