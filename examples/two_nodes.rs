@@ -47,10 +47,21 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("two_nodes: {error}");
+            eprintln!("two_nodes: {}", chain(error.as_ref()));
             ExitCode::from(2)
         }
     }
+}
+
+/// The error and its causes in one sentence.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 /// Sets the stage, plays, reports. The stage is struck when it goes out of scope, whatever happened.
