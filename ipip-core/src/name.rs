@@ -26,6 +26,9 @@ pub struct InterfaceName(String);
 /// Longest interface name in octets.
 pub const INTERFACE_NAME_MAX: usize = 15;
 
+/// Where `ip netns` keeps the names of network namespaces.
+pub const NETNS_DIR: &str = "/run/netns";
+
 /// Longest node name or handle in octets; a Linux host name and a DNS name both fit in it.
 pub const PATH_ELEMENT_MAX: usize = 253;
 

@@ -12,8 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Where `ip netns` keeps its names.
-pub const NAMED_DIR: &str = "/run/netns";
+use crate::name::NETNS_DIR;
 
 /// An open network namespace. It lives at least as long as this value.
 #[derive(Debug)]
@@ -246,7 +245,7 @@ fn named_path(name: &str) -> Result<PathBuf, NetnsError> {
         && name != "."
         && name != "..";
     if valid {
-        Ok(Path::new(NAMED_DIR).join(name))
+        Ok(Path::new(NETNS_DIR).join(name))
     } else {
         Err(NetnsError::Name {
             name: name.to_owned(),
@@ -283,12 +282,12 @@ fn unshare_net() -> io::Result<()> {
 /// Makes `/run/netns` a shared mount, as `ip netns add` does, so that a name mounted here is seen by,
 /// and can be removed from, every mount namespace that shares it.
 fn share_named_dir() -> io::Result<()> {
-    let dir = Path::new(NAMED_DIR);
+    let dir = Path::new(NETNS_DIR);
     fs::create_dir_all(dir)?;
     match mount("", dir, libc::MS_SHARED | libc::MS_REC) {
         // EINVAL: not a mount point yet.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            mount(NAMED_DIR, dir, libc::MS_BIND | libc::MS_REC)?;
+            mount(NETNS_DIR, dir, libc::MS_BIND | libc::MS_REC)?;
             mount("", dir, libc::MS_SHARED | libc::MS_REC)
         }
         other => other,

@@ -1,0 +1,68 @@
+//! The tunnel device: the kernel's own fallback ipip device, adopted where it is there.
+
+use super::well_known;
+use crate::addr::TunnelAddr;
+use crate::mtu::TunnelMtu;
+use crate::name::InterfaceName;
+use crate::plan::{Desired, InterfaceAddr, Link, LinkKind, Place, Setting};
+
+/// The name of the kernel's fallback ipip device, which Calico uses.
+pub const TUNNEL_DEVICE: &str = "tunl0";
+
+/// A node's tunnel device and the address that it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tunnel {
+    /// The device; `tunl0` unless there is a reason.
+    pub device: InterfaceName,
+    /// Its overlay address, set as a /32.
+    pub address: TunnelAddr,
+    /// Its MTU: the underlay's less 20 octets.
+    pub mtu: TunnelMtu,
+}
+
+impl Tunnel {
+    /// `tunl0` with this address and MTU.
+    #[must_use]
+    pub fn new(address: TunnelAddr, mtu: TunnelMtu) -> Self {
+        Self {
+            device: well_known(TUNNEL_DEVICE),
+            address,
+            mtu,
+        }
+    }
+
+    /// What the node should hold where the kernel's driver carries the packets: an ipip device with
+    /// any local and any remote end, up, forwarding what arrives, with the address as a /32. Another
+    /// address on it is not touched.
+    #[must_use]
+    pub fn desired(&self) -> Desired {
+        self.link(LinkKind::Tunnel)
+    }
+
+    /// What the node should hold where another data path has made the device already.
+    #[must_use]
+    pub fn desired_on_existing(&self) -> Desired {
+        self.link(LinkKind::Existing)
+    }
+
+    fn link(&self, kind: LinkKind) -> Desired {
+        let link = Link {
+            place: Place::Node,
+            name: self.device.clone(),
+            kind,
+            mtu: Some(self.mtu.octets()),
+            mac: None,
+            mark: Some("ipip".to_owned()),
+            addresses: vec![InterfaceAddr {
+                addr: self.address.0,
+                prefix_len: 32,
+            }],
+            settings: vec![(Setting::Forwarding, 1)],
+            up: true,
+        };
+        Desired {
+            links: vec![link],
+            routes: vec![],
+        }
+    }
+}

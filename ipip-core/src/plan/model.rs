@@ -1,0 +1,349 @@
+//! The values of a plan: what a namespace holds, as we want it and as the kernel reports it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
+use crate::name::InterfaceName;
+
+/// The network namespace that something is in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The node's own namespace.
+    Node,
+    /// A workload's namespace, by the path it is opened with.
+    Workload(Arc<Path>),
+}
+
+/// What should be, over one or more namespaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// Interfaces with their addresses and settings.
+    pub links: Vec<Link>,
+    /// Routes of the main table.
+    pub routes: Vec<Route>,
+}
+
+/// What the kernel reported, over one or more namespaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Every interface.
+    pub links: Vec<ObservedLink>,
+    /// Every IPv4 route of the main table.
+    pub routes: Vec<Route>,
+}
+
+/// An interface as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where it is.
+    pub place: Place,
+    /// Its name.
+    pub name: InterfaceName,
+    /// What it is, and whether we may create it.
+    pub kind: LinkKind,
+    /// MTU in octets; `None` leaves it as it is.
+    pub mtu: Option<u32>,
+    /// Hardware address; `None` leaves it as it is.
+    pub mac: Option<MacAddr>,
+    /// The alias that marks a link as ours. It is set on a link that we create.
+    pub mark: Option<String>,
+    /// Addresses it should hold. Others on it are not touched.
+    pub addresses: Vec<InterfaceAddr>,
+    /// Per-interface kernel settings.
+    pub settings: Vec<(Setting, u32)>,
+    /// Whether it should be up; `false` leaves it as it is.
+    pub up: bool,
+}
+
+/// What kind of link is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkKind {
+    /// An ipip device with `local any remote any`: the kernel's fallback device or its equal.
+    Tunnel,
+    /// The end of a veth pair that is created first; `peer` is born in its own namespace.
+    VethWithPeer {
+        /// Where the other end is.
+        peer_place: Place,
+        /// The other end's name.
+        peer_name: InterfaceName,
+    },
+    /// The end that is born with the other one.
+    VethPeerOf {
+        /// Where the other end is.
+        peer_place: Place,
+        /// The other end's name.
+        peer_name: InterfaceName,
+    },
+    /// Somebody else's device: it must exist, is never created and never deleted.
+    Existing,
+}
+
+/// An interface as the kernel reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedLink {
+    /// Where it is.
+    pub place: Place,
+    /// The kernel's number for it, unique in its namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: InterfaceName,
+    /// `IFLA_INFO_KIND`: "ipip", "veth", "tun"; empty for hardware and loopback.
+    pub kind: String,
+    /// MTU in octets.
+    pub mtu: u32,
+    /// Hardware address, where it has one of six octets.
+    pub mac: Option<MacAddr>,
+    /// The alias, where one is set.
+    pub alias: Option<String>,
+    /// Administratively up (`IFF_UP`).
+    pub up: bool,
+    /// For a veth, the index of the other end *in its namespace* (`IFLA_LINK`).
+    pub peer_index: Option<u32>,
+    /// For an ipip device, its ends.
+    pub tunnel: Option<TunnelEnds>,
+    /// IPv4 addresses on it.
+    pub addresses: Vec<InterfaceAddr>,
+    /// The values of the settings that this crate knows.
+    pub settings: BTreeMap<Setting, u32>,
+}
+
+/// What an ipip device was configured with; 0.0.0.0 means "any".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TunnelEnds {
+    /// Outer source, or any.
+    pub local: Ipv4Addr,
+    /// Outer destination, or any.
+    pub remote: Ipv4Addr,
+    /// Outer TTL; 0 means that of the inner packet.
+    pub ttl: u8,
+    /// Outer TOS; 0 means 0 with the inner ECN.
+    pub tos: u8,
+    /// Whether the outer DF bit is always set (`pmtudisc`); otherwise it is the inner one.
+    pub pmtudisc: bool,
+}
+
+/// An address on an interface with the length of its subnet, such as 172.18.0.3/16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceAddr {
+    /// The address.
+    pub addr: Ipv4Addr,
+    /// Length of the subnet's prefix in bits, 0 to 32.
+    pub prefix_len: u8,
+}
+
+/// A per-interface setting of the kernel's IPv4 stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Setting {
+    /// `net.ipv4.conf.IF.forwarding`: packets that enter here may leave elsewhere.
+    Forwarding,
+    /// `net.ipv4.conf.IF.proxy_arp`: answer ARP for what is reachable through another interface.
+    ProxyArp,
+    /// `net.ipv4.neigh.IF.proxy_delay`, in hundredths of a second: the longest wait before such an answer.
+    ProxyDelay,
+}
+
+/// An IPv4 route of the main table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where it is.
+    pub place: Place,
+    /// The destinations it is for.
+    pub prefix: Ipv4Prefix,
+    /// What happens to packets for them.
+    pub target: Target,
+    /// Who installed it.
+    pub protocol: RouteProtocol,
+    /// Priority; the lower wins among routes of one prefix.
+    pub metric: u32,
+    /// Type of service it is for; 0 is any.
+    pub tos: u8,
+    /// Preferred source address, where one is set.
+    pub source: Option<Ipv4Addr>,
+}
+
+/// What happens to a packet that a route matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// It leaves through a device.
+    Device {
+        /// The device.
+        device: InterfaceName,
+        /// To whom.
+        next_hop: NextHop,
+    },
+    /// It is dropped without an answer.
+    Blackhole,
+    /// Something that this crate never installs (multipath, unreachable, nexthop objects), in words.
+    Other(String),
+}
+
+/// To whom a packet is handed on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextHop {
+    /// The destination itself (scope link).
+    Direct,
+    /// A router that some other route of this device reaches.
+    Gateway(Ipv4Addr),
+    /// A node taken as reachable on the device, unchecked. On an ipip device it is the outer destination.
+    Onlink(NodeAddr),
+}
+
+/// Who installed a route, as in `/etc/iproute2/rt_protos`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteProtocol(pub u8);
+
+/// What the kernel calls one route: at most one per prefix, TOS and metric.
+pub type RouteKey = (Place, Ipv4Prefix, u8, u32);
+
+impl RouteProtocol {
+    /// The kernel itself, for the subnet of an address.
+    pub const KERNEL: Self = Self(2);
+    /// `ip route add` without a protocol, and what Calico's CNI plugin uses.
+    pub const BOOT: Self = Self(3);
+    /// An administrator.
+    pub const STATIC: Self = Self(4);
+    /// BIRD, and by default this crate: Calico's routes between nodes have always borne it.
+    pub const BIRD: Self = Self(12);
+    /// Felix, Calico's node agent.
+    pub const FELIX: Self = Self(80);
+}
+
+impl Setting {
+    /// The `sysctl` key for interface `name`. A dot in the name is written as a slash there.
+    #[must_use]
+    pub fn sysctl_key(self, name: &InterfaceName) -> String {
+        let name = name.as_str().replace('.', "/");
+        match self {
+            Self::Forwarding => format!("net.ipv4.conf.{name}.forwarding"),
+            Self::ProxyArp => format!("net.ipv4.conf.{name}.proxy_arp"),
+            Self::ProxyDelay => format!("net.ipv4.neigh.{name}.proxy_delay"),
+        }
+    }
+}
+
+impl InterfaceAddr {
+    /// The subnet; `None` if the prefix length is above 32.
+    #[must_use]
+    pub fn subnet(self) -> Option<Ipv4Prefix> {
+        Ipv4Prefix::containing(self.addr, self.prefix_len).ok()
+    }
+}
+
+impl TunnelEnds {
+    /// Whether it takes packets from anywhere and asks the route where to send them.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self.local.is_unspecified() && self.remote.is_unspecified()
+    }
+}
+
+impl Route {
+    /// A route to `prefix` in the node's namespace: metric 0, any TOS, no preferred source.
+    #[must_use]
+    pub fn new(prefix: Ipv4Prefix, target: Target, protocol: RouteProtocol) -> Self {
+        Self {
+            place: Place::Node,
+            prefix,
+            target,
+            protocol,
+            metric: 0,
+            tos: 0,
+            source: None,
+        }
+    }
+
+    /// What the kernel calls one route.
+    #[must_use]
+    pub fn key(&self) -> RouteKey {
+        (self.place.clone(), self.prefix, self.tos, self.metric)
+    }
+}
+
+impl Observed {
+    /// The link of that name at that place.
+    #[must_use]
+    pub fn link(&self, place: &Place, name: &InterfaceName) -> Option<&ObservedLink> {
+        self.links
+            .iter()
+            .find(|l| l.place == *place && l.name == *name)
+    }
+}
+
+impl fmt::Display for InterfaceAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.addr, self.prefix_len)
+    }
+}
+
+/// The name that `ip` prints.
+impl fmt::Display for RouteProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::KERNEL => f.write_str("kernel"),
+            Self::BOOT => f.write_str("boot"),
+            Self::STATIC => f.write_str("static"),
+            Self::BIRD => f.write_str("bird"),
+            Self(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// The text of `ip route`: a /32 without its length, `default` for /0, protocol boot unsaid.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.target == Target::Blackhole {
+            f.write_str("blackhole ")?;
+        }
+        match self.prefix {
+            Ipv4Prefix::ALL => f.write_str("default")?,
+            host if host.len() == 32 => write!(f, "{}", host.network())?,
+            prefix => write!(f, "{prefix}")?,
+        }
+        let (scope, onlink) = match &self.target {
+            Target::Device {
+                device,
+                next_hop: NextHop::Direct,
+            } => {
+                write!(f, " dev {device}")?;
+                (" scope link", "")
+            }
+            Target::Device {
+                device,
+                next_hop: NextHop::Gateway(gateway),
+            } => {
+                write!(f, " via {gateway} dev {device}")?;
+                ("", "")
+            }
+            Target::Device {
+                device,
+                next_hop: NextHop::Onlink(node),
+            } => {
+                write!(f, " via {node} dev {device}")?;
+                ("", " onlink")
+            }
+            Target::Blackhole => ("", ""),
+            Target::Other(words) => {
+                write!(f, " {words}")?;
+                ("", "")
+            }
+        };
+        if self.tos != 0 {
+            write!(f, " tos {:#04x}", self.tos)?;
+        }
+        if self.protocol != RouteProtocol::BOOT {
+            write!(f, " proto {}", self.protocol)?;
+        }
+        f.write_str(scope)?;
+        if let Some(source) = self.source {
+            write!(f, " src {source}")?;
+        }
+        if self.metric != 0 {
+            write!(f, " metric {}", self.metric)?;
+        }
+        f.write_str(onlink)
+    }
+}
