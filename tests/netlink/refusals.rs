@@ -61,6 +61,16 @@ pub(crate) fn refusals_name_the_object() {
             "setting net.ipv4.conf.nosuch.forwarding",
         ),
         (
+            // Not a device, though there is a directory of that name.
+            Change::Set {
+                name: name("all"),
+                setting: Setting::Forwarding,
+                value: 1,
+            },
+            ENODEV,
+            "setting net.ipv4.conf.all.forwarding",
+        ),
+        (
             Change::SetMtu {
                 name: name("eth0"),
                 mtu: 10,
