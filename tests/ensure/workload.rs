@@ -58,15 +58,16 @@ fn ensure(node: &Named, pod: &Named) -> Vec<String> {
     lines(&ensure_workload(&node.netns, &pod.netns, &pod_a()).unwrap())
 }
 
-/// Everything that the call may touch, read by `ip`, without the operational state, which the kernel
-/// notices only after a while.
+/// Everything that the call may touch, read by `ip`, without what the kernel notices only after a
+/// while: the carrier and the operational state that follows from it.
 fn state(node: &Named, pod: &Named) -> [String; 4] {
-    let links = |at: &Named| at.sh("ip -br link | awk '{ print $1, $3, $4 }' | sort");
+    let links = "ip -br link | awk '{ print $1, $3, $4 }' | sed -E 's/NO-CARRIER,|,LOWER_UP|,M-DOWN//g' | sort";
+    let addresses = "ip -4 -br addr | awk '{ print $1, $3 }'";
     [
-        links(node),
-        links(pod),
+        node.sh(links),
+        pod.sh(links),
         node.sh("ip route"),
-        pod.sh("ip route; ip -4 -br addr | awk '{ print $1, $3 }'"),
+        pod.sh(&format!("ip route; {addresses}")),
     ]
 }
 
