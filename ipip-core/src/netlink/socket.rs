@@ -100,9 +100,15 @@ fn read_in_one_piece<T>(
 
 impl RequestSocket {
     pub(super) fn open(netns: &Netns) -> Result<Self, Fault> {
-        let socket = netns
-            .enter(|| Socket::new(NETLINK_ROUTE))
-            .map_err(Fault::Netns)?
+        // Reading one's own namespace needs no privilege, entering any does, even one's own.
+        let socket = if Netns::current().is_ok_and(|here| here.is_same(netns)) {
+            Socket::new(NETLINK_ROUTE)
+        } else {
+            netns
+                .enter(|| Socket::new(NETLINK_ROUTE))
+                .map_err(Fault::Netns)?
+        };
+        let socket = socket
             .and_then(configure)
             .map_err(|error| Fault::Socket("open", error))?;
         Ok(Self {
