@@ -19,6 +19,36 @@ use pyo3::types::{PyBytes, PyString, PyType};
 
 use crate::errors;
 
+/// An optional argument for which `None` has a meaning of its own, or whose default is a number.
+pub(crate) enum Given<'py> {
+    /// Not given.
+    Default,
+    /// Given, perhaps as `None`.
+    Value(Bound<'py, PyAny>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Given<'py> {
+    type Error = std::convert::Infallible;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self::Value(object.to_owned()))
+    }
+}
+
+impl<'py> Given<'py> {
+    /// What `read` makes of the argument, or `default` if there is none.
+    pub(crate) fn or<T>(
+        &self,
+        default: T,
+        read: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<T>,
+    ) -> PyResult<T> {
+        match self {
+            Self::Default => Ok(default),
+            Self::Value(value) => read(value),
+        }
+    }
+}
+
 /// A `TypeError` that names the argument.
 pub(crate) fn wrong_type(name: &str, allowed: &str, found: &Bound<'_, PyAny>) -> PyErr {
     let found = found.get_type().name();
@@ -40,12 +70,18 @@ pub(crate) fn integer(
     let py = value.py();
     let outside = || {
         let (min, max) = (allowed.start(), allowed.end());
-        invalid(py, name, format!("{} is outside {min} to {max}", short_repr(value)))
+        invalid(
+            py,
+            name,
+            format!("{} is outside {min} to {max}", short_repr(value)),
+        )
     };
     match value.extract::<u64>() {
         Ok(number) if allowed.contains(&number) => Ok(number),
         Ok(_) => Err(outside()),
-        Err(error) if error.is_instance_of::<PyTypeError>(py) => Err(wrong_type(name, "int", value)),
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => {
+            Err(wrong_type(name, "int", value))
+        }
         Err(_) => Err(outside()),
     }
 }
@@ -64,10 +100,16 @@ pub(crate) fn word(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u16> {
 
 /// Text.
 pub(crate) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
-    let text = value.cast::<PyString>().map_err(|_| wrong_type(name, "str", value))?;
+    let text = value
+        .cast::<PyString>()
+        .map_err(|_| wrong_type(name, "str", value))?;
     match text.to_cow() {
         Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(invalid(value.py(), name, "text with lone surrogates is not Unicode")),
+        Err(_) => Err(invalid(
+            value.py(),
+            name,
+            "text with lone surrogates is not Unicode",
+        )),
     }
 }
 
@@ -80,8 +122,15 @@ pub(crate) fn choice<T: Copy>(
     let found = text(name, value)?;
     let chosen = choices.iter().find(|(word, _)| *word == found);
     chosen.map(|(_, choice)| *choice).ok_or_else(|| {
-        let allowed: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
-        invalid(value.py(), name, format!("{found:?} is none of {}", allowed.join(", ")))
+        let allowed: Vec<_> = choices
+            .iter()
+            .map(|(word, _)| format!("{word:?}"))
+            .collect();
+        invalid(
+            value.py(),
+            name,
+            format!("{found:?} is none of {}", allowed.join(", ")),
+        )
     })
 }
 
@@ -90,9 +139,13 @@ pub(crate) fn address(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Ipv4Addr
     let py = value.py();
     if value.is_instance_of::<PyString>() {
         let text = text(name, value)?;
-        return text
-            .parse()
-            .map_err(|_| invalid(py, name, format!("{text:?} is not an IPv4 address of the form a.b.c.d")));
+        return text.parse().map_err(|_| {
+            invalid(
+                py,
+                name,
+                format!("{text:?} is not an IPv4 address of the form a.b.c.d"),
+            )
+        });
     }
     static ADDRESS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static INTERFACE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -109,7 +162,9 @@ pub(crate) fn prefix(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Ipv4Prefi
     let py = value.py();
     if value.is_instance_of::<PyString>() {
         let text = text(name, value)?;
-        return text.parse().map_err(|fault| invalid(py, name, format!("{text:?}: {fault}")));
+        return text
+            .parse()
+            .map_err(|fault| invalid(py, name, format!("{text:?}: {fault}")));
     }
     if !value.is_instance(network_type(py)?)? {
         return Err(wrong_type(name, "str or ipaddress.IPv4Network", value));
@@ -166,7 +221,11 @@ pub(crate) fn timeout(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
     };
     Duration::try_from_secs_f64(seconds).map_err(|_| {
         let found = short_repr(value);
-        invalid(value.py(), name, format!("{found} is not a number of seconds from 0 to 1e19; None waits without end"))
+        invalid(
+            value.py(),
+            name,
+            format!("{found} is not a number of seconds from 0 to 1e19; None waits without end"),
+        )
     })
 }
 
@@ -174,7 +233,10 @@ pub(crate) fn timeout(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
 fn short_repr(value: &Bound<'_, PyAny>) -> String {
     const MAX: usize = 60;
     // Python itself refuses to print integers of more than 4,300 digits.
-    let text = value.repr().map_or_else(|_| "a number of thousands of digits".to_owned(), |text| text.to_string());
+    let text = value.repr().map_or_else(
+        |_| "a number of thousands of digits".to_owned(),
+        |text| text.to_string(),
+    );
     match text.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -186,4 +248,9 @@ pub(crate) fn hash_of(repr: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     repr.hash(&mut hasher);
     hasher.finish()
+}
+
+/// A truth value as Python writes it.
+pub(crate) fn boolean(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
 }

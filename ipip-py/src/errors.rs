@@ -1,0 +1,159 @@
+//! From the errors of ipip-core to the exceptions of `ipip.errors`, which Python defines.
+//!
+//! One function per error of the core; each caller says which one it expects. Messages are the
+//! core's own, with the chain of causes joined by colons.
+
+use std::error::Error;
+
+use ipip_core::sys::netns::NetnsError;
+use ipip_core::wire::{Layer, WireError};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+/// An exception of `ipip.errors` with this message; should that module be broken, what Python says
+/// about it.
+pub(crate) fn raise(py: Python<'_>, class: &str, message: &str) -> PyErr {
+    build(py, class, message).map_or_else(|broken| broken, PyErr::from_value)
+}
+
+fn build<'py>(py: Python<'py>, class: &str, message: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("ipip.errors")?.getattr(class)?.call1((message,))
+}
+
+/// `ipip.InvalidArgument`.
+pub(crate) fn invalid_argument(py: Python<'_>, message: impl AsRef<str>) -> PyErr {
+    raise(py, "InvalidArgument", message.as_ref())
+}
+
+/// A wrong value of a type that checks itself.
+pub(crate) fn invalid(py: Python<'_>) -> impl Fn(&dyn Error) -> PyErr {
+    move |fault| invalid_argument(py, message(fault))
+}
+
+/// `ipip.KernelError`, or the subclass that its number asks for.
+pub(crate) fn kernel(py: Python<'_>, errno: Option<i32>, message: &str) -> PyErr {
+    kernel_as(py, errno, message, None)
+}
+
+/// `class`, a subclass of `ipip.KernelError`.
+pub(crate) fn kernel_as(
+    py: Python<'_>,
+    errno: Option<i32>,
+    message: &str,
+    class: Option<&str>,
+) -> PyErr {
+    let build = || {
+        let module = py.import("ipip.errors")?;
+        let class = class.map(|class| module.getattr(class)).transpose()?;
+        module
+            .getattr("_kernel_error")?
+            .call1((errno, message, class))
+    };
+    build().map_or_else(|broken| broken, PyErr::from_value)
+}
+
+/// Faults of a packet are `ipip.PacketError`; faults of a number to be written,
+/// `ipip.InvalidArgument`.
+pub(crate) fn wire(py: Python<'_>) -> impl Fn(WireError) -> PyErr {
+    move |fault| match fault {
+        WireError::Dscp { .. } | WireError::FragmentOffset { .. } => invalid(py)(&fault),
+        _ => packet(py, &fault).map_or_else(|broken| broken, PyErr::from_value),
+    }
+}
+
+fn packet<'py>(py: Python<'py>, fault: &WireError) -> PyResult<Bound<'py, PyAny>> {
+    let error = build(py, "PacketError", &fault.to_string())?;
+    let debug = format!("{fault:?}");
+    let kind = debug.split(|c: char| !c.is_alphanumeric()).next();
+    error.setattr("kind", kind)?;
+    let set = |name: &str, number: usize| error.setattr(name, number);
+    match *fault {
+        WireError::Truncated { needed, found, .. }
+        | WireError::Headroom { needed, found }
+        | WireError::Buffer { needed, found } => {
+            set("needed", needed)?;
+            set("found", found)?;
+        }
+        WireError::Version { found, .. } | WireError::Protocol { found } => {
+            set("found", found.into())?
+        }
+        WireError::HeaderLen { words, .. } => set("words", words.into())?,
+        WireError::TotalLen {
+            found, header_len, ..
+        } => {
+            set("found", found.into())?;
+            set("header_len", header_len.into())?;
+        }
+        WireError::Checksum {
+            found, computed, ..
+        } => {
+            set("found", found.into())?;
+            set("computed", computed.into())?;
+        }
+        WireError::OuterFragment {
+            offset,
+            more_fragments,
+        } => {
+            set("offset", offset.into())?;
+            error.setattr("more_fragments", more_fragments)?;
+        }
+        WireError::PacketTooLong { found, max } => {
+            set("found", found)?;
+            set("max", max)?;
+        }
+        WireError::IcmpType { found, code } => {
+            set("found", found.into())?;
+            set("code", code.into())?;
+        }
+        _ => {}
+    }
+    error.setattr("layer", layer(fault))?;
+    Ok(error)
+}
+
+fn layer(fault: &WireError) -> Option<&'static str> {
+    let layer = match fault {
+        WireError::Truncated { layer, .. }
+        | WireError::Version { layer, .. }
+        | WireError::HeaderLen { layer, .. }
+        | WireError::TotalLen { layer, .. }
+        | WireError::Checksum { layer, .. } => layer,
+        WireError::Protocol { .. } | WireError::OuterFragment { .. } => &Layer::Outer,
+        WireError::TtlZero => &Layer::Inner,
+        WireError::IcmpType { .. } => &Layer::Icmp,
+        _ => return None,
+    };
+    Some(match layer {
+        Layer::Outer => "outer",
+        Layer::Inner => "inner",
+        Layer::Icmp => "icmp",
+    })
+}
+
+/// A name that no namespace can have is `ipip.InvalidArgument`, so is a file of another kind; the
+/// rest is the kernel's word.
+pub(crate) fn netns(py: Python<'_>) -> impl Fn(NetnsError) -> PyErr {
+    move |error| match error {
+        NetnsError::Name { .. } | NetnsError::NotNetns { .. } => invalid(py)(&error),
+        _ => kernel(py, error.errno(), &message(&error)),
+    }
+}
+
+/// The message with its chain of causes, as one line.
+pub(crate) fn message(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// `error` again, naming the argument if it is a `TypeError`.
+pub(crate) fn named(py: Python<'_>, name: &str, error: PyErr) -> PyErr {
+    if error.is_instance_of::<PyTypeError>(py) {
+        return PyTypeError::new_err(format!("argument '{name}': {}", error.value(py)));
+    }
+    crate::args::invalid(py, name, error.value(py))
+}
