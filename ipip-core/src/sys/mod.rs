@@ -5,9 +5,11 @@
 #![allow(unsafe_code)]
 
 pub mod interface;
+pub(crate) mod netlink;
 pub mod netns;
 pub mod packet;
 pub mod raw;
 mod socket;
 pub mod tun;
+pub mod userns;
 pub mod wake;
