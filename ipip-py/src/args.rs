@@ -243,10 +243,10 @@ fn short_repr(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// The hash of a value by its `repr`, which shows all that `==` compares.
-pub(crate) fn hash_of(repr: &str) -> u64 {
+/// A hash for `__hash__`, the same in every process.
+pub(crate) fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    repr.hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -4,7 +4,11 @@
 //! core's own, with the chain of causes joined by colons.
 
 use std::error::Error;
+use std::io::ErrorKind;
 
+use ipip_core::capture::error::CaptureError;
+use ipip_core::ipam::{IpamError, IpamErrorKind};
+use ipip_core::resource::BlockError;
 use ipip_core::sys::netns::NetnsError;
 use ipip_core::wire::{Layer, WireError};
 use pyo3::exceptions::PyTypeError;
@@ -130,12 +134,43 @@ fn layer(fault: &WireError) -> Option<&'static str> {
     })
 }
 
-/// A name that no namespace can have is `ipip.InvalidArgument`, so is a file of another kind; the
-/// rest is the kernel's word.
+/// A name or path that no namespace can have is `ipip.InvalidArgument`, so is a file of another kind;
+/// the rest is the kernel's word.
 pub(crate) fn netns(py: Python<'_>) -> impl Fn(NetnsError) -> PyErr {
-    move |error| match error {
+    move |error| match &error {
         NetnsError::Name { .. } | NetnsError::NotNetns { .. } => invalid(py)(&error),
+        NetnsError::System { source, .. } if source.kind() == ErrorKind::InvalidInput => invalid(py)(&error),
         _ => kernel(py, error.errno(), &message(&error)),
+    }
+}
+
+/// Interfaces that cannot be read are `ipip.InvalidArgument`, the rest is the kernel's word.
+pub(crate) fn capture(py: Python<'_>) -> impl Fn(CaptureError) -> PyErr {
+    move |error| match error {
+        CaptureError::HardwareType { .. } => invalid(py)(&error),
+        _ => kernel(py, error.errno(), &message(&error)),
+    }
+}
+
+/// The core says what a caller can do about an error of the allocator; that is the exception.
+pub(crate) fn ipam(py: Python<'_>) -> impl Fn(IpamError) -> PyErr {
+    move |error| raise(py, class_of(error.kind()), &message(&error))
+}
+
+/// The same for a block.
+pub(crate) fn block(py: Python<'_>) -> impl Fn(BlockError) -> PyErr {
+    move |error| raise(py, class_of(error.kind()), &message(&error))
+}
+
+fn class_of(kind: IpamErrorKind) -> &'static str {
+    match kind {
+        IpamErrorKind::Invalid => "InvalidArgument",
+        IpamErrorKind::NotFound => "NotFound",
+        IpamErrorKind::Taken => "Taken",
+        IpamErrorKind::Exhausted => "Exhausted",
+        IpamErrorKind::Busy => "Busy",
+        IpamErrorKind::Damaged => "Damaged",
+        _ => "StoreError",
     }
 }
 

@@ -127,6 +127,7 @@ impl Outer {
         )
     }
 
+    /// Its repr shows all that == compares.
     fn __hash__(&self) -> u64 {
         args::hash_of(&self.__repr__())
     }

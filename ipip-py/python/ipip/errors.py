@@ -8,10 +8,11 @@ exception                  is also                         means
 ``PacketError``            ``ValueError``                  octets that are not the packet they should be
 ``NotFound``               ``LookupError``                 what was named does not exist
 ``Exhausted``                                              no address or block is left
-``Conflict``                                               the place belongs to somebody else
-``InTheWay``               ``Conflict``                    kernel objects of others stand where ours should
-``Stale``                  ``Conflict``                    the assignment is not the one the caller knows
-``StoreError``                                             the datastore failed or holds what nobody wrote
+``Taken``                                                  what was named belongs to somebody else
+``InTheWay``               ``Taken``                       kernel objects of others stand where ours should
+``Busy``                                                   others were faster each time: try later
+``StoreError``                                             the datastore failed
+``Damaged``                ``StoreError``                  a record cannot be read: a person must look
 ``KernelError``            ``OSError``                     the kernel refused; has ``errno``
 ``NoPrivilege``            ``PermissionError``             … for want of a privilege
 ``NoSuchObject``           ``FileNotFoundError``,          … because a namespace, file or interface is not
@@ -31,7 +32,8 @@ import os as _os
 
 __all__ = [
     "AlreadyExists",
-    "Conflict",
+    "Busy",
+    "Damaged",
     "Error",
     "Exhausted",
     "InTheWay",
@@ -42,8 +44,8 @@ __all__ = [
     "NoSuchObject",
     "NotFound",
     "PacketError",
-    "Stale",
     "StoreError",
+    "Taken",
 ]
 
 
@@ -98,23 +100,30 @@ class Exhausted(Error):
     """No address, or no block, is left."""
 
 
-class Conflict(Error):
-    """The place belongs to somebody else: an address already assigned, another node's block."""
+class Taken(Error):
+    """What was named belongs to somebody: an address, a block, a pool's name or range.
+
+    Releasing an address that was assigned again in between is refused with it too.
+    """
 
 
-class InTheWay(Conflict):
+class InTheWay(Taken):
     """Kernel objects of somebody else are where ours should be. Nothing was changed."""
 
     #: One sentence for each object.
     conflicts: tuple[str, ...] = ()
 
 
-class Stale(Conflict):
-    """The assignment is not the one that the caller knows: another handle or sequence number."""
+class Busy(Error):
+    """Others changed the same records faster, each time: try later."""
 
 
 class StoreError(Error):
-    """The datastore failed, or holds a record that cannot be read."""
+    """The datastore failed."""
+
+
+class Damaged(StoreError):
+    """The datastore holds a record that cannot be read: a person must look."""
 
 
 class KernelError(Error, OSError):
