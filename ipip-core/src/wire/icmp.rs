@@ -186,6 +186,17 @@ mod tests {
     }
 
     #[test]
+    fn only_types_8_and_0_with_code_0_are_echo() {
+        for (found, code) in [(8, 1), (0, 1), (3, 0), (11, 0), (255, 255)] {
+            let mut message = [found, code, 0, 0, 0, 7, 0, 1];
+            let checksum = crate::wire::checksum(&message);
+            message[2..4].copy_from_slice(&checksum.to_be_bytes());
+            let expected = Err(WireError::IcmpType { found, code });
+            assert_eq!(EchoView::parse(&message), expected);
+        }
+    }
+
+    #[test]
     fn a_reply_of_zeros_needs_a_checksum_of_ones() {
         let found = EchoView::parse(&[0; 8]);
         let expected = WireError::Checksum {
