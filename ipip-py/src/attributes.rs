@@ -14,16 +14,22 @@ pub(crate) fn attribute(
     handle_id: Option<&Bound<'_, PyAny>>,
     attributes: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Attribute> {
-    let handle = handle_id.map(|id| args::handle("handle_id", id)).transpose()?;
+    let handle = handle_id
+        .map(|id| args::handle("handle_id", id))
+        .transpose()?;
     let mut attribute = Attribute::new(handle);
     let Some(attributes) = attributes else {
         return Ok(attribute);
     };
     let mapping = attributes.cast::<PyMapping>();
-    let mapping = mapping.map_err(|_| args::wrong_type("attributes", "a mapping of str to str", attributes))?;
+    let mapping = mapping
+        .map_err(|_| args::wrong_type("attributes", "a mapping of str to str", attributes))?;
     for item in mapping.items()?.iter() {
         let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
-        let (key, value) = (args::text("attributes", &key)?, args::text("attributes", &value)?);
+        let (key, value) = (
+            args::text("attributes", &key)?,
+            args::text("attributes", &value)?,
+        );
         attribute = attribute.with(&key, &value);
     }
     Ok(attribute)
@@ -37,8 +43,12 @@ pub(crate) fn release(
 ) -> PyResult<Release> {
     Ok(Release {
         addr: args::address("address", address)?,
-        handle: handle_id.map(|id| args::handle("handle_id", id)).transpose()?,
-        sequence: sequence.map(|number| self::sequence("sequence", number)).transpose()?,
+        handle: handle_id
+            .map(|id| args::handle("handle_id", id))
+            .transpose()?,
+        sequence: sequence
+            .map(|number| self::sequence("sequence", number))
+            .transpose()?,
     })
 }
 
@@ -48,7 +58,10 @@ pub(crate) fn sequence(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Sequenc
 }
 
 /// The attributes as a dict.
-pub(crate) fn dict<'py>(py: Python<'py>, attributes: &BTreeMap<String, String>) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn dict<'py>(
+    py: Python<'py>,
+    attributes: &BTreeMap<String, String>,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (key, value) in attributes {
         dict.set_item(key, value)?;
@@ -71,7 +84,10 @@ pub(crate) struct Released {
 #[pymethods]
 impl Released {
     fn __repr__(&self) -> String {
-        let handle = self.handle_id.as_ref().map_or("None".to_owned(), |id| format!("'{id}'"));
+        let handle = self
+            .handle_id
+            .as_ref()
+            .map_or("None".to_owned(), |id| format!("'{id}'"));
         format!("<Released {} handle_id={handle}>", self.address)
     }
 }

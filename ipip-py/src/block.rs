@@ -58,7 +58,9 @@ impl Block {
         let py = json.py();
         let octets = Octets::of("json", json)?;
         let block = resource::Block::from_json(&octets.read(py)?);
-        block.map(Self::new).map_err(|fault| args::invalid(py, "json", fault))
+        block
+            .map(Self::new)
+            .map_err(|fault| args::invalid(py, "json", fault))
     }
 
     /// The block as Calico writes it, field for field.
@@ -78,7 +80,10 @@ impl Block {
         attributes: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Assignment> {
         let attribute = attributes::attribute(handle_id, attributes)?;
-        let assigned = self.block().assign_any(attribute).map_err(errors::block(py))?;
+        let assigned = self
+            .block()
+            .assign_any(attribute)
+            .map_err(errors::block(py))?;
         Ok(self.assignment(assigned))
     }
 
@@ -160,7 +165,9 @@ impl Block {
     /// Every address that is not free, in order, with its handle (or None).
     fn assigned<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let block = self.block();
-        let assigned = block.assigned().map(|(addr, a)| (addr, a.handle().map(str::to_owned)));
+        let assigned = block
+            .assigned()
+            .map(|(addr, a)| (addr, a.handle().map(str::to_owned)));
         let assigned: Vec<_> = assigned.collect();
         drop(block);
         let dict = PyDict::new(py);
@@ -177,10 +184,18 @@ impl Block {
     }
 
     /// The attributes stored with an address; None if it is free or in another block.
-    fn attributes_of<'py>(&self, address: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn attributes_of<'py>(
+        &self,
+        address: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let addr = args::address("address", address)?;
-        let found = self.block().attribute_of(addr).map(|a| a.secondary().clone());
-        found.map(|found| attributes::dict(address.py(), &found)).transpose()
+        let found = self
+            .block()
+            .attribute_of(addr)
+            .map(|a| a.secondary().clone());
+        found
+            .map(|found| attributes::dict(address.py(), &found))
+            .transpose()
     }
 
     /// The sequence number at which an address was assigned; None if it is free or in another block.
@@ -219,7 +234,12 @@ impl Block {
 
     fn __repr__(&self) -> String {
         let block = self.block();
-        format!("<Block {}, {} of {} free>", block.prefix(), block.free_count(), block.prefix().size())
+        format!(
+            "<Block {}, {} of {} free>",
+            block.prefix(),
+            block.free_count(),
+            block.prefix().size()
+        )
     }
 }
 
@@ -255,7 +275,11 @@ impl Assignment {
     }
 
     fn __repr__(&self) -> String {
-        let Self { address, sequence, block } = self;
+        let Self {
+            address,
+            sequence,
+            block,
+        } = self;
         format!("<Assignment {address} from {block} at sequence {sequence}>")
     }
 }

@@ -54,7 +54,9 @@ impl LiveCapture {
     fn wait(&self, py: Python<'_>, timeout: Duration) -> PyResult<Slice> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(Instant::now())
+            });
             let slice = without_gil(py, || self.slice(left.min(SLICE)));
             match slice.map_err(errors::capture(py))? {
                 Slice::Nothing if left > SLICE => py.check_signals()?,
@@ -64,17 +66,25 @@ impl LiveCapture {
     }
 
     fn closed(&self, py: Python<'_>) -> PyErr {
-        errors::invalid_argument(py, format!("the capture on interface {} is closed", self.interface))
+        errors::invalid_argument(
+            py,
+            format!("the capture on interface {} is closed", self.interface),
+        )
     }
 }
 
 #[pymethods]
 impl LiveCapture {
     #[new]
-    fn new(py: Python<'_>, netns: &Bound<'_, Netns>, interface: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        netns: &Bound<'_, Netns>,
+        interface: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
         let netns = netns.get().get(py)?;
         let interface = args::interface("interface", interface)?;
-        let live = without_gil(py, || Live::open(&netns, &interface)).map_err(errors::capture(py))?;
+        let live =
+            without_gil(py, || Live::open(&netns, &interface)).map_err(errors::capture(py))?;
         Ok(Self {
             stopper: live.stopper(),
             interface: interface.to_string(),
@@ -89,7 +99,11 @@ impl LiveCapture {
     /// Ctrl-C ends the wait within 100 ms. Raises KernelError (ENETDOWN) once each time the interface
     /// goes down, and NoSuchObject from its removal on.
     #[pyo3(signature = (timeout=None))]
-    fn next_frame(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Frame>> {
+    fn next_frame(
+        &self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Frame>> {
         match self.wait(py, args::timeout("timeout", timeout)?)? {
             Slice::Frame(frame) => Ok(Some(Frame(*frame))),
             Slice::Nothing | Slice::Stopped => Ok(None),
@@ -104,7 +118,9 @@ impl LiveCapture {
             let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
             live.as_mut().map(Live::counts)
         });
-        let counts = counts.ok_or_else(|| self.closed(py))?.map_err(errors::capture(py))?;
+        let counts = counts
+            .ok_or_else(|| self.closed(py))?
+            .map_err(errors::capture(py))?;
         Ok((counts.seen, counts.dropped))
     }
 
@@ -118,7 +134,10 @@ impl LiveCapture {
     fn close(&self, py: Python<'_>) {
         without_gil(py, || {
             self.stopper.stop();
-            self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.live
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
         });
     }
 

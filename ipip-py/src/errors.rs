@@ -8,11 +8,14 @@ use std::io::ErrorKind;
 
 use ipip_core::capture::error::CaptureError;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
+use ipip_core::netlink::NetlinkError;
+use ipip_core::node::NodeError;
 use ipip_core::resource::BlockError;
 use ipip_core::sys::netns::NetnsError;
 use ipip_core::wire::{Layer, WireError};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 /// An exception of `ipip.errors` with this message; should that module be broken, what Python says
 /// about it.
@@ -139,7 +142,9 @@ fn layer(fault: &WireError) -> Option<&'static str> {
 pub(crate) fn netns(py: Python<'_>) -> impl Fn(NetnsError) -> PyErr {
     move |error| match &error {
         NetnsError::Name { .. } | NetnsError::NotNetns { .. } => invalid(py)(&error),
-        NetnsError::System { source, .. } if source.kind() == ErrorKind::InvalidInput => invalid(py)(&error),
+        NetnsError::System { source, .. } if source.kind() == ErrorKind::InvalidInput => {
+            invalid(py)(&error)
+        }
         _ => kernel(py, error.errno(), &message(&error)),
     }
 }
@@ -172,6 +177,34 @@ fn class_of(kind: IpamErrorKind) -> &'static str {
         IpamErrorKind::Damaged => "Damaged",
         _ => "StoreError",
     }
+}
+
+/// Objects of others are `ipip.InTheWay`, a missing driver is `ipip.NoDriver`, one namespace for two is
+/// `ipip.InvalidArgument`, the rest is the kernel's word.
+pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
+    move |error| match error {
+        NodeError::Netns(error) => netns(py)(error),
+        NodeError::InTheWay(ref conflicts) => {
+            let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
+            in_the_way(py, &error.to_string(), texts)
+                .map_or_else(|broken| broken, PyErr::from_value)
+        }
+        NodeError::Kernel(NetlinkError::NodeNamespace { .. }) => invalid(py)(&error),
+        NodeError::NoDriver { .. } => {
+            kernel_as(py, error.errno(), &message(&error), Some("NoDriver"))
+        }
+        _ => kernel(py, error.errno(), &message(&error)),
+    }
+}
+
+fn in_the_way<'py>(
+    py: Python<'py>,
+    message: &str,
+    conflicts: Vec<String>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let error = build(py, "InTheWay", message)?;
+    error.setattr("conflicts", PyTuple::new(py, conflicts)?)?;
+    Ok(error)
 }
 
 /// The message with its chain of causes, as one line.

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use ipip_core::addr::Ipv4Prefix;
 use ipip_core::datastore::{Memory, Store, StoreError};
 use ipip_core::ipam::{self, Ambient, BlockRelease, IpamError};
 use ipip_core::name::NodeName;
@@ -28,7 +29,11 @@ impl MemoryStore {
     }
 
     /// The value under a key, Calico's JSON as a rule; None if there is none.
-    fn get<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let key = args::text("key", key)?;
         let record = without_gil(py, || self.0.get(&key)).map_err(store_error(py))?;
         Ok(record.map(|record| PyBytes::new(py, &record.value)))
@@ -37,7 +42,9 @@ impl MemoryStore {
     /// The keys that begin with prefix, which ends with "/".
     fn keys(&self, py: Python<'_>, prefix: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         let prefix = args::text("prefix", prefix)?;
-        Ok(without_gil(py, || self.0.list_keys(&prefix)).map_err(store_error(py))?.entries)
+        Ok(without_gil(py, || self.0.list_keys(&prefix))
+            .map_err(store_error(py))?
+            .entries)
     }
 
     fn __repr__(&self) -> String {
@@ -101,15 +108,20 @@ impl Ipam {
     /// Raises Exhausted if no pool has a free one.
     fn claim_any(&self, py: Python<'_>, node: &Bound<'_, PyAny>) -> PyResult<Claimed> {
         let node = node_name(node)?;
-        Ok(self.call(py, |ipam| ipam.claim_any(&node))?.into())
+        Claimed::new(py, self.call(py, |ipam| ipam.claim_any(&node))?)
     }
 
     /// Claims this block for a node; one that is the node's already stays so.
     ///
     /// Raises Taken if it is another node's, InvalidArgument outside every pool or of another size.
-    fn claim(&self, py: Python<'_>, node: &Bound<'_, PyAny>, block: &Bound<'_, PyAny>) -> PyResult<Claimed> {
+    fn claim(
+        &self,
+        py: Python<'_>,
+        node: &Bound<'_, PyAny>,
+        block: &Bound<'_, PyAny>,
+    ) -> PyResult<Claimed> {
         let (node, block) = (node_name(node)?, args::prefix("block", block)?);
-        Ok(self.call(py, |ipam| ipam.claim(&node, block.into()))?.into())
+        Claimed::new(py, self.call(py, |ipam| ipam.claim(&node, block.into()))?)
     }
 
     /// Gives up a node's claim: an empty block is "deleted", one with addresses is "orphaned" and
@@ -144,7 +156,10 @@ impl Ipam {
     ) -> PyResult<Assignment> {
         let node = node_name(node)?;
         let attribute = attributes::attribute(handle_id, attributes)?;
-        Ok(self.call(py, |ipam| ipam.assign_any(&node, &attribute))?.into())
+        assignment(
+            py,
+            &self.call(py, |ipam| ipam.assign_any(&node, &attribute))?,
+        )
     }
 
     /// Assigns this address on a node, and claims its block if nobody has.
@@ -162,7 +177,10 @@ impl Ipam {
     ) -> PyResult<Assignment> {
         let (node, addr) = (node_name(node)?, args::address("address", address)?);
         let attribute = attributes::attribute(handle_id, attributes)?;
-        Ok(self.call(py, |ipam| ipam.assign(&node, addr, &attribute))?.into())
+        assignment(
+            py,
+            &self.call(py, |ipam| ipam.assign(&node, addr, &attribute))?,
+        )
     }
 
     /// Releases one address, whichever node it was assigned on; with handle_id or sequence only if
@@ -184,7 +202,11 @@ impl Ipam {
     /// Releases every address of a handle, whichever nodes they were assigned on.
     ///
     /// Raises NotFound if there is no such handle.
-    fn release_handle(&self, py: Python<'_>, handle_id: &Bound<'_, PyAny>) -> PyResult<Vec<Released>> {
+    fn release_handle(
+        &self,
+        py: Python<'_>,
+        handle_id: &Bound<'_, PyAny>,
+    ) -> PyResult<Vec<Released>> {
         let handle = args::handle("handle_id", handle_id)?;
         let released = self.call(py, |ipam| ipam.release_handle(&handle))?;
         Ok(released.into_iter().map(Released::from).collect())
@@ -218,8 +240,44 @@ impl Ipam {
 #[pyclass(frozen, eq, hash, module = "ipip")]
 #[derive(PartialEq, Hash)]
 pub(crate) struct Claimed {
-    block: ipip_core::addr::Ipv4Prefix,
+    block: Ipv4Prefix,
     /// Whether this call claimed it; otherwise it was the node's before.
     #[pyo3(get)]
     newly: bool,
+}
+
+impl Claimed {
+    fn new(py: Python<'_>, claimed: ipam::Claimed) -> PyResult<Self> {
+        let block = Ipv4Prefix::try_from(claimed.block);
+        Ok(Self {
+            block: block.map_err(|fault| errors::invalid(py)(&fault))?,
+            newly: claimed.newly,
+        })
+    }
+}
+
+#[pymethods]
+impl Claimed {
+    /// The block's prefix.
+    #[getter]
+    fn block<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        args::network(py, self.block)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<Claimed {} newly={}>",
+            self.block,
+            args::boolean(self.newly)
+        )
+    }
+}
+
+fn assignment(py: Python<'_>, assigned: &ipam::Assigned) -> PyResult<Assignment> {
+    let block = Ipv4Prefix::try_from(assigned.block);
+    Ok(Assignment {
+        address: assigned.addr,
+        sequence: assigned.sequence.0,
+        block: block.map_err(|fault| errors::invalid(py)(&fault))?,
+    })
 }

@@ -10,6 +10,10 @@
 //! | `errors` | core errors as Python exceptions |
 //! | `log` | the logger `ipip`; calls without the GIL |
 //! | `wire`, `header`, `outer`, `echo` | encapsulate, decapsulate, parse |
+//! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
+//! | `netns` | network namespaces |
+//! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
+//! | `capture` | frames of a live interface |
 //!
 //! Conventions, which the package's docstring promises: the GIL is not held during a system call;
 //! a blocking call looks for Ctrl-C ten times a second or more; objects are frozen, so two threads
@@ -17,12 +21,20 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod attributes;
+mod block;
 mod buffer;
+mod capture;
 mod echo;
+mod ensure;
 mod errors;
 mod header;
+mod ipam;
 mod log;
+mod netns;
+mod objects;
 mod outer;
+mod pool;
 mod wire;
 
 /// The compiled part of the package `ipip`, which re-exports all of it.
@@ -31,16 +43,41 @@ mod _ipip {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::attributes::Released;
+    #[pymodule_export]
+    use crate::block::{Assignment, Block};
+    #[pymodule_export]
+    use crate::capture::{Frame, LiveCapture};
+    #[pymodule_export]
     use crate::echo::{Echo, echo_reply, echo_request, parse_echo};
+    #[pymodule_export]
+    use crate::ensure::{
+        Changes, ensure_blackhole, ensure_peer_route, ensure_tunnel, ensure_workload,
+        remove_blackhole, remove_peer_route, remove_tunnel, remove_workload,
+    };
     #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]
+    use crate::ipam::{Claimed, Ipam, MemoryStore};
+    #[pymodule_export]
+    use crate::netns::Netns;
+    #[pymodule_export]
+    use crate::objects::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint, py_host_veth_name};
+    #[pymodule_export]
     use crate::outer::Outer;
+    #[pymodule_export]
+    use crate::pool::Pool;
     #[pymodule_export]
     use crate::wire::{
         checksum, decapsulate, encapsulate, encapsulate_into, finish_partial_checksum, ipv4_packet,
         parse, parse_ipv4,
     };
+
+    /// The optional parts that this build carries, such as "sqlite"; none so far.
+    #[pyfunction]
+    fn features(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyFrozenSet>> {
+        pyo3::types::PyFrozenSet::empty(py)
+    }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -35,7 +35,9 @@ impl Netns {
         py: Python<'_>,
         make: impl FnOnce() -> Result<netns::Netns, NetnsError> + Send,
     ) -> PyResult<Self> {
-        without_gil(py, make).map(Self::new).map_err(errors::netns(py))
+        without_gil(py, make)
+            .map(Self::new)
+            .map_err(errors::netns(py))
     }
 
     /// The namespace, if it is not closed.
@@ -49,7 +51,10 @@ impl Netns {
     }
 
     fn is_open(&self) -> bool {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 }
 
@@ -128,23 +133,33 @@ impl Netns {
         }
         let netns = self.get(py)?;
         let function = function.clone().unbind();
-        let (args, kwargs) = (args.clone().unbind(), kwargs.map(|kwargs| kwargs.clone().unbind()));
+        let (args, kwargs) = (
+            args.clone().unbind(),
+            kwargs.map(|kwargs| kwargs.clone().unbind()),
+        );
         let inside = move |unused: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
             let py = unused.py();
             let call = || {
-                let call = |py: Python<'_>| function.call(py, args.bind(py), kwargs.as_ref().map(|k| k.bind(py)));
+                let call = |py: Python<'_>| {
+                    function.call(py, args.bind(py), kwargs.as_ref().map(|k| k.bind(py)))
+                };
                 Python::try_attach(call)
             };
             match without_gil(py, || netns.enter(call)) {
                 Ok(Some(result)) => result,
-                Ok(None) => Err(errors::raise(py, "Error", "the interpreter is shutting down")),
+                Ok(None) => Err(errors::raise(
+                    py,
+                    "Error",
+                    "the interpreter is shutting down",
+                )),
                 Err(error) => Err(errors::netns(py)(error)),
             }
         };
         // The caller waits on a Python thread for the Rust thread inside: Python knows how to wait
         // for its own threads, in reach of Ctrl-C and at exit.
         let inside = PyCFunction::new_closure(py, None, None, inside)?;
-        py.import("ipip._threads")?.call_method1("call_on_thread", (inside,))
+        py.import("ipip._threads")?
+            .call_method1("call_on_thread", (inside,))
     }
 
     /// Whether both are the same namespace.
@@ -171,7 +186,10 @@ impl Netns {
 
     /// Closes the handle; a second call does nothing.
     fn close(&self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {

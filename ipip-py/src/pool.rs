@@ -41,11 +41,19 @@ impl Pool {
         let py = name.py();
         let name = args::text("name", name)?;
         let cidr = args::prefix("cidr", cidr)?;
-        let block_len = block_len.or(resource::DEFAULT_BLOCK_LEN, |len| args::octet("block_len", len))?;
-        let mode = ipip_mode.or(IpipMode::Always, |mode| args::choice("ipip_mode", mode, &MODES))?;
+        let block_len = block_len.or(resource::DEFAULT_BLOCK_LEN, |len| {
+            args::octet("block_len", len)
+        })?;
+        let mode = ipip_mode.or(IpipMode::Always, |mode| {
+            args::choice("ipip_mode", mode, &MODES)
+        })?;
         let pool = resource::Pool::try_new(&name, cidr.into(), block_len);
         let pool = pool.map_err(|fault| crate::errors::invalid(py)(&fault))?;
-        Ok(Self(pool.with_ipip_mode(mode).with_nat_outgoing(nat_outgoing).with_disabled(disabled)))
+        Ok(Self(
+            pool.with_ipip_mode(mode)
+                .with_nat_outgoing(nat_outgoing)
+                .with_disabled(disabled),
+        ))
     }
 
     /// Its name.
@@ -95,20 +103,26 @@ impl Pool {
     fn block<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let number = args::integer("index", index, 0..=u64::MAX)?;
         let block = self.0.block(number);
-        block.map(|block| args::network(index.py(), block.prefix())).transpose()
+        block
+            .map(|block| args::network(index.py(), block.prefix()))
+            .transpose()
     }
 
     /// The block that holds an address; None if the address is outside the pool.
     fn block_of<'py>(&self, address: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let block = self.0.block_of(args::address("address", address)?);
-        block.map(|block| args::network(address.py(), block.prefix())).transpose()
+        block
+            .map(|block| args::network(address.py(), block.prefix()))
+            .transpose()
     }
 
     /// Its blocks, in order.
     fn blocks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
         let builtins = slf.py().import("builtins")?;
         let numbers = builtins.call_method1("range", (slf.get().0.block_count(),))?;
-        builtins.call_method1("map", (slf.getattr("block")?, numbers))?.try_iter()
+        builtins
+            .call_method1("map", (slf.getattr("block")?, numbers))?
+            .try_iter()
     }
 
     /// The pool as Calico writes it.
