@@ -12,6 +12,8 @@ use std::time::Duration;
 use ipip_core::addr::Ipv4Prefix;
 use ipip_core::mtu::TunnelMtu;
 use ipip_core::name::{HandleId, InterfaceName};
+use ipip_core::wire::Dscp;
+use pyo3::PyClass;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -56,6 +58,23 @@ pub(crate) fn wrong_type(name: &str, allowed: &str, found: &Bound<'_, PyAny>) ->
     PyTypeError::new_err(format!("argument '{name}' must be {allowed}, not {found}"))
 }
 
+/// An object of one of our classes.
+pub(crate) fn object<'a, 'py, T: PyClass>(
+    name: &str,
+    value: &'a Bound<'py, PyAny>,
+) -> PyResult<&'a Bound<'py, T>> {
+    value.cast().map_err(|_| {
+        let class = value.py().get_type::<T>().name();
+        let class = class.map_or_else(|_| "object".to_owned(), |class| class.to_string());
+        wrong_type(name, &format!("ipip.{class}"), value)
+    })
+}
+
+/// True or False, and nothing that merely could pass for it.
+pub(crate) fn flag(name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.extract().map_err(|_| wrong_type(name, "bool", value))
+}
+
 /// An `ipip.InvalidArgument` that names the argument.
 pub(crate) fn invalid(py: Python<'_>, name: &str, fault: impl Display) -> PyErr {
     errors::invalid_argument(py, format!("argument '{name}': {fault}"))
@@ -96,6 +115,12 @@ pub(crate) fn octet(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u8> {
 pub(crate) fn word(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u16> {
     let number = integer(name, value, 0..=u16::MAX.into())?;
     Ok(u16::try_from(number).unwrap_or(u16::MAX))
+}
+
+/// A differentiated services code point, 0 to 63.
+pub(crate) fn dscp(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Dscp> {
+    let number = integer(name, value, 0..=Dscp::MAX.into())?;
+    Ok(Dscp::of_tos(u8::try_from(number << 2)?))
 }
 
 /// Text.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView, PySlice};
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PySlice};
 
 use crate::{args, errors};
 
@@ -71,10 +71,13 @@ pub(crate) fn view<'py>(
             "the buffer has gaps; pass a contiguous one, such as bytes(…) of it",
         ));
     }
-    let format: String = view.getattr("format")?.extract()?;
     let flat = view.getattr("ndim")?.eq(1)?;
-    if flat && format.trim_start_matches(['<', '>', '=', '!', '@']) == "B" {
+    if flat && view.getattr("format")?.eq("B")? {
         return Ok(view);
+    }
+    if view.getattr("nbytes")?.eq(0)? {
+        // Python casts no view that has a zero among several dimensions.
+        return PyMemoryView::from(PyByteArray::new(py, &[]).as_any());
     }
     let view = view.call_method1("cast", ("B",));
     Ok(view

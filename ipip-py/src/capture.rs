@@ -78,10 +78,10 @@ impl LiveCapture {
     #[new]
     fn new(
         py: Python<'_>,
-        netns: &Bound<'_, Netns>,
+        netns: &Bound<'_, PyAny>,
         interface: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let netns = netns.get().get(py)?;
+        let netns = args::object::<Netns>("netns", netns)?.get().get(py)?;
         let interface = args::interface("interface", interface)?;
         let live =
             without_gil(py, || Live::open(&netns, &interface)).map_err(errors::capture(py))?;

@@ -5,10 +5,10 @@ use ipip_core::sys::netns;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::errors;
 use crate::log::without_gil;
 use crate::netns::Netns;
 use crate::objects::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint};
+use crate::{args, errors};
 
 /// What a call changed: false if everything was as it should be already. str() is the shell script
 /// that does the same.
@@ -49,11 +49,11 @@ impl From<node::Changes> for Changes {
 }
 
 fn call(
-    netns: &Bound<'_, Netns>,
+    netns: &Bound<'_, PyAny>,
     work: impl FnOnce(&netns::Netns) -> Result<node::Changes, NodeError> + Send,
 ) -> PyResult<Changes> {
     let py = netns.py();
-    let netns = netns.get().get(py)?;
+    let netns = args::object::<Netns>("netns", netns)?.get().get(py)?;
     let changes = without_gil(py, || work(&netns));
     changes.map(Changes::from).map_err(errors::node(py))
 }
@@ -65,10 +65,10 @@ fn call(
 /// of device, NoPrivilege without CAP_NET_ADMIN.
 #[pyfunction]
 pub(crate) fn ensure_tunnel(
-    netns: &Bound<'_, Netns>,
-    tunnel: &Bound<'_, Tunnel>,
+    netns: &Bound<'_, PyAny>,
+    tunnel: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let tunnel = &tunnel.get().0;
+    let tunnel = &args::object::<Tunnel>("tunnel", tunnel)?.get().0;
     call(netns, |netns| node::ensure_tunnel(netns, tunnel))
 }
 
@@ -76,10 +76,10 @@ pub(crate) fn ensure_tunnel(
 /// if we made it. The kernel's own fallback device stays.
 #[pyfunction]
 pub(crate) fn remove_tunnel(
-    netns: &Bound<'_, Netns>,
-    tunnel: &Bound<'_, Tunnel>,
+    netns: &Bound<'_, PyAny>,
+    tunnel: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let tunnel = &tunnel.get().0;
+    let tunnel = &args::object::<Tunnel>("tunnel", tunnel)?.get().0;
     call(netns, |netns| node::remove_tunnel(netns, tunnel))
 }
 
@@ -90,12 +90,16 @@ pub(crate) fn remove_tunnel(
 /// KernelError if the kernel refuses; nothing is half-applied.
 #[pyfunction]
 pub(crate) fn ensure_workload(
-    netns: &Bound<'_, Netns>,
-    workload_netns: &Bound<'_, Netns>,
-    workload: &Bound<'_, WorkloadEndpoint>,
+    netns: &Bound<'_, PyAny>,
+    workload_netns: &Bound<'_, PyAny>,
+    workload: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let inside = workload_netns.get().get(netns.py())?;
-    let workload = &workload.get().0;
+    let inside = args::object::<Netns>("workload_netns", workload_netns)?
+        .get()
+        .get(netns.py())?;
+    let workload = &args::object::<WorkloadEndpoint>("workload", workload)?
+        .get()
+        .0;
     call(netns, |netns| {
         node::ensure_workload(netns, &inside, workload)
     })
@@ -105,33 +109,35 @@ pub(crate) fn ensure_workload(
 /// namespace may be gone already.
 #[pyfunction]
 pub(crate) fn remove_workload(
-    netns: &Bound<'_, Netns>,
-    workload: &Bound<'_, WorkloadEndpoint>,
+    netns: &Bound<'_, PyAny>,
+    workload: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let workload = &workload.get().0;
+    let workload = &args::object::<WorkloadEndpoint>("workload", workload)?
+        .get()
+        .0;
     call(netns, |netns| node::remove_workload(netns, workload))
 }
 
 /// Brings the route to another node's block to be, and forwarding where its packets enter.
 ///
-/// Raises InTheWay if another protocol's route has the prefix or the device is missing, KernelError
-/// if the kernel refuses.
+/// Raises InTheWay if another protocol's route has the prefix, NotFound if the device is missing,
+/// KernelError if the kernel refuses.
 #[pyfunction]
 pub(crate) fn ensure_peer_route(
-    netns: &Bound<'_, Netns>,
-    route: &Bound<'_, PeerRoute>,
+    netns: &Bound<'_, PyAny>,
+    route: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let route = &route.get().0;
+    let route = &args::object::<PeerRoute>("route", route)?.get().0;
     call(netns, |netns| node::ensure_peer_route(netns, route))
 }
 
 /// Deletes exactly this route: the same block via another node stays.
 #[pyfunction]
 pub(crate) fn remove_peer_route(
-    netns: &Bound<'_, Netns>,
-    route: &Bound<'_, PeerRoute>,
+    netns: &Bound<'_, PyAny>,
+    route: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let route = &route.get().0;
+    let route = &args::object::<PeerRoute>("route", route)?.get().0;
     call(netns, |netns| node::remove_peer_route(netns, route))
 }
 
@@ -140,19 +146,19 @@ pub(crate) fn remove_peer_route(
 /// Raises InTheWay if another route has the prefix, KernelError if the kernel refuses.
 #[pyfunction]
 pub(crate) fn ensure_blackhole(
-    netns: &Bound<'_, Netns>,
-    blackhole: &Bound<'_, Blackhole>,
+    netns: &Bound<'_, PyAny>,
+    blackhole: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let blackhole = &blackhole.get().0;
+    let blackhole = &args::object::<Blackhole>("blackhole", blackhole)?.get().0;
     call(netns, |netns| node::ensure_blackhole(netns, blackhole))
 }
 
 /// Deletes the blackhole.
 #[pyfunction]
 pub(crate) fn remove_blackhole(
-    netns: &Bound<'_, Netns>,
-    blackhole: &Bound<'_, Blackhole>,
+    netns: &Bound<'_, PyAny>,
+    blackhole: &Bound<'_, PyAny>,
 ) -> PyResult<Changes> {
-    let blackhole = &blackhole.get().0;
+    let blackhole = &args::object::<Blackhole>("blackhole", blackhole)?.get().0;
     call(netns, |netns| node::remove_blackhole(netns, blackhole))
 }

@@ -84,16 +84,16 @@ fn node_name(node: &Bound<'_, PyAny>) -> PyResult<NodeName> {
 #[pymethods]
 impl Ipam {
     #[new]
-    fn new(store: &Bound<'_, MemoryStore>) -> Self {
-        let store = Arc::clone(&store.get().0);
-        Self(ipam::Ipam::new(store, Ambient::system()))
+    fn new(store: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let store = Arc::clone(&args::object::<MemoryStore>("store", store)?.get().0);
+        Ok(Self(ipam::Ipam::new(store, Ambient::system())))
     }
 
     /// Stores a pool.
     ///
     /// Raises Taken if its name or a part of its range is another pool's.
-    fn create_pool(&self, py: Python<'_>, pool: &Bound<'_, Pool>) -> PyResult<()> {
-        let pool = &pool.get().0;
+    fn create_pool(&self, py: Python<'_>, pool: &Bound<'_, PyAny>) -> PyResult<()> {
+        let pool = &args::object::<Pool>("pool", pool)?.get().0;
         self.call(py, |ipam| ipam.create_pool(pool))
     }
 

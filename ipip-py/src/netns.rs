@@ -163,8 +163,9 @@ impl Netns {
     }
 
     /// Whether both are the same namespace.
-    fn is_same(&self, py: Python<'_>, other: &Bound<'_, Self>) -> PyResult<bool> {
-        Ok(self.get(py)?.is_same(&*other.get().get(py)?))
+    fn is_same(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let other = args::object::<Self>("other", other)?.get().get(py)?;
+        Ok(self.get(py)?.is_same(&other))
     }
 
     /// The descriptor of the open namespace, for setns(2); it stays this object's.

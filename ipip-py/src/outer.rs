@@ -3,11 +3,10 @@
 use std::num::NonZeroU8;
 
 use ipip_core::addr::NodeAddr;
-use ipip_core::wire::{self, DontFragment, Dscp, DscpPolicy, EcnPolicy, Endpoints, Ttl};
+use ipip_core::wire::{self, DontFragment, DscpPolicy, EcnPolicy, Endpoints, Ttl};
 use pyo3::prelude::*;
 
 use crate::args::{self, Given};
-use crate::errors;
 
 const ECN: [(&str, EcnPolicy); 3] = [
     ("kernel", EcnPolicy::Kernel),
@@ -30,7 +29,7 @@ pub(crate) struct Outer(pub(crate) wire::Outer);
 impl Outer {
     #[new]
     #[pyo3(
-        signature = (*, local, remote, ttl=None, dscp=Given::Default, ecn=Given::Default, dont_fragment=false, identification=Given::Default),
+        signature = (*, local, remote, ttl=None, dscp=Given::Default, ecn=Given::Default, dont_fragment=Given::Default, identification=Given::Default),
         text_signature = "(*, local, remote, ttl=None, dscp=0, ecn='kernel', dont_fragment=False, identification=0)"
     )]
     fn new<'py>(
@@ -39,7 +38,7 @@ impl Outer {
         ttl: Option<&Bound<'py, PyAny>>,
         dscp: Given<'py>,
         ecn: Given<'py>,
-        dont_fragment: bool,
+        dont_fragment: Given<'py>,
         identification: Given<'py>,
     ) -> PyResult<Self> {
         let endpoints = Endpoints {
@@ -54,7 +53,7 @@ impl Outer {
             ttl: ttl.map_or(Ttl::Inherit, Ttl::Fixed),
             dscp: dscp.or(DscpPolicy::default(), dscp_policy)?,
             ecn: ecn.or(EcnPolicy::Kernel, |ecn| args::choice("ecn", ecn, &ECN))?,
-            dont_fragment: if dont_fragment {
+            dont_fragment: if dont_fragment.or(false, |flag| args::flag("dont_fragment", flag))? {
                 DontFragment::Always
             } else {
                 DontFragment::Inherit
@@ -137,7 +136,5 @@ fn dscp_policy(value: &Bound<'_, PyAny>) -> PyResult<DscpPolicy> {
     if value.is_none() {
         return Ok(DscpPolicy::Inherit);
     }
-    let dscp = Dscp::try_new(args::octet("dscp", value)?);
-    dscp.map(DscpPolicy::Fixed)
-        .map_err(errors::wire(value.py()))
+    args::dscp("dscp", value).map(DscpPolicy::Fixed)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Pool(pub(crate) resource::Pool);
 impl Pool {
     #[new]
     #[pyo3(
-        signature = (name, cidr, block_len=Given::Default, *, ipip_mode=Given::Default, nat_outgoing=false, disabled=false),
+        signature = (name, cidr, block_len=Given::Default, *, ipip_mode=Given::Default, nat_outgoing=Given::Default, disabled=Given::Default),
         text_signature = "(name, cidr, block_len=26, *, ipip_mode='Always', nat_outgoing=False, disabled=False)"
     )]
     fn new<'py>(
@@ -35,8 +35,8 @@ impl Pool {
         cidr: &Bound<'py, PyAny>,
         block_len: Given<'py>,
         ipip_mode: Given<'py>,
-        nat_outgoing: bool,
-        disabled: bool,
+        nat_outgoing: Given<'py>,
+        disabled: Given<'py>,
     ) -> PyResult<Self> {
         let py = name.py();
         let name = args::text("name", name)?;
@@ -47,6 +47,9 @@ impl Pool {
         let mode = ipip_mode.or(IpipMode::Always, |mode| {
             args::choice("ipip_mode", mode, &MODES)
         })?;
+        let flag = |name, given: Given<'py>| given.or(false, |value| args::flag(name, value));
+        let nat_outgoing = flag("nat_outgoing", nat_outgoing)?;
+        let disabled = flag("disabled", disabled)?;
         let pool = resource::Pool::try_new(&name, cidr.into(), block_len);
         let pool = pool.map_err(|fault| crate::errors::invalid(py)(&fault))?;
         Ok(Self(

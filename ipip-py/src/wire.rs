@@ -45,9 +45,10 @@ pub(crate) fn parse_ipv4(packet: &Bound<'_, PyAny>) -> PyResult<Ipv4Header> {
 #[pyfunction]
 pub(crate) fn encapsulate<'py>(
     inner: &Bound<'py, PyAny>,
-    outer: &Bound<'py, Outer>,
+    outer: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let py = inner.py();
+    let outer = args::object::<Outer>("outer", outer)?;
     let octets = Octets::of("inner", inner)?;
     let room = HEADER_LEN + octets.len();
     let mut len = room;
@@ -72,9 +73,10 @@ pub(crate) fn encapsulate<'py>(
 pub(crate) fn encapsulate_into<'py>(
     buffer: &Bound<'py, PyAny>,
     headroom: &Bound<'py, PyAny>,
-    outer: &Bound<'py, Outer>,
+    outer: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyMemoryView>> {
     let py = buffer.py();
+    let outer = args::object::<Outer>("outer", outer)?;
     let headroom = args::integer("headroom", headroom, 0..=isize::MAX.unsigned_abs() as u64)?;
     let headroom = usize::try_from(headroom)?;
     let view = buffer::writable("buffer", buffer)?;
@@ -114,7 +116,7 @@ pub(crate) fn decapsulate<'py>(packet: &Bound<'py, PyAny>) -> PyResult<Bound<'py
 #[pyfunction]
 #[pyo3(
     signature = (payload, *, source, destination, protocol, ttl=Given::Default, dscp=Given::Default,
-        ecn=Given::Default, identification=Given::Default, dont_fragment=false, more_fragments=false,
+        ecn=Given::Default, identification=Given::Default, dont_fragment=Given::Default, more_fragments=Given::Default,
         fragment_offset=Given::Default),
     text_signature = "(payload, *, source, destination, protocol, ttl=64, dscp=0, ecn=0, identification=0, \
         dont_fragment=False, more_fragments=False, fragment_offset=0)"
@@ -132,8 +134,8 @@ pub(crate) fn ipv4_packet<'py>(
     dscp: Given<'py>,
     ecn: Given<'py>,
     identification: Given<'py>,
-    dont_fragment: bool,
-    more_fragments: bool,
+    dont_fragment: Given<'py>,
+    more_fragments: Given<'py>,
     fragment_offset: Given<'py>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let py = payload.py();
@@ -144,8 +146,7 @@ pub(crate) fn ipv4_packet<'py>(
         destination: args::address("destination", destination)?,
         protocol: args::octet("protocol", protocol)?,
         ttl: ttl.or(64, |ttl| args::octet("ttl", ttl))?,
-        dscp: Dscp::try_new(dscp.or(0, |dscp| args::octet("dscp", dscp))?)
-            .map_err(errors::wire(py))?,
+        dscp: dscp.or(Dscp::default(), |dscp| args::dscp("dscp", dscp))?,
         ecn: ecn.or(Ecn::NotEct, |ecn| {
             Ok(Ecn::of_tos(u8::try_from(args::integer(
                 "ecn",
@@ -154,8 +155,8 @@ pub(crate) fn ipv4_packet<'py>(
             )?)?))
         })?,
         identification: number("identification", &identification, 0)?,
-        dont_fragment,
-        more_fragments,
+        dont_fragment: dont_fragment.or(false, |flag| args::flag("dont_fragment", flag))?,
+        more_fragments: more_fragments.or(false, |flag| args::flag("more_fragments", flag))?,
         fragment_offset: FragmentOffset::try_new(number("fragment_offset", &fragment_offset, 0)?)
             .map_err(errors::wire(py))?,
     };
