@@ -4,7 +4,7 @@ use byteorder::{BigEndian, ByteOrder};
 
 use super::checksum::{combine, sum};
 use super::error::{Layer, WireError};
-use super::ipv4::{HEADER_LEN, MAX_PACKET_LEN};
+use super::header::{HEADER_LEN, MAX_PACKET_LEN};
 
 /// Length of an echo header, in octets: type, code, checksum, identifier, sequence.
 pub const ECHO_HEADER_LEN: usize = 8;
