@@ -3,10 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use ipip_core::capture::describe;
-use ipip_core::capture::error::CaptureError;
-use ipip_core::capture::frame::{self, Direction, LinkType};
-use ipip_core::capture::live::{Live, Stopper};
+use ipip_core::capture::{self, CaptureError, Direction, LinkType, Live, Stopper, describe};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -32,7 +29,7 @@ pub(crate) struct LiveCapture {
 
 /// What one slice of waiting gave.
 enum Slice {
-    Frame(Box<frame::Frame>),
+    Frame(Box<capture::Frame>),
     Nothing,
     Stopped,
     Closed,
@@ -181,7 +178,7 @@ impl LiveCapture {
 /// One frame as it passed an interface. str() is a line as tcpdump prints it.
 #[pyclass(frozen, eq, module = "ipip")]
 #[derive(PartialEq)]
-pub(crate) struct Frame(frame::Frame);
+pub(crate) struct Frame(capture::Frame);
 
 #[pymethods]
 impl Frame {

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
-use ipip_core::capture::error::CaptureError;
+use ipip_core::capture::CaptureError;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
 use ipip_core::netlink::NetlinkError;
 use ipip_core::node::NodeError;
