@@ -40,7 +40,10 @@ mod wire;
 /// The compiled part of the package `ipip`, which re-exports all of it.
 #[pyo3::pymodule]
 mod _ipip {
+    use pyo3::exceptions::PyImportError;
     use pyo3::prelude::*;
+    use pyo3::sync::PyOnceLock;
+    use pyo3::types::PyFrozenSet;
 
     #[pymodule_export]
     use crate::attributes::Released;
@@ -75,13 +78,28 @@ mod _ipip {
 
     /// The optional parts that this build carries, such as "sqlite"; none so far.
     #[pyfunction]
-    fn features(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyFrozenSet>> {
-        pyo3::types::PyFrozenSet::empty(py)
+    fn features(py: Python<'_>) -> PyResult<Bound<'_, PyFrozenSet>> {
+        PyFrozenSet::empty(py)
     }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        first_interpreter_only(module.py())?;
         crate::log::install();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Python 3.12 and later see to it themselves. Before, a second interpreter would share this
+    /// one's classes, and with them what they remember of `ipaddress` and `logging`.
+    fn first_interpreter_only(py: Python<'_>) -> PyResult<()> {
+        static SYS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+        let sys = py.import("sys")?;
+        let first = SYS.get_or_init(py, || sys.clone().unbind());
+        if first.is(&sys) {
+            return Ok(());
+        }
+        Err(PyImportError::new_err(
+            "module ipip._ipip does not support loading in subinterpreters",
+        ))
     }
 }

@@ -27,8 +27,8 @@ Logging
     WARNING. Set the level on ``ipip`` itself; it is read when a call begins. While it is not
     enabled, logging costs nothing.
 Threads
-    Any object may be used from any thread. The GIL is not held during system calls. The module
-    cannot be imported into subinterpreters.
+    Any object may be used from any thread. The GIL is not held during system calls. One interpreter
+    of a process may import the module; a second one gets ``ImportError``.
 Ctrl-C
     Ends a call that waits (``LiveCapture``, ``Netns.run``) within 100 ms.
 Resources
