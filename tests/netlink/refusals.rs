@@ -6,7 +6,7 @@ use ipip_core::plan::{Change, NextHop, Place, Route, RouteProtocol, Setting, Tar
 use ipip_core::sys::netns::Netns;
 
 use crate::changes::state;
-use crate::world::{World, addr, at, name};
+use crate::support::{World, addr, at, name};
 
 fn via(prefix: &str, device: &str, next_hop: NextHop, protocol: RouteProtocol) -> Route {
     let device = name(device);

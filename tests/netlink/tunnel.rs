@@ -8,14 +8,7 @@ use ipip_core::plan::{Change, Place, Plan, ensure, removal};
 use serde_json::Value;
 
 use crate::changes::state;
-use crate::world::{Named, World, at, name};
-
-/// Whether a namespace can have an ipip device.
-pub(crate) fn has_driver() -> bool {
-    let netns = Named::new("driver");
-    let line = "ip link show tunl0 >/dev/null 2>&1 || ip link add tunl0 type ipip 2>/dev/null; ip -j link show tunl0 2>/dev/null || true";
-    !netns.sh(line).trim().is_empty()
-}
+use crate::support::{World, at, name};
 
 fn create(device: &str) -> Change {
     Change::CreateTunnel { name: name(device) }
