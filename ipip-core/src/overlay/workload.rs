@@ -7,12 +7,11 @@ use std::sync::Arc;
 use sha1::{Digest, Sha1};
 
 use super::well_known;
-use crate::addr::Ipv4Prefix;
+use crate::addr::{Ipv4Prefix, MacAddr};
 use crate::mtu::TunnelMtu;
 use crate::name::{INTERFACE_NAME_MAX, InterfaceName};
 use crate::plan::{
-    Desired, InterfaceAddr, Link, LinkKind, MacAddr, NextHop, Place, Route, RouteProtocol, Setting,
-    Target,
+    Desired, InterfaceAddr, Link, LinkKind, NextHop, Place, Route, RouteProtocol, Setting, Target,
 };
 
 /// The gateway of every workload. Nobody holds it: the host end answers for it by proxy ARP.
@@ -74,6 +73,14 @@ impl WorkloadEndpoint {
     #[must_use]
     pub fn host_veth(&self) -> InterfaceName {
         host_veth_name(&self.namespace, &self.pod)
+    }
+
+    /// Whether its address is one that an interface can hold and a packet can be sent to: neither
+    /// unspecified, loopback, multicast nor reserved, and not the gateway's own.
+    #[must_use]
+    pub fn has_usable_address(&self) -> bool {
+        let first = self.address.octets()[0];
+        (1..=223).contains(&first) && first != 127 && self.address != LINK_LOCAL_GATEWAY
     }
 
     /// What the node and the workload's namespace, opened by `netns`, should hold: the pair, born in
