@@ -144,7 +144,6 @@ pub(crate) fn refusals_name_the_object() {
             "{text}, not {object}"
         );
         assert!(text.ends_with(&format!("os error {errno})")), "{text}");
-        println!("{error}: {text}");
     }
     assert_eq!(state(&world.node, &world.pod), before);
 
