@@ -1,1 +1,41 @@
-//! Placeholder.
+//! IPv4-in-IPv4 headers and the checksums they need: octets in, octets out.
+//!
+//! Uses `core` alone: no allocation, no I/O, no unsafe code, and nothing panics on any input.
+//!
+//! | file | nouns | source |
+//! |---|---|---|
+//! | `checksum` | [`checksum`], [`sum`], [`pseudo_header_sum`] | RFC 1071 |
+//! | `tos` | [`Dscp`], [`Ecn`] | RFC 2474, 3168 |
+//! | `ipv4` | [`Ipv4View`] reads, [`Ipv4Header`] writes; [`FragmentOffset`] | RFC 791 |
+//! | `outer` | [`Outer`]: what a tunnel writes in front, and its policies | RFC 2003 3.1, 6040 |
+//! | `ipip` | [`IpipView`], [`encapsulate`], [`decapsulate`] | RFC 2003 |
+//! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
+//! | `icmp` | [`EchoView`] reads, [`Echo`] writes | RFC 792 |
+//! | `error` | [`WireError`], [`Layer`] | |
+//!
+//! Views borrow and values write. A view (`…View`) exists only over octets that passed every check,
+//! so its accessors cannot fail; a value (`Ipv4Header`, `Outer`, `Echo`) is a plain struct whose
+//! fields are public and in range by type. Byte order is this room's business and no other's.
+//!
+//! ```text
+//! packet from a pod ──▶ encapsulate ─┬─▶ Ipv4View (inner, proven) ──▶ Outer::header ──▶ 20 octets in headroom
+//! packet on the wire ─▶ IpipView ────┴─▶ decapsulate ──▶ the inner packet, a sub-slice
+//! ```
+
+mod checksum;
+mod error;
+mod icmp;
+mod ipip;
+mod ipv4;
+mod outer;
+mod partial_checksum;
+mod tos;
+
+pub use checksum::{checksum, combine, pseudo_header_sum, sum};
+pub use error::{Layer, WireError};
+pub use icmp::{ECHO_HEADER_LEN, Echo, EchoKind, EchoView};
+pub use ipip::{IpipView, decapsulate, encapsulate};
+pub use ipv4::{FragmentOffset, HEADER_LEN, Ipv4Header, Ipv4View, MAX_PACKET_LEN, protocol};
+pub use outer::{DontFragment, DscpPolicy, EcnPolicy, Endpoints, Outer, Ttl};
+pub use partial_checksum::{PartialChecksum, finish_partial_checksum};
+pub use tos::{Dscp, Ecn};

@@ -1,0 +1,143 @@
+//! What can be wrong with octets or with the numbers to be written into them.
+
+use core::fmt;
+
+/// Which packet an error speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// The packet between nodes, the one on the underlay.
+    Outer,
+    /// The packet that a tunnel carries, or that a workload sends and receives as it is.
+    Inner,
+    /// An ICMP message.
+    Icmp,
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Outer => "outer IPv4 packet",
+            Self::Inner => "inner IPv4 packet",
+            Self::Icmp => "ICMP message",
+        })
+    }
+}
+
+/// Why octets are not what they should be, or why they cannot be written.
+///
+/// Each variant carries the numbers found; the message adds what is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// The buffer ends before the packet does.
+    #[error("{layer} is truncated: found {found} octets, needs {needed}")]
+    Truncated {
+        /// The packet that is cut short.
+        layer: Layer,
+        /// Octets needed: the fixed header, or the header's own total length once that is readable.
+        needed: usize,
+        /// Octets found.
+        found: usize,
+    },
+    /// The version field is not 4.
+    #[error("{layer} has version {found}, allowed is 4")]
+    Version {
+        /// The packet concerned.
+        layer: Layer,
+        /// The version found, 0 to 15.
+        found: u8,
+    },
+    /// The header length (IHL) is shorter than the fixed header.
+    #[error("{layer} has a header length of {words} words, allowed are 5 to 15")]
+    HeaderLen {
+        /// The packet concerned.
+        layer: Layer,
+        /// The header length found, in words of 4 octets, 0 to 4.
+        words: u8,
+    },
+    /// The total length is shorter than the header that states it.
+    #[error("{layer} has a total length of {found} octets, allowed are {header_len} to 65535")]
+    TotalLen {
+        /// The packet concerned.
+        layer: Layer,
+        /// The total length found, in octets.
+        found: u16,
+        /// The header length that the same header states, in octets.
+        header_len: u8,
+    },
+    /// The checksum does not match what it covers.
+    #[error("{layer} has checksum {found:#06x}, computed is {computed:#06x}")]
+    Checksum {
+        /// The packet whose header, or the message that, the checksum covers.
+        layer: Layer,
+        /// The checksum found in the field.
+        found: u16,
+        /// The checksum that the other octets give.
+        computed: u16,
+    },
+    /// The outer packet does not carry IPv4.
+    #[error("outer IPv4 packet carries protocol {found}, allowed is 4 (IPv4 in IPv4)")]
+    Protocol {
+        /// The protocol number found.
+        found: u8,
+    },
+    /// The outer packet is a fragment; what it carries can be read after reassembly only.
+    #[error(
+        "outer IPv4 packet is a fragment (offset {offset} octets, more fragments: {more_fragments}), \
+         allowed is a whole packet (offset 0 octets, more fragments: false)"
+    )]
+    OuterFragment {
+        /// Where the fragment belongs, in octets, 0 to 65,528.
+        offset: u16,
+        /// Whether another fragment follows.
+        more_fragments: bool,
+    },
+    /// The packet to be carried has no time left: it is neither encapsulated nor delivered
+    /// (<https://www.rfc-editor.org/rfc/rfc2003#section-3.1>).
+    #[error("inner IPv4 packet has TTL 0, allowed are 1 to 255")]
+    TtlZero,
+    /// There is no room in front of the inner packet for the outer header.
+    #[error("headroom is {found} octets, needs {needed}")]
+    Headroom {
+        /// Octets needed.
+        needed: usize,
+        /// Octets found.
+        found: usize,
+    },
+    /// The buffer to write into is shorter than the header.
+    #[error("buffer is {found} octets, needs {needed}")]
+    Buffer {
+        /// Octets needed.
+        needed: usize,
+        /// Octets found.
+        found: usize,
+    },
+    /// The packet would be longer than IPv4 can state.
+    #[error("packet would be {found} octets, allowed are at most {max}")]
+    PacketTooLong {
+        /// The length it would have, in octets.
+        found: usize,
+        /// The largest possible, in octets.
+        max: usize,
+    },
+    /// The ICMP message is neither echo request nor echo reply.
+    #[error("ICMP message has type {found} code {code}, allowed are type 8 or 0 with code 0")]
+    IcmpType {
+        /// The type found.
+        found: u8,
+        /// The code found.
+        code: u8,
+    },
+    /// A differentiated services code point does not fit its 6 bits.
+    #[error("DSCP {found} is outside 0 to 63")]
+    Dscp {
+        /// The value found.
+        found: u8,
+    },
+    /// A fragment offset does not fit its 13 bits.
+    #[error("fragment offset {found} is outside 0 to 8191 units of 8 octets")]
+    FragmentOffset {
+        /// The value found, in units of 8 octets.
+        found: u16,
+    },
+}
