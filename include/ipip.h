@@ -41,285 +41,568 @@
 #define IPIP_VERSION_PATCH 0
 #define IPIP_VERSION "0.1.0"
 
-/*
- What a call came to. 0 is success; each other number is one kind of failure, has one meaning for
- good and is never used again. Later versions add numbers.
+/**
+ * What a call came to. 0 is success; each other number is one kind of failure, has one meaning for
+ * good and is never used again. Later versions add numbers.
  */
 enum ipip_status {
-    /*
-     It worked; the `_out` parameters are written.
+    /**
+     * It worked; the `_out` parameters are written.
      */
     IPIP_STATUS_OK = 0,
-    /*
-     A pointer that must not be NULL is NULL; the text names the parameter.
+    /**
+     * A pointer that must not be NULL is NULL; the text names the parameter.
      */
     IPIP_STATUS_NULL_ARGUMENT = 1,
-    /*
-     A value is outside what its parameter or field allows; the text says what is allowed.
+    /**
+     * A value is outside what its parameter or field allows; the text says what is allowed.
      */
     IPIP_STATUS_INVALID_ARGUMENT = 2,
-    /*
-     A string is not UTF-8.
+    /**
+     * A string is not UTF-8.
      */
     IPIP_STATUS_NOT_UTF8 = 3,
-    /*
-     The buffer for a result is too short; `needed_out`, where there is one, says how long it must be.
+    /**
+     * The buffer for a result is too short; `needed_out`, where there is one, says how long it must be.
      */
     IPIP_STATUS_BUFFER_TOO_SMALL = 4,
-    /*
-     The library met a fault of its own and stopped the call. Free the objects that the call was
-     given and do nothing else with them; other objects are as they were.
+    /**
+     * The library met a fault of its own and stopped the call. Free the objects that the call was
+     * given and do nothing else with them; other objects are as they were.
      */
     IPIP_STATUS_PANIC = 5,
-    /*
-     A failure without a number of its own yet; the text says which.
+    /**
+     * A failure without a number of its own yet; the text says which.
      */
     IPIP_STATUS_INTERNAL = 6,
-    /*
-     This build or this process cannot do it.
+    /**
+     * This build or this process cannot do it.
      */
     IPIP_STATUS_UNSUPPORTED = 7,
-    /*
-     The time given is over. Nothing is wrong: call again.
+    /**
+     * The time given is over. Nothing is wrong: call again.
      */
     IPIP_STATUS_TIMEOUT = 8,
-    /*
-     It was stopped from another thread.
+    /**
+     * It was stopped from another thread.
      */
     IPIP_STATUS_STOPPED = 9,
-    /*
-     No such thing: namespace, interface, pool, block or handle.
+    /**
+     * No such thing: namespace, interface, pool, block or handle.
      */
     IPIP_STATUS_NOT_FOUND = 10,
-    /*
-     The name is taken: namespace, pool.
+    /**
+     * The name is taken: namespace, pool.
      */
     IPIP_STATUS_ALREADY_EXISTS = 11,
-    /*
-     Others kept changing the same record; the retries are used up. Call again later.
+    /**
+     * Others kept changing the same record; the retries are used up. Call again later.
      */
     IPIP_STATUS_BUSY = 12,
-    /*
-     What a datastore holds is damaged or cannot be reached.
+    /**
+     * What a datastore holds is damaged or cannot be reached.
      */
     IPIP_STATUS_STORE = 13,
-    /*
-     The kernel refused for a reason without a number of its own here.
+    /**
+     * The kernel refused for a reason without a number of its own here.
      */
     IPIP_STATUS_KERNEL = 100,
-    /*
-     The caller lacks a privilege, such as CAP_NET_ADMIN.
+    /**
+     * The caller lacks a privilege, such as CAP_NET_ADMIN.
      */
     IPIP_STATUS_PERMISSION = 101,
-    /*
-     This kernel has no ipip driver.
+    /**
+     * This kernel has no ipip driver.
      */
     IPIP_STATUS_NO_DRIVER = 102,
-    /*
-     A link or route of somebody else is where ours should be, or a link that must exist does not.
+    /**
+     * A link or route of somebody else is where ours should be, or a link that must exist does not.
      */
     IPIP_STATUS_IN_THE_WAY = 103,
-    /*
-     The file is not a network namespace.
+    /**
+     * The file is not a network namespace.
      */
     IPIP_STATUS_NOT_NETNS = 104,
-    /*
-     A workload's namespace is the node's own.
+    /**
+     * A workload's namespace is the node's own.
      */
     IPIP_STATUS_SAME_NETNS = 105,
-    /*
-     A step was refused, and the steps before it could not all be taken back.
+    /**
+     * A step was refused, and the steps before it could not all be taken back.
      */
     IPIP_STATUS_HALF_APPLIED = 106,
-    /*
-     The interface went down; it may come up again.
+    /**
+     * The interface went down; it may come up again.
      */
     IPIP_STATUS_INTERFACE_DOWN = 107,
-    /*
-     The interface was removed.
+    /**
+     * The interface was removed.
      */
     IPIP_STATUS_INTERFACE_GONE = 108,
-    /*
-     The buffer ends before the packet does.
+    /**
+     * The buffer ends before the packet does.
      */
     IPIP_STATUS_TRUNCATED = 200,
-    /*
-     A version field is not 4.
+    /**
+     * A version field is not 4.
      */
     IPIP_STATUS_VERSION = 201,
-    /*
-     A header length is below 5 words.
+    /**
+     * A header length is below 5 words.
      */
     IPIP_STATUS_HEADER_LEN = 202,
-    /*
-     A total length is below the header length.
+    /**
+     * A total length is below the header length.
      */
     IPIP_STATUS_TOTAL_LEN = 203,
-    /*
-     A checksum does not match.
+    /**
+     * A checksum does not match.
      */
     IPIP_STATUS_CHECKSUM = 204,
-    /*
-     The outer packet does not carry protocol 4.
+    /**
+     * The outer packet does not carry protocol 4.
      */
     IPIP_STATUS_PROTOCOL = 205,
-    /*
-     The outer packet is a fragment.
+    /**
+     * The outer packet is a fragment.
      */
     IPIP_STATUS_OUTER_FRAGMENT = 206,
-    /*
-     The inner packet has no time left.
+    /**
+     * The inner packet has no time left.
      */
     IPIP_STATUS_TTL_ZERO = 207,
-    /*
-     There is no room for 20 octets in front of the inner packet.
+    /**
+     * There is no room for 20 octets in front of the inner packet.
      */
     IPIP_STATUS_HEADROOM = 208,
-    /*
-     The buffer to write a header into is shorter than the header.
+    /**
+     * The buffer to write a header into is shorter than the header.
      */
     IPIP_STATUS_HEADER_BUFFER = 209,
-    /*
-     The packet would exceed 65,535 octets.
+    /**
+     * The packet would exceed 65,535 octets.
      */
     IPIP_STATUS_PACKET_TOO_LONG = 210,
-    /*
-     An ICMP message is neither echo request nor echo reply.
+    /**
+     * An ICMP message is neither echo request nor echo reply.
      */
     IPIP_STATUS_ICMP_TYPE = 211,
-    /*
-     A DSCP is above 63.
+    /**
+     * A DSCP is above 63.
      */
     IPIP_STATUS_DSCP = 212,
-    /*
-     A fragment offset is above 8191 units of 8 octets.
+    /**
+     * A fragment offset is above 8191 units of 8 octets.
      */
     IPIP_STATUS_FRAGMENT_OFFSET = 213,
-    /*
-     The block has no free address.
+    /**
+     * The block has no free address.
      */
     IPIP_STATUS_BLOCK_FULL = 300,
-    /*
-     No pool has a free address, or a free block.
+    /**
+     * No pool has a free address, or a free block.
      */
     IPIP_STATUS_POOL_EXHAUSTED = 301,
-    /*
-     The address is outside the block.
+    /**
+     * The address is outside the block.
      */
     IPIP_STATUS_OUTSIDE_BLOCK = 302,
-    /*
-     The address or block is in no pool.
+    /**
+     * The address or block is in no pool.
      */
     IPIP_STATUS_OUTSIDE_POOL = 303,
-    /*
-     The address is assigned already.
+    /**
+     * The address is assigned already.
      */
     IPIP_STATUS_ALREADY_ASSIGNED = 304,
-    /*
-     The address is not assigned.
+    /**
+     * The address is not assigned.
      */
     IPIP_STATUS_NOT_ASSIGNED = 305,
-    /*
-     The address is assigned with another handle.
+    /**
+     * The address is assigned with another handle.
      */
     IPIP_STATUS_HANDLE_MISMATCH = 306,
-    /*
-     The address was released and assigned again since the caller looked.
+    /**
+     * The address was released and assigned again since the caller looked.
      */
     IPIP_STATUS_SEQUENCE_MISMATCH = 307,
-    /*
-     The block belongs to another node.
+    /**
+     * The block belongs to another node.
      */
     IPIP_STATUS_OWNED_BY_ANOTHER = 308,
-    /*
-     The prefix is not one that blocks of this pool have.
+    /**
+     * The prefix is not one that blocks of this pool have.
      */
     IPIP_STATUS_BLOCK_SIZE = 309,
-    /*
-     The pool is malformed, or overlaps another.
+    /**
+     * The pool is malformed, or overlaps another.
      */
     IPIP_STATUS_INVALID_POOL = 310,
-    /*
-     The address is reserved.
+    /**
+     * The address is reserved.
      */
     IPIP_STATUS_RESERVED = 311,
 };
 
-/*
- How much a log callback wants to hear; each level includes those before it.
+/**
+ * What `ipip_finish_partial_checksum` found and did.
+ */
+enum ipip_partial_checksum {
+    /**
+     * There is no such field: neither TCP nor UDP, a fragment, or a header cut short.
+     */
+    IPIP_PARTIAL_CHECKSUM_NOT_APPLICABLE = 0,
+    /**
+     * The field holds something else: a finished checksum, right or wrong, or none (UDP's 0).
+     */
+    IPIP_PARTIAL_CHECKSUM_NOT_PARTIAL = 1,
+    /**
+     * The field held the pseudo-header's sum alone; now it holds the checksum.
+     */
+    IPIP_PARTIAL_CHECKSUM_FINISHED = 2,
+};
+
+/**
+ * How much a log callback wants to hear; each level includes those before it.
  */
 enum ipip_log_level {
-    /*
-     Nothing.
+    /**
+     * Nothing.
      */
     IPIP_LOG_LEVEL_OFF = 0,
-    /*
-     What went wrong and has no caller to be told.
+    /**
+     * What went wrong and has no caller to be told.
      */
     IPIP_LOG_LEVEL_ERROR = 1,
-    /*
-     What a person should know.
+    /**
+     * What a person should know.
      */
     IPIP_LOG_LEVEL_WARN = 2,
-    /*
-     What happened, in large.
+    /**
+     * What happened, in large.
      */
     IPIP_LOG_LEVEL_INFO = 3,
-    /*
-     Each change to the kernel, as the shell command that does the same.
+    /**
+     * Each change to the kernel, as the shell command that does the same.
      */
     IPIP_LOG_LEVEL_DEBUG = 4,
-    /*
-     Everything.
+    /**
+     * Everything.
      */
     IPIP_LOG_LEVEL_TRACE = 5,
 };
 
-/*
- An open network namespace; it lives at least as long as this object.
+/**
+ * Where the outer TTL comes from.
+ */
+enum ipip_ttl_policy {
+    /**
+     * The inner packet's: `ip tunnel ... ttl inherit`.
+     */
+    IPIP_TTL_POLICY_INHERIT = 0,
+    /**
+     * Always the field `ttl`.
+     */
+    IPIP_TTL_POLICY_FIXED = 1,
+};
 
- Ownership: whoever got it from `ipip_netns_create` and its like frees it. Threads: it never changes,
- so threads may share it without a lock.
+/**
+ * Where the outer DSCP comes from (RFC 2983 section 3.1).
+ */
+enum ipip_dscp_policy {
+    /**
+     * Always the field `dscp`: the pipe model.
+     */
+    IPIP_DSCP_POLICY_FIXED = 0,
+    /**
+     * The inner packet's: the uniform model.
+     */
+    IPIP_DSCP_POLICY_INHERIT = 1,
+};
+
+/**
+ * Where the outer ECN field comes from.
+ */
+enum ipip_ecn_policy {
+    /**
+     * The inner one, but ECT(0) where the inner one is CE: what Linux does, RFC 3168 section 9.1.1.
+     */
+    IPIP_ECN_POLICY_KERNEL = 0,
+    /**
+     * The inner one as it is: normal mode of RFC 6040 section 4.1.
+     */
+    IPIP_ECN_POLICY_NORMAL = 1,
+    /**
+     * Not ECT: compatibility mode of RFC 6040, for an exit that does not know ECN.
+     */
+    IPIP_ECN_POLICY_COMPATIBILITY = 2,
+};
+
+/**
+ * Where the outer DF comes from. An inner DF always makes an outer one (RFC 2003 section 3.1).
+ */
+enum ipip_df_policy {
+    /**
+     * The inner packet's: `ip tunnel ... nopmtudisc`.
+     */
+    IPIP_DF_POLICY_INHERIT = 0,
+    /**
+     * Always set: `ip tunnel ... pmtudisc`.
+     */
+    IPIP_DF_POLICY_ALWAYS = 1,
+};
+
+/**
+ * Which half of an echo exchange: the ICMP type.
+ */
+enum ipip_echo_kind {
+    /**
+     * Type 0.
+     */
+    IPIP_ECHO_KIND_REPLY = 0,
+    /**
+     * Type 8.
+     */
+    IPIP_ECHO_KIND_REQUEST = 8,
+};
+
+/**
+ * An open network namespace; it lives at least as long as this object.
+ *
+ * Ownership: whoever got it from `ipip_netns_create` and its like frees it. Threads: it never changes,
+ * so threads may share it without a lock.
  */
 struct ipip_netns;
 
-/*
- Takes one message: its level (an enum ipip_log_level), the part of the library that speaks, such as
- "ipip_core::netlink", and the text, one line without a line feed. Both strings are valid during the
- call only; `user_data` is what `ipip_set_log_callback` was given.
+/**
+ * Takes one message: its level (an enum ipip_log_level), the part of the library that speaks, such as
+ * "ipip_core::netlink", and the text, one line without a line feed. Both strings are valid during the
+ * call only; `user_data` is what `ipip_set_log_callback` was given.
  */
 typedef void (*ipip_log_callback)(uint32_t level,
                                   const char *target,
                                   const char *message,
                                   void *user_data);
 
-/*
- An IPv4 address. Its octets lie as in a packet and in `struct in_addr`, so `inet_pton(AF_INET, text,
- &address)` fills it.
+/**
+ * An IPv4 address. Its octets lie as in a packet and in `struct in_addr`, so `inet_pton(AF_INET, text,
+ * &address)` fills it.
  */
 struct ipip_ipv4 {
-    /*
-     The octets as they are written: {10, 244, 79, 20} is 10.244.79.20.
+    /**
+     * The octets as they are written: {10, 244, 79, 20} is 10.244.79.20.
      */
     uint8_t octets[4];
 };
 
-/*
- An IPv4 prefix.
+/**
+ * An IPv4 prefix.
  */
 struct ipip_prefix {
-    /*
-     The first address: no bit below `len` is set.
+    /**
+     * The first address: no bit below `len` is set.
      */
     struct ipip_ipv4 network;
-    /*
-     The length in bits, 0 to 32.
+    /**
+     * The length in bits, 0 to 32.
      */
     uint8_t len;
 };
 
-/*
- A program's function that runs inside a namespace; what it returns comes back as `result_out`.
+/**
+ * The fields of an IPv4 header without options (RFC 791), to be written or as read. Numbers are in
+ * the byte order of the machine.
+ */
+struct ipip_ipv4_header {
+    /**
+     * The upper 6 bits of the TOS octet, 0 to 63.
+     */
+    uint8_t dscp;
+    /**
+     * The lower 2 bits of the TOS octet: 0 not ECT, 1 ECT(1), 2 ECT(0), 3 CE.
+     */
+    uint8_t ecn;
+    /**
+     * What the fragments of one packet share.
+     */
+    uint16_t identification;
+    /**
+     * DF, 0 or 1: routers may not fragment the packet.
+     */
+    uint8_t dont_fragment;
+    /**
+     * MF, 0 or 1: another fragment follows.
+     */
+    uint8_t more_fragments;
+    /**
+     * Where this fragment belongs, in units of 8 octets, 0 to 8191.
+     */
+    uint16_t fragment_offset;
+    /**
+     * Hops left, 0 to 255.
+     */
+    uint8_t ttl;
+    /**
+     * What the payload is: 1 ICMP, 4 IPv4 in IPv4, 6 TCP, 17 UDP.
+     */
+    uint8_t protocol;
+    /**
+     * Where the packet comes from.
+     */
+    struct ipip_ipv4 source;
+    /**
+     * Where the packet goes.
+     */
+    struct ipip_ipv4 destination;
+};
+
+/**
+ * Octets within the buffer that a call was given: `buffer + offset`, `len` of them.
+ */
+struct ipip_span {
+    /**
+     * Octets before the first, from the start of the buffer.
+     */
+    size_t offset;
+    /**
+     * How many octets.
+     */
+    size_t len;
+};
+
+/**
+ * A checked IPv4 packet: its fields, and where its parts lie in the buffer that was parsed.
+ */
+struct ipip_ipv4_view {
+    /**
+     * The fields of the header.
+     */
+    struct ipip_ipv4_header header;
+    /**
+     * The header checksum as found, which is right.
+     */
+    uint16_t checksum;
+    /**
+     * Length of the header with its options, in octets, 20 to 60.
+     */
+    uint16_t header_len;
+    /**
+     * Length of the packet in octets, header included.
+     */
+    uint16_t total_len;
+    /**
+     * The options with their padding, 0 to 40 octets, unread.
+     */
+    struct ipip_span options;
+    /**
+     * What follows the header, up to the total length.
+     */
+    struct ipip_span payload;
+    /**
+     * The packet from its first header octet to its total length; the buffer may be longer.
+     */
+    struct ipip_span packet;
+};
+
+/**
+ * What an encapsulating node writes in front of an inner packet.
+ *
+ * All zero but for the two addresses is what the kernel's tunl0 does, and so what Calico's nodes do.
+ */
+struct ipip_outer {
+    /**
+     * This node: the outer source.
+     */
+    struct ipip_ipv4 local;
+    /**
+     * The other node: the outer destination.
+     */
+    struct ipip_ipv4 remote;
+    /**
+     * An enum ipip_ttl_policy.
+     */
+    uint32_t ttl_policy;
+    /**
+     * An enum ipip_dscp_policy.
+     */
+    uint32_t dscp_policy;
+    /**
+     * An enum ipip_ecn_policy.
+     */
+    uint32_t ecn_policy;
+    /**
+     * An enum ipip_df_policy.
+     */
+    uint32_t df_policy;
+    /**
+     * The outer TTL, 1 to 255; read with IPIP_TTL_POLICY_FIXED only.
+     */
+    uint8_t ttl;
+    /**
+     * The outer DSCP, 0 to 63; read with IPIP_DSCP_POLICY_FIXED only.
+     */
+    uint8_t dscp;
+    /**
+     * The outer identification. Where DF ends up clear the caller has to make it unique per source,
+     * destination and protocol for as long as a fragment may live (RFC 6864 section 4.1); with DF any
+     * value will do.
+     */
+    uint16_t identification;
+};
+
+/**
+ * Both packets of a checked IPIP packet.
+ */
+struct ipip_packet {
+    /**
+     * The packet between the nodes.
+     */
+    struct ipip_ipv4_view outer;
+    /**
+     * The packet it carries.
+     */
+    struct ipip_ipv4_view inner;
+};
+
+/**
+ * The header of an echo message. Numbers are in the byte order of the machine.
+ */
+struct ipip_echo {
+    /**
+     * An enum ipip_echo_kind.
+     */
+    uint32_t kind;
+    /**
+     * What tells one sender's requests from another's.
+     */
+    uint16_t identifier;
+    /**
+     * Counts a sender's requests.
+     */
+    uint16_t sequence;
+};
+
+/**
+ * A checked echo message.
+ */
+struct ipip_echo_view {
+    /**
+     * The header.
+     */
+    struct ipip_echo echo;
+    /**
+     * The checksum as found, which is right.
+     */
+    uint16_t checksum;
+    /**
+     * What the reply must return unchanged, within the buffer that was parsed.
+     */
+    struct ipip_span data;
+};
+
+/**
+ * A program's function that runs inside a namespace; what it returns comes back as `result_out`.
  */
 typedef int (*ipip_netns_callback)(void *user_data);
 
@@ -327,217 +610,352 @@ typedef int (*ipip_netns_callback)(void *user_data);
 extern "C" {
 #endif // __cplusplus
 
-/*
- The name of a status as the header spells it, such as "IPIP_STATUS_OK"; for a number that is none,
- "unknown status". Static, never NULL.
+/**
+ * The name of a status as the header spells it, such as "IPIP_STATUS_OK"; for a number that is none,
+ * "unknown status". Static, never NULL.
  */
 const char *ipip_status_name(uint32_t status);
 
-/*
- What the last failed call on this thread has to say: what it was about, what was found and what is
- allowed; for kernel errors also the kernel's words. "" if none failed yet.
-
- Never NULL. Valid until the next call that fails on this thread, or the thread's end; copy it to
- keep it. A call that succeeds leaves it as it is, so look only after a failure.
+/**
+ * What the last failed call on this thread has to say: what it was about, what was found and what is
+ * allowed; for kernel errors also the kernel's words. "" if none failed yet.
+ *
+ * Never NULL. Valid until the next call that fails on this thread, or the thread's end; copy it to
+ * keep it. A call that succeeds leaves it as it is, so look only after a failure.
  */
 const char *ipip_last_error(void);
 
-/*
- The kernel's error number (`errno.h`) behind the last failed call on this thread; 0 if the kernel
- had no part in it, or no call has failed yet.
+/**
+ * The kernel's error number (`errno.h`) behind the last failed call on this thread; 0 if the kernel
+ * had no part in it, or no call has failed yet.
  */
 int ipip_last_errno(void);
 
-/*
- The version of the library that runs, such as "0.1.0"; compare with `IPIP_VERSION`, that of the
- header. Static, never NULL.
+/**
+ * The version of the library that runs, such as "0.1.0"; compare with `IPIP_VERSION`, that of the
+ * header. Static, never NULL.
  */
 const char *ipip_version(void);
 
-/*
- Whether the library that runs has a feature: 1 or 0. A name that it does not know, and NULL, is 0,
- so a program may ask for features of later versions.
-
- | name | what it brings |
- |---|---|
- | "memory" | the store that lives in the process |
- | "kernel" | the data path of the kernel's ipip driver |
- | "capture" | live capture |
- | "sqlite", "etcd", "bpf", "userspace" | stores and data paths of later versions |
-
- # Safety
- `name` is NULL or a string that ends in a zero.
+/**
+ * Whether the library that runs has a feature: 1 or 0. A name that it does not know, and NULL, is 0,
+ * so a program may ask for features of later versions.
+ *
+ * | name | what it brings |
+ * |---|---|
+ * | "memory" | the store that lives in the process |
+ * | "kernel" | the data path of the kernel's ipip driver |
+ * | "capture" | live capture |
+ * | "sqlite", "etcd", "bpf", "userspace" | stores and data paths of later versions |
+ *
+ * The caller sees to it that:
+ * `name` is NULL or a string that ends in a zero.
  */
 int ipip_has_feature(const char *name);
 
-/*
- Sends the messages of the whole process, up to `level` (an enum ipip_log_level), to `callback`.
- It replaces the one before; NULL ends all messages.
-
- Threads: the callback is called on whatever thread a message arises, also on threads of the
- library, and on several at once. When this function returns, the callback before is not running
- and will not be called any more, so its `user_data` may go. The callback may call functions of this
- library, except this one; messages that arise meanwhile on its thread are dropped. It must return
- (no longjmp, no C++ exception).
-
- IPIP_STATUS_INVALID_ARGUMENT for an unknown level, IPIP_STATUS_BUSY from inside a callback,
- IPIP_STATUS_UNSUPPORTED if a Rust program around this library has a logger of its own.
+/**
+ * Sends the messages of the whole process, up to `level` (an enum ipip_log_level), to `callback`.
+ * It replaces the one before; NULL ends all messages.
+ *
+ * Threads: the callback is called on whatever thread a message arises, also on threads of the
+ * library, and on several at once. When this function returns, the callback before is not running
+ * and will not be called any more, so its `user_data` may go. The callback may call functions of this
+ * library, except this one; messages that arise meanwhile on its thread are dropped. It must return
+ * (no longjmp, no C++ exception).
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an unknown level, IPIP_STATUS_BUSY from inside a callback,
+ * IPIP_STATUS_UNSUPPORTED if a Rust program around this library has a logger of its own.
  */
-enum ipip_status ipip_set_log_callback(uint32_t level, ipip_log_callback callback, void *user_data);
+enum ipip_status ipip_set_log_callback(uint32_t level,
+                                       ipip_log_callback callback,
+                                       void *user_data);
 
-/*
- Reads an address such as "10.244.79.20".
-
- IPIP_STATUS_INVALID_ARGUMENT if it is none.
-
- # Safety
- `text` is NULL or a string that ends in a zero.
+/**
+ * Reads an address such as "10.244.79.20".
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or a string that ends in a zero.
  */
-enum ipip_status ipip_ipv4_from_text(const char *text, Out<ipip_ipv4> address_out);
+enum ipip_status ipip_ipv4_from_text(const char *text, struct ipip_ipv4 *address_out);
 
-/*
- Reads a prefix such as "10.244.79.0/26".
-
- IPIP_STATUS_INVALID_ARGUMENT if it is none, or has bits set below its length.
-
- # Safety
- `text` is NULL or a string that ends in a zero.
+/**
+ * Reads a prefix such as "10.244.79.0/26".
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none, or has bits set below its length.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or a string that ends in a zero.
  */
-enum ipip_status ipip_prefix_from_text(const char *text, Out<ipip_prefix> prefix_out);
+enum ipip_status ipip_prefix_from_text(const char *text, struct ipip_prefix *prefix_out);
 
-/*
- Writes an address as text, at most 16 octets with the final zero.
-
- IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
-
- # Safety
- `text` is NULL or points to `text_len` octets that nobody else uses.
+/**
+ * Writes an address as text, at most 16 octets with the final zero.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
  */
 enum ipip_status ipip_ipv4_to_text(const struct ipip_ipv4 *address,
                                    char *text,
                                    size_t text_len,
-                                   Out<size_t> needed_out);
+                                   size_t *needed_out);
 
-/*
- Writes a prefix as text, at most 19 octets with the final zero.
-
- IPIP_STATUS_INVALID_ARGUMENT if it is none, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
-
- # Safety
- `text` is NULL or points to `text_len` octets that nobody else uses.
+/**
+ * Writes a prefix as text, at most 19 octets with the final zero.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
  */
 enum ipip_status ipip_prefix_to_text(const struct ipip_prefix *prefix,
                                      char *text,
                                      size_t text_len,
-                                     Out<size_t> needed_out);
+                                     size_t *needed_out);
 
-/*
- Makes a namespace and names it as `ip netns add NAME` does; it stays until `ipip_netns_remove`. Its
- interfaces are down, loopback included.
+/**
+ * The internet checksum of some octets (RFC 1071), in the byte order of the machine: what belongs in
+ * a field while the field itself is zero, and 0 over octets that include a right one.
+ *
+ * The caller sees to it that:
+ * `bytes` is NULL or points to `bytes_len` octets.
+ */
+enum ipip_status ipip_checksum(const uint8_t *bytes,
+                               size_t bytes_len,
+                               uint16_t *checksum_out);
 
- IPIP_STATUS_ALREADY_EXISTS if the name is taken, IPIP_STATUS_INVALID_ARGUMENT if it cannot be a file
- name, IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN; nothing is left behind then.
+/**
+ * Finishes the TCP or UDP checksum of the packet at the start of `inner` if a sender on this host left
+ * it to hardware that is not there (Linux: CHECKSUM_PARTIAL); changes nothing otherwise. A packet that
+ * a packet or raw socket read from a veth pair needs this before it leaves in a tunnel: without it
+ * ping works and TCP does not.
+ *
+ * A damaged packet is taken for a partial one, and so accepted, once in 65,536 times; use it only
+ * where the sender may be on this host.
+ *
+ * `result_out` and `checksum_out` (the checksum written, with IPIP_PARTIAL_CHECKSUM_FINISHED only) may
+ * be NULL. The failures are those of `ipip_ipv4_parse`; nothing is written then.
+ *
+ * The caller sees to it that:
+ * `inner` is NULL or points to `inner_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_finish_partial_checksum(uint8_t *inner,
+                                              size_t inner_len,
+                                              enum ipip_partial_checksum *result_out,
+                                              uint16_t *checksum_out);
 
- # Safety
- `name` is NULL or a string that ends in a zero.
+/**
+ * Checks the packet at the start of `buffer` and reads its header. Octets after its total length are
+ * padding. Options, fragments and a TTL of 0 are valid here.
+ *
+ * IPIP_STATUS_TRUNCATED, _VERSION, _TOTAL_LEN, _HEADER_LEN or _CHECKSUM, looked for in this order.
+ *
+ * The caller sees to it that:
+ * `buffer` is NULL or points to `buffer_len` octets.
+ */
+enum ipip_status ipip_ipv4_parse(const uint8_t *buffer,
+                                 size_t buffer_len,
+                                 struct ipip_ipv4_view *view_out);
+
+/**
+ * Writes a header into the first 20 octets of `packet`, checksum included; `packet_len` becomes the
+ * total length.
+ *
+ * IPIP_STATUS_HEADER_BUFFER below 20 octets, IPIP_STATUS_PACKET_TOO_LONG above 65,535,
+ * IPIP_STATUS_DSCP, IPIP_STATUS_FRAGMENT_OFFSET and IPIP_STATUS_INVALID_ARGUMENT for fields out of
+ * range. Nothing is written then.
+ *
+ * The caller sees to it that:
+ * `packet` is NULL or points to `packet_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_ipv4_emit(const struct ipip_ipv4_header *header,
+                                uint8_t *packet,
+                                size_t packet_len);
+
+/**
+ * Writes the outer header in front of the inner packet that starts at `headroom` octets into
+ * `buffer`. The inner packet stays where it is: only the 20 octets before it change. `packet_out` is
+ * the whole IPIP packet, from `headroom` - 20 on; padding after the inner packet stays out of it.
+ *
+ * IPIP_STATUS_HEADROOM if `headroom` is below 20; those of `ipip_ipv4_parse` for the inner packet;
+ * IPIP_STATUS_TTL_ZERO for an inner TTL of 0, IPIP_STATUS_PACKET_TOO_LONG above 65,535 octets in all;
+ * IPIP_STATUS_INVALID_ARGUMENT and IPIP_STATUS_DSCP for fields of `outer` out of range. The buffer is as
+ * it was then.
+ *
+ * The caller sees to it that:
+ * `buffer` is NULL or points to `buffer_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_encapsulate(uint8_t *buffer,
+                                  size_t buffer_len,
+                                  size_t headroom,
+                                  const struct ipip_outer *outer,
+                                  struct ipip_span *packet_out);
+
+/**
+ * Finds the inner packet of the IPIP packet at the start of `buffer`: without outer header and
+ * padding. Nothing is copied.
+ *
+ * Those of `ipip_parse`, and IPIP_STATUS_TTL_ZERO: a packet that arrives with an inner TTL of 0 must be
+ * discarded (RFC 2003 section 3.1).
+ *
+ * The caller sees to it that:
+ * `buffer` is NULL or points to `buffer_len` octets.
+ */
+enum ipip_status ipip_decapsulate(const uint8_t *buffer,
+                                  size_t buffer_len,
+                                  struct ipip_span *inner_out);
+
+/**
+ * Checks both headers of the IPIP packet at the start of `buffer` and reads them. All spans count
+ * from the start of `buffer`.
+ *
+ * Those of `ipip_ipv4_parse` for the outer packet; IPIP_STATUS_PROTOCOL unless it carries protocol 4;
+ * IPIP_STATUS_OUTER_FRAGMENT if it has to be reassembled first; those of `ipip_ipv4_parse` for the inner
+ * packet.
+ *
+ * The caller sees to it that:
+ * `buffer` is NULL or points to `buffer_len` octets.
+ */
+enum ipip_status ipip_parse(const uint8_t *buffer,
+                            size_t buffer_len,
+                            struct ipip_packet *packet_out);
+
+/**
+ * Checks an echo message, the whole payload of an IPv4 packet that is no fragment, and reads it.
+ *
+ * IPIP_STATUS_TRUNCATED, IPIP_STATUS_ICMP_TYPE or IPIP_STATUS_CHECKSUM, looked for in this order.
+ *
+ * The caller sees to it that:
+ * `message` is NULL or points to `message_len` octets.
+ */
+enum ipip_status ipip_echo_parse(const uint8_t *message,
+                                 size_t message_len,
+                                 struct ipip_echo_view *view_out);
+
+/**
+ * Writes the header into the first 8 octets of `message`, with the checksum over all of it; what
+ * follows is the data, which is there already.
+ *
+ * IPIP_STATUS_HEADER_BUFFER below 8 octets, IPIP_STATUS_PACKET_TOO_LONG above 65,515 (what one packet
+ * holds), IPIP_STATUS_INVALID_ARGUMENT for an unknown kind. Nothing is written then.
+ *
+ * The caller sees to it that:
+ * `message` is NULL or points to `message_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_echo_emit(const struct ipip_echo *echo,
+                                uint8_t *message,
+                                size_t message_len);
+
+/**
+ * Makes a namespace and names it as `ip netns add NAME` does; it stays until `ipip_netns_remove`. Its
+ * interfaces are down, loopback included.
+ *
+ * IPIP_STATUS_ALREADY_EXISTS if the name is taken, IPIP_STATUS_INVALID_ARGUMENT if it cannot be a file
+ * name, IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN; nothing is left behind then.
+ *
+ * The caller sees to it that:
+ * `name` is NULL or a string that ends in a zero.
  */
 enum ipip_status ipip_netns_create(const char *name,
-                                   Out<ipip_netns*> netns_out);
+                                   struct ipip_netns **netns_out);
 
-/*
- Makes a namespace without a name; it ends with this object and the last socket or process in it.
-
- IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN.
+/**
+ * Makes a namespace without a name; it ends with this object and the last socket or process in it.
+ *
+ * IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN.
  */
-enum ipip_status ipip_netns_create_unnamed(Out<ipip_netns*> netns_out);
+enum ipip_status ipip_netns_create_unnamed(struct ipip_netns **netns_out);
 
-/*
- Opens the namespace behind a file, such as "/run/netns/NAME" or "/proc/PID/ns/net".
-
- IPIP_STATUS_NOT_FOUND if there is no such file, IPIP_STATUS_NOT_NETNS if it is another kind of file.
-
- # Safety
- `path` is NULL or a string that ends in a zero.
+/**
+ * Opens the namespace behind a file, such as "/run/netns/NAME" or "/proc/PID/ns/net".
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such file, IPIP_STATUS_NOT_NETNS if it is another kind of file.
+ *
+ * The caller sees to it that:
+ * `path` is NULL or a string that ends in a zero.
  */
 enum ipip_status ipip_netns_open(const char *path,
-                                 Out<ipip_netns*> netns_out);
+                                 struct ipip_netns **netns_out);
 
-/*
- Opens the namespace that `ip netns add NAME` or `ipip_netns_create` made.
-
- As `ipip_netns_open`, and IPIP_STATUS_INVALID_ARGUMENT if the name cannot be a file name.
-
- # Safety
- `name` is NULL or a string that ends in a zero.
+/**
+ * Opens the namespace that `ip netns add NAME` or `ipip_netns_create` made.
+ *
+ * As `ipip_netns_open`, and IPIP_STATUS_INVALID_ARGUMENT if the name cannot be a file name.
+ *
+ * The caller sees to it that:
+ * `name` is NULL or a string that ends in a zero.
  */
-enum ipip_status ipip_netns_open_named(const char *name, Out<ipip_netns*> netns_out);
+enum ipip_status ipip_netns_open_named(const char *name, struct ipip_netns **netns_out);
 
-/*
- Opens the namespace of the calling thread.
-
- IPIP_STATUS_NOT_FOUND if /proc is not mounted.
+/**
+ * Opens the namespace of the calling thread.
+ *
+ * IPIP_STATUS_NOT_FOUND if /proc is not mounted.
  */
-enum ipip_status ipip_netns_open_current(Out<ipip_netns*> netns_out);
+enum ipip_status ipip_netns_open_current(struct ipip_netns **netns_out);
 
-/*
- Removes a name made by `ipip_netns_create` or `ip netns add`. `removed_out` (may be NULL) is 1, or 0
- if it was not there, which is success too.
-
- IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN, IPIP_STATUS_INVALID_ARGUMENT if the name cannot be a
- file name.
-
- # Safety
- `name` is NULL or a string that ends in a zero.
+/**
+ * Removes a name made by `ipip_netns_create` or `ip netns add`. `removed_out` (may be NULL) is 1, or 0
+ * if it was not there, which is success too.
+ *
+ * IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN, IPIP_STATUS_INVALID_ARGUMENT if the name cannot be a
+ * file name.
+ *
+ * The caller sees to it that:
+ * `name` is NULL or a string that ends in a zero.
  */
 enum ipip_status ipip_netns_remove(const char *name,
-                                   Out<int> removed_out);
+                                   int *removed_out);
 
-/*
- Runs `callback` inside the namespace, on a thread of its own that ends with it, and waits. The
- calling thread stays where it is. A socket that the callback opens belongs to the namespace for
- good and may be used anywhere afterwards. `result_out` (may be NULL) is what the callback returned.
-
- The callback sees the last error of its own thread. It must return (no longjmp, no C++ exception).
-
- IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN; the callback has not run then.
-
- # Safety
- `callback` may be called with `user_data` on another thread.
+/**
+ * Runs `callback` inside the namespace, on a thread of its own that ends with it, and waits. The
+ * calling thread stays where it is. A socket that the callback opens belongs to the namespace for
+ * good and may be used anywhere afterwards. `result_out` (may be NULL) is what the callback returned.
+ *
+ * The callback sees the last error of its own thread. It must return (no longjmp, no C++ exception).
+ *
+ * IPIP_STATUS_PERMISSION without CAP_SYS_ADMIN; the callback has not run then.
+ *
+ * The caller sees to it that:
+ * `callback` may be called with `user_data` on another thread.
  */
 enum ipip_status ipip_netns_enter(const struct ipip_netns *netns,
                                   ipip_netns_callback callback,
                                   void *user_data,
-                                  Out<int> result_out);
+                                  int *result_out);
 
-/*
- Whether two objects are the same namespace: `same_out` is 1 or 0.
+/**
+ * Whether two objects are the same namespace: `same_out` is 1 or 0.
  */
 enum ipip_status ipip_netns_is_same(const struct ipip_netns *netns,
                                     const struct ipip_netns *other,
-                                    Out<int> same_out);
+                                    int *same_out);
 
-/*
- The path that it was opened by; for one without a name, a path below /proc that is valid while the
- object lives. `needed_out` (may be NULL) is the length with the final zero.
-
- IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit, IPIP_STATUS_NOT_UTF8 if it is not UTF-8.
-
- # Safety
- `text` is NULL or points to `text_len` octets that nobody else uses.
+/**
+ * The path that it was opened by; for one without a name, a path below /proc that is valid while the
+ * object lives. `needed_out` (may be NULL) is the length with the final zero.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit, IPIP_STATUS_NOT_UTF8 if it is not UTF-8.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
  */
 enum ipip_status ipip_netns_path(const struct ipip_netns *netns,
                                  char *text,
                                  size_t text_len,
-                                 Out<size_t> needed_out);
+                                 size_t *needed_out);
 
-/*
- The file descriptor of the namespace, for `setns` and the like. It stays the object's: do not close
- it, and do not use it after `ipip_netns_free`. -1 for NULL.
+/**
+ * The file descriptor of the namespace, for `setns` and the like. It stays the object's: do not close
+ * it, and do not use it after `ipip_netns_free`. -1 for NULL.
  */
 int ipip_netns_fd(const struct ipip_netns *netns);
 
-/*
- Closes the namespace. A named one stays. NULL is allowed.
+/**
+ * Closes the namespace. A named one stays. NULL is allowed.
  */
 void ipip_netns_free(struct ipip_netns *netns);
 

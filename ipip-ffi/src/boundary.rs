@@ -59,12 +59,20 @@ pub(crate) fn flag(value: u8, name: &str) -> Result<bool, Failure> {
     }
 }
 
-/// `found` is none of the values of an enum.
-pub(crate) fn not_in_enum(name: &str, kind: &str, found: u32) -> Failure {
-    Failure::new(
-        ipip_status::InvalidArgument,
-        format!("{name} is {found}, which is no enum {kind}"),
-    )
+/// The value beside `found`, which should be one of the numbers of an enum.
+pub(crate) fn choose<T: Copy>(
+    found: u32,
+    name: &str,
+    kind: &str,
+    values: &[(u32, T)],
+) -> Result<T, Failure> {
+    let value = values.iter().find(|(number, _)| *number == found);
+    value.map(|(_, value)| *value).ok_or_else(|| {
+        Failure::new(
+            ipip_status::InvalidArgument,
+            format!("{name} is {found}, which is no enum {kind}"),
+        )
+    })
 }
 
 /// The octets at `pointer`; NULL is allowed for none.

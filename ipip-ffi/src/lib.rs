@@ -39,10 +39,14 @@
 
 mod addr;
 mod boundary;
+mod echo;
 mod error;
 #[cfg(feature = "test-hooks")]
 mod hooks;
+mod ipip;
+mod ipv4;
 mod log;
 mod netns;
 mod status;
 mod version;
+mod wire;

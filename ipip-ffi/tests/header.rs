@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 6] = ["status", "error", "version", "log", "addr", "netns"];
+const ORDER: [&str; 10] = [
+    "status", "error", "version", "log", "addr", "wire", "ipv4", "ipip", "echo", "netns",
+];
 
 /// Files that export nothing, or nothing that programs may use.
 const INTERNAL: [&str; 3] = ["lib", "boundary", "hooks"];
