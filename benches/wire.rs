@@ -87,6 +87,7 @@ fn digest(number: usize) -> u64 {
 }
 
 /// What a caller reads from a view, so that parsing cannot be skipped.
+#[inline(always)]
 fn fields(packet: &[u8]) -> Option<reference::Fields> {
     let view = IpipView::parse(packet).ok()?;
     let range = view.inner_range();
@@ -103,6 +104,7 @@ fn fields(packet: &[u8]) -> Option<reference::Fields> {
     })
 }
 
+#[inline(always)]
 fn mix(fields: Option<reference::Fields>) -> u64 {
     fields.map_or(0, |f| {
         u64::from(f.outer.0 ^ f.outer.1 ^ f.inner.0.rotate_left(7) ^ f.inner.1)
@@ -110,6 +112,14 @@ fn mix(fields: Option<reference::Fields>) -> u64 {
     })
 }
 
+/// The outer header in front of a packet already parsed.
+#[inline(always)]
+fn octets(outer: &Outer, inner: &Ipv4View<'_>) -> Option<[u8; HEADER_LEN]> {
+    let header = outer.header(inner).ok()?;
+    header.to_octets(inner.total_len().into()).ok()
+}
+
+#[inline(always)]
 fn mix_header(header: Option<[u8; HEADER_LEN]>) -> u64 {
     black_box(header).map_or(0, |h| u64::from(h[11]))
 }
@@ -208,7 +218,7 @@ fn main() {
         let endpoints = black_box(ENDPOINTS);
         let inner: Vec<_> = corpus.packets().map(|p| &p[HEADER_LEN..]).collect();
         assert!(views.iter().zip(&inner).all(|(view, inner)| {
-            outer.header(view).ok() == reference::build(inner, endpoints, 0)
+            octets(&outer, view) == reference::build(inner, endpoints, 0)
         }));
         compare(
             &named("outer header"),
@@ -216,7 +226,7 @@ fn main() {
             || {
                 views
                     .iter()
-                    .fold(0, |sum, v| sum + mix_header(outer.header(v).ok()))
+                    .fold(0, |sum, v| sum + mix_header(octets(&outer, v)))
             },
             || {
                 let headers = inner.iter().map(|i| reference::build(i, endpoints, 0));

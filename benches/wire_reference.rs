@@ -32,16 +32,16 @@ fn be64(bytes: &[u8]) -> Option<u64> {
 }
 
 #[inline(always)]
-fn fold(sum: u64) -> u64 {
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    (sum >> 16) + (sum & 0xffff)
+fn add(a: u64, b: u64) -> u64 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum.wrapping_add(u64::from(carry))
 }
 
 #[inline(always)]
-fn halves(word: u64) -> u64 {
-    (word >> 32) + (word & 0xffff_ffff)
+fn fold(sum: u64) -> u64 {
+    let sum = sum.wrapping_add(sum.rotate_left(32)) >> 32;
+    let sum = (sum >> 16) + (sum & 0xffff);
+    (sum + (sum >> 16)) & 0xffff
 }
 
 #[inline(always)]
@@ -54,10 +54,10 @@ fn header(bytes: &[u8]) -> Option<Header> {
     if fixed[0] >> 4 != 4 || start < 20 || len < start || bytes.len() < len {
         return None;
     }
-    let mut sum = halves(a) + halves(b) + u64::from(c);
+    let mut sum = add(add(a, b), c.into());
     if start > 20 {
         for word in bytes.get(20..start)?.as_chunks::<4>().0 {
-            sum += u64::from(u32::from_be_bytes(*word));
+            sum = add(sum, u32::from_be_bytes(*word).into());
         }
     }
     (fold(sum) == 0xffff).then_some(Header {
@@ -128,7 +128,7 @@ fn finish(
     let ecn = if tos & 3 == 3 { 2 } else { tos & 3 };
     let a = 0x45 << 56 | ecn << 48 | total_len << 32 | u64::from(identification) << 16 | df;
     let b = ttl << 56 | 4 << 48 | u64::from(endpoints.0);
-    let sum = halves(a) + halves(b) + u64::from(endpoints.1);
+    let sum = add(add(a, b), endpoints.1.into());
     let b = b | (fold(sum) ^ 0xffff) << 32;
     let mut out = [0; 20];
     out[..8].copy_from_slice(&a.to_be_bytes());
@@ -146,7 +146,9 @@ pub(crate) fn checksum(bytes: &[u8]) -> u16 {
         sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
     }
     let mut last = [0; 4];
-    last[..tail.len()].copy_from_slice(tail);
+    for (to, from) in last.iter_mut().zip(tail) {
+        *to = *from;
+    }
     let sum = fold(sum.wrapping_add(u64::from(u32::from_ne_bytes(last))));
     !u16::from_be(u16::try_from(sum).unwrap_or(0))
 }

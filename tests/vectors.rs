@@ -167,7 +167,8 @@ fn good_packets_are_built_as_scapy_builds_them() {
 
 #[test]
 fn bad_packets_are_refused_with_their_own_error() {
-    let calls: [(&str, fn(&[u8]) -> Result<(), WireError>); 3] = [
+    type Call = fn(&[u8]) -> Result<(), WireError>;
+    let calls: [(&str, Call); 3] = [
         ("parse", |octets| IpipView::parse(octets).map(drop)),
         ("decapsulate", |octets| decapsulate(octets).map(drop)),
         ("echo", |octets| EchoView::parse(octets).map(drop)),

@@ -1,1 +1,148 @@
-//! Placeholder.
+//! The kernel, as it is and as it is told to be: rtnetlink over one socket per namespace.
+//!
+//! This room knows the kernel and no rule of IPIP. [`Kernel::observe`] answers what namespaces hold
+//! as [`crate::plan`]'s values, [`Kernel::apply`] carries out a plan's steps, [`Kernel::route_to`]
+//! asks which way a packet would take.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `message` | bytes of a datagram; `request` writes plan values, `reply` reads them |
+//! | `socket` | one socket: send a request, receive its answers, read a dump in one piece |
+//! | `observe` | links, addresses, settings and routes of every namespace; route look-up |
+//! | `apply` | each step as one acknowledged request |
+//! | `error` | what was refused, about what, and in the kernel's own words |
+//!
+//! A socket belongs for life to the namespace in which it was opened, so a namespace is entered once
+//! (on a thread of its own, see [`crate::sys::netns`]). Names are resolved to the kernel's indexes
+//! when they are needed and never kept: an index may be another device's a moment later.
+//!
+//! The crates netlink-packet-* and netlink-sys change their API every few months; no public
+//! signature of this room names them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::name::InterfaceName;
+use crate::plan::Place;
+use crate::sys::netns::Netns;
+
+mod apply;
+mod error;
+mod message;
+mod observe;
+mod socket;
+
+pub use error::{ApplyError, NetlinkError, Refusal};
+pub use observe::RouteAnswer;
+
+use error::Fault;
+use message::{reply, request};
+use netlink_packet_route::RouteNetlinkMessage;
+use socket::RequestSocket;
+
+/// The kernel's network configuration in the node's namespace and in those of its workloads.
+///
+/// ```no_run
+/// use ipip_core::{netlink::Kernel, sys::netns::Netns};
+/// let mut kernel = Kernel::open(&Netns::current()?)?;
+/// let pod = kernel.add_workload(&Netns::named("pod-a")?)?;
+/// for link in kernel.observe()?.links {
+///     println!("{:?} {} mtu {}", link.place, link.name, link.mtu);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Kernel {
+    /// The node's namespace comes first.
+    spaces: Vec<Space>,
+}
+
+/// A namespace and the socket inside it.
+#[derive(Debug)]
+struct Space {
+    place: Place,
+    netns: Netns,
+    socket: RequestSocket,
+}
+
+impl Kernel {
+    /// Opens the node's namespace.
+    ///
+    /// # Errors
+    /// [`NetlinkError::Netns`] if it may not be entered, [`NetlinkError::Socket`] if the process is
+    /// out of descriptors.
+    pub fn open(node: &Netns) -> Result<Self, NetlinkError> {
+        let spaces = vec![Space::open(Place::Node, node)?];
+        Ok(Self { spaces })
+    }
+
+    /// Adds a workload's namespace, which steps and observations name by its path from then on. A
+    /// namespace added earlier by the same path is forgotten: its path may lead to another by now.
+    ///
+    /// # Errors
+    /// As [`Kernel::open`], and [`NetlinkError::NodeNamespace`] if it is the node's own.
+    pub fn add_workload(&mut self, netns: &Netns) -> Result<Place, NetlinkError> {
+        if self
+            .spaces
+            .first()
+            .is_some_and(|node| node.netns.is_same(netns))
+        {
+            let path = netns.path().to_owned();
+            return Err(NetlinkError::NodeNamespace { path });
+        }
+        let place = Place::Workload(Arc::from(netns.path()));
+        let space = Space::open(place.clone(), netns)?;
+        self.remove_workload(&place);
+        self.spaces.push(space);
+        Ok(place)
+    }
+
+    /// Forgets a workload's namespace and closes its socket. Whether it was there; the node's own
+    /// always stays.
+    pub fn remove_workload(&mut self, place: &Place) -> bool {
+        let before = self.spaces.len();
+        self.spaces
+            .retain(|space| space.place == Place::Node || space.place != *place);
+        self.spaces.len() < before
+    }
+
+    fn space(&mut self, place: &Place) -> Result<&mut Space, Fault> {
+        let found = self.spaces.iter_mut().find(|space| space.place == *place);
+        found.ok_or_else(|| match place {
+            Place::Workload(path) => Fault::UnknownPlace(path.to_path_buf()),
+            Place::Node => Fault::UnknownPlace(PathBuf::from("(node)")),
+        })
+    }
+}
+
+impl Space {
+    fn open(place: Place, netns: &Netns) -> Result<Self, NetlinkError> {
+        let about = |fault: Fault| fault.about(format!("namespace {netns}"));
+        Ok(Self {
+            place,
+            netns: netns.try_clone().map_err(Fault::Netns).map_err(about)?,
+            socket: RequestSocket::open(netns).map_err(about)?,
+        })
+    }
+
+    /// The index that a name has now.
+    fn index_of(&mut self, name: &InterfaceName) -> Result<u32, Fault> {
+        self.identity(request::get_link(name))
+            .map(|(index, _)| index)
+    }
+
+    /// The name that an index has now.
+    fn name_of(&mut self, index: u32) -> Result<InterfaceName, Fault> {
+        self.identity(request::get_link_by_index(index))
+            .map(|(_, name)| name)
+    }
+
+    fn identity(&mut self, question: RouteNetlinkMessage) -> Result<(u32, InterfaceName), Fault> {
+        match self.socket.ask(question)? {
+            RouteNetlinkMessage::NewLink(link) => {
+                reply::link_identity(&link).map_err(Fault::Unreadable)
+            }
+            other => Err(Fault::Unreadable(format!("{other:?} in place of a link"))),
+        }
+    }
+}

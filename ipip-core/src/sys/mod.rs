@@ -4,4 +4,12 @@
 //! Each file opens what it needs close-on-exec and keeps it in an [`std::os::fd::OwnedFd`].
 #![allow(unsafe_code)]
 
+pub mod interface;
+pub(crate) mod netlink;
 pub mod netns;
+pub mod packet;
+pub mod raw;
+mod socket;
+pub mod tun;
+pub mod userns;
+pub mod wake;

@@ -63,14 +63,23 @@ pub fn pseudo_header_sum(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, 
     )
 }
 
+/// Adds two 64-bit words, the carry added back in.
+#[inline]
+pub(super) fn add(a: u64, b: u64) -> u64 {
+    let (total, carry) = a.overflowing_add(b);
+    total.wrapping_add(u64::from(carry))
+}
+
 /// Folds a sum of words of any size into 16 bits, carries added back in.
+///
+/// A word plus itself with its halves exchanged has the sum of the halves, and the carry from below,
+/// in its upper half.
 #[inline]
 pub(super) fn fold(total: u64) -> u16 {
-    let total = (total >> 32) + (total & 0xffff_ffff);
-    let total = (total >> 16) + (total & 0xffff);
-    let total = (total >> 16) + (total & 0xffff);
-    let total = (total >> 16) + (total & 0xffff);
-    u16::try_from(total).unwrap_or(u16::MAX)
+    let [a, b, c, d, ..] = total.wrapping_add(total.rotate_left(32)).to_be_bytes();
+    let total = u32::from_be_bytes([a, b, c, d]);
+    let [a, b, ..] = total.wrapping_add(total.rotate_left(16)).to_be_bytes();
+    u16::from_be_bytes([a, b])
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use super::outer::Outer;
 /// ```
 /// use ipip_core::wire::{IpipView, WireError};
 /// # let packet = [
-/// #     0x45, 0, 0, 48, 0, 0, 0, 0, 64, 4, 0x22, 0x80, 172, 18, 0, 3, 172, 18, 0, 2,
-/// #     0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x22, 0x9a, 10, 244, 79, 20, 10, 244, 244, 73,
+/// #     0x45, 0, 0, 48, 0, 0, 0, 0, 64, 4, 0x22, 0xa1, 172, 18, 0, 3, 172, 18, 0, 2,
+/// #     0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x21, 0x9c, 10, 244, 79, 20, 10, 244, 244, 73,
 /// #     8, 0, 0xf7, 0xff, 0, 0, 0, 0,
 /// # ];
 /// let view = IpipView::parse(&packet)?;
@@ -45,7 +45,7 @@ impl<'a> IpipView<'a> {
     /// Those of [`Ipv4View::parse`] for the outer packet; [`WireError::Protocol`] unless it carries
     /// protocol 4; [`WireError::OuterFragment`] if it has to be reassembled first; those of
     /// [`Ipv4View::parse`] for the inner packet.
-    #[inline]
+    #[inline(always)]
     pub fn parse(buffer: &'a [u8]) -> Result<Self, WireError> {
         let outer = Ipv4View::parse(buffer, Layer::Outer)?;
         if outer.protocol() != protocol::IPIP {
@@ -79,14 +79,15 @@ impl<'a> IpipView<'a> {
 /// after its total length stay out of the result.
 ///
 /// # Errors
-/// [`WireError::Headroom`] below 20 octets, those of [`Ipv4View::parse`] for the inner packet, those
-/// of [`Outer::header`]. The buffer is as it was then.
+/// [`WireError::Headroom`] below 20 octets, those of [`Ipv4View::parse`] for the inner packet,
+/// [`WireError::TtlZero`], and [`WireError::PacketTooLong`] if the result would exceed 65,535 octets.
+/// The buffer is as it was then.
 ///
 /// ```
 /// use ipip_core::addr::NodeAddr;
 /// use ipip_core::wire::{Endpoints, HEADER_LEN, Outer, decapsulate, encapsulate};
 /// # let inner = [
-/// #     0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x22, 0x9a, 10, 244, 79, 20, 10, 244, 244, 73,
+/// #     0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x21, 0x9c, 10, 244, 79, 20, 10, 244, 244, 73,
 /// #     8, 0, 0xf7, 0xff, 0, 0, 0, 0,
 /// # ];
 /// let mut buffer = [0; 1500];
@@ -100,7 +101,7 @@ impl<'a> IpipView<'a> {
 /// assert_eq!(decapsulate(packet)?, inner);
 /// # Ok::<(), ipip_core::wire::WireError>(())
 /// ```
-#[inline]
+#[inline(always)]
 pub fn encapsulate<'a>(
     buffer: &'a mut [u8],
     headroom: usize,
@@ -121,10 +122,10 @@ pub fn encapsulate<'a>(
         });
     };
     let inner = Ipv4View::parse(rest, Layer::Inner)?;
-    let len = HEADER_LEN + usize::from(inner.total_len());
-    *room = outer.header(&inner)?;
+    let inner_len = usize::from(inner.total_len());
+    outer.header(&inner)?.words(inner_len)?.store(room);
     // In range: `rest` holds the inner total length, or the parse had failed.
-    Ok(&mut packet[..len])
+    Ok(&mut packet[..HEADER_LEN + inner_len])
 }
 
 /// The inner packet of an IPIP packet, a part of `buffer`: without outer header and padding.

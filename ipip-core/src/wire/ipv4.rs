@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 
 use byteorder::{BigEndian, ByteOrder};
 
-use super::checksum::{combine, fold, sum};
+use super::checksum::{add, combine, fold, sum};
 use super::error::{Layer, WireError};
 use super::tos::{Dscp, Ecn};
 
@@ -83,7 +83,8 @@ impl<'a> Ipv4View<'a> {
     /// # Errors
     /// [`WireError::Truncated`], [`WireError::Version`], [`WireError::TotalLen`],
     /// [`WireError::HeaderLen`] or [`WireError::Checksum`], looked for in this order.
-    #[inline]
+    // Inlined by force, here and in `ipip`: returned through memory, the view costs more than its checks.
+    #[inline(always)]
     pub fn parse(buffer: &'a [u8], layer: Layer) -> Result<Self, WireError> {
         let truncated = |needed| WireError::Truncated {
             layer,
@@ -113,7 +114,10 @@ impl<'a> Ipv4View<'a> {
         let Some((header, options)) = header.split_first_chunk() else {
             return Err(WireError::HeaderLen { layer, words });
         };
-        let sum = header_sum(header, options);
+        let mut sum = Words::load(header).sum();
+        if !options.is_empty() {
+            sum = add_options(sum, options);
+        }
         if sum != 0xffff {
             let found = BigEndian::read_u16(&fixed[10..12]);
             // Taking a word out of a sum is adding its complement (RFC 1624 section 3).
@@ -294,19 +298,46 @@ impl fmt::Debug for Ipv4View<'_> {
     }
 }
 
-/// The sum of a header, 0xffff if its checksum is right. Wide loads, added in registers.
-#[inline]
-fn header_sum(header: &[u8; HEADER_LEN], options: &[u8]) -> u16 {
-    let (a, b, c) = (
-        BigEndian::read_u64(&header[0..8]),
-        BigEndian::read_u64(&header[8..16]),
-        BigEndian::read_u32(&header[16..20]),
-    );
-    let total = (a >> 32) + (a & 0xffff_ffff) + (b >> 32) + (b & 0xffff_ffff) + u64::from(c);
-    if options.is_empty() {
-        return fold(total);
+/// The fixed header in three registers, in network order: summed there, loaded and stored once.
+///
+/// Storing octets one by one and loading them again as words for the sum stalls the processor, and
+/// costs three times as much.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words(u64, u64, u32);
+
+impl Words {
+    #[inline]
+    fn load(header: &[u8; HEADER_LEN]) -> Self {
+        Self(
+            BigEndian::read_u64(&header[0..8]),
+            BigEndian::read_u64(&header[8..16]),
+            BigEndian::read_u32(&header[16..20]),
+        )
     }
-    combine(fold(total), sum(options))
+
+    #[inline]
+    fn sum(self) -> u16 {
+        fold(add(add(self.0, self.1), self.2.into()))
+    }
+
+    /// Fills the checksum field, which is zero.
+    #[inline]
+    fn with_checksum(self) -> Self {
+        Self(self.0, self.1 | u64::from(!self.sum()) << 32, self.2)
+    }
+
+    #[inline]
+    pub(super) fn store(self, header: &mut [u8; HEADER_LEN]) {
+        BigEndian::write_u64(&mut header[0..8], self.0);
+        BigEndian::write_u64(&mut header[8..16], self.1);
+        BigEndian::write_u32(&mut header[16..20], self.2);
+    }
+}
+
+/// Apart, so that the loop over options is not laid out among the code of headers without any.
+#[cold]
+fn add_options(fixed: u16, options: &[u8]) -> u16 {
+    combine(fixed, sum(options))
 }
 
 /// The fields of a header without options, to be written.
@@ -374,24 +405,34 @@ impl Ipv4Header {
     /// written then.
     pub fn emit(&self, packet: &mut [u8]) -> Result<(), WireError> {
         let found = packet.len();
+        let Some((header, payload)) = packet.split_first_chunk_mut() else {
+            return Err(WireError::Buffer {
+                needed: HEADER_LEN,
+                found,
+            });
+        };
+        self.words(payload.len())?.store(header);
+        Ok(())
+    }
+
+    /// The header in front of `payload_len` octets that lie elsewhere.
+    ///
+    /// # Errors
+    /// [`WireError::PacketTooLong`] if the two together exceed 65,535 octets.
+    #[inline]
+    pub fn to_octets(self, payload_len: usize) -> Result<[u8; HEADER_LEN], WireError> {
+        let mut octets = [0; HEADER_LEN];
+        self.words(payload_len)?.store(&mut octets);
+        Ok(octets)
+    }
+
+    #[inline]
+    pub(super) fn words(&self, payload_len: usize) -> Result<Words, WireError> {
+        let found = payload_len.saturating_add(HEADER_LEN);
         let total_len = u16::try_from(found).map_err(|_| WireError::PacketTooLong {
             found,
             max: MAX_PACKET_LEN,
         })?;
-        let header = packet.first_chunk_mut().ok_or(WireError::Buffer {
-            needed: HEADER_LEN,
-            found,
-        })?;
-        *header = self.to_bytes(total_len);
-        Ok(())
-    }
-
-    /// The header of a packet of `total_len` octets, checksum included.
-    #[must_use]
-    #[inline]
-    pub(super) fn to_bytes(self, total_len: u16) -> [u8; HEADER_LEN] {
-        // The whole header in three registers: the sum is taken there and each is stored once.
-        // Storing octets and loading them again as words stalls, and costs three times as much.
         let flags = if self.dont_fragment { DONT_FRAGMENT } else { 0 }
             | if self.more_fragments {
                 MORE_FRAGMENTS
@@ -406,15 +447,7 @@ impl Ipv4Header {
         let b = u64::from(self.ttl) << 56
             | u64::from(self.protocol) << 48
             | u64::from(self.source.to_bits());
-        let c = self.destination.to_bits();
-        let total = (a >> 32) + (a & 0xffff_ffff) + (b >> 32) + (b & 0xffff_ffff) + u64::from(c);
-        let b = b | u64::from(!fold(total)) << 32;
-
-        let mut bytes = [0; HEADER_LEN];
-        BigEndian::write_u64(&mut bytes[0..8], a);
-        BigEndian::write_u64(&mut bytes[8..16], b);
-        BigEndian::write_u32(&mut bytes[16..20], c);
-        bytes
+        Ok(Words(a, b, self.destination.to_bits()).with_checksum())
     }
 }
 

@@ -18,7 +18,7 @@
 //! fields are public and in range by type. Byte order is this room's business and no other's.
 //!
 //! ```text
-//! packet from a pod ──▶ encapsulate ─┬─▶ Ipv4View (inner, proven) ──▶ Outer::header ──▶ 20 octets in headroom
+//! packet from a pod ──▶ encapsulate ─┬─▶ Ipv4View (inner, proven) ──▶ Outer::header ──▶ Ipv4Header in headroom
 //! packet on the wire ─▶ IpipView ────┴─▶ decapsulate ──▶ the inner packet, a sub-slice
 //! ```
 

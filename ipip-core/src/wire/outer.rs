@@ -3,7 +3,7 @@
 use core::num::NonZeroU8;
 
 use super::error::WireError;
-use super::ipv4::{HEADER_LEN, Ipv4Header, Ipv4View, MAX_PACKET_LEN, protocol};
+use super::ipv4::{Ipv4Header, Ipv4View, protocol};
 use super::tos::{Dscp, Ecn};
 use crate::addr::NodeAddr;
 
@@ -116,27 +116,21 @@ impl Outer {
         }
     }
 
-    /// The outer header for `inner`: 20 octets to stand in front of it.
+    /// The outer header for `inner`, to stand in front of it.
     ///
     /// Options of the inner header are not copied
     /// (<https://www.rfc-editor.org/rfc/rfc2003#section-3.1>). The inner TTL is not lowered: that is
     /// the duty of whoever forwards the packet into the tunnel.
     ///
     /// # Errors
-    /// [`WireError::TtlZero`] for an inner TTL of 0, [`WireError::PacketTooLong`] if the two
-    /// together exceed 65,535 octets.
+    /// [`WireError::TtlZero`] for an inner TTL of 0.
     #[inline]
-    pub fn header(&self, inner: &Ipv4View<'_>) -> Result<[u8; HEADER_LEN], WireError> {
+    pub fn header(&self, inner: &Ipv4View<'_>) -> Result<Ipv4Header, WireError> {
         // "An encapsulator MUST NOT encapsulate a datagram with TTL = 0" (RFC 2003 section 3.1).
         if inner.ttl() == 0 {
             return Err(WireError::TtlZero);
         }
-        let found = usize::from(inner.total_len()) + HEADER_LEN;
-        let total_len = u16::try_from(found).map_err(|_| WireError::PacketTooLong {
-            found,
-            max: MAX_PACKET_LEN,
-        })?;
-        let header = Ipv4Header {
+        Ok(Ipv4Header {
             dscp: match self.dscp {
                 DscpPolicy::Inherit => inner.dscp(),
                 DscpPolicy::Fixed(dscp) => dscp,
@@ -152,8 +146,7 @@ impl Outer {
             source: self.endpoints.local.0,
             destination: self.endpoints.remote.0,
             ..Ipv4Header::default()
-        };
-        Ok(header.to_bytes(total_len))
+        })
     }
 }
 
@@ -179,16 +172,12 @@ mod tests {
         remote: NodeAddr(core::net::Ipv4Addr::new(172, 18, 0, 2)),
     };
 
-    /// The outer header as a value, for an inner packet of 28 octets.
+    /// The outer header for an inner packet of 28 octets.
     fn outer_of(outer: Outer, inner: Ipv4Header) -> Ipv4Header {
         let mut packet = [0xa5; 28];
         inner.emit(&mut packet).unwrap();
         let inner = Ipv4View::parse(&packet, Layer::Inner).unwrap();
-        let mut whole = [0xa5; 48];
-        whole[..20].copy_from_slice(&outer.header(&inner).unwrap());
-        let view = Ipv4View::parse(&whole, Layer::Outer).unwrap();
-        assert_eq!((view.total_len(), view.header_len()), (48, 20));
-        view.header()
+        outer.header(&inner).unwrap()
     }
 
     #[test]

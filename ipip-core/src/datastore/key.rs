@@ -1,0 +1,139 @@
+//! Calico's keys: where each value stands.
+//!
+//! A prefix is written with `-` for its `/`, so that it is one element of the path. Functions named
+//! `…_prefix` give what to list; they end with `/`.
+
+use crate::addr::Ipv4Prefix;
+use crate::name::{HandleId, NodeName};
+
+const BLOCKS: &str = "/calico/ipam/v2/assignment/ipv4/block/";
+const HOSTS: &str = "/calico/ipam/v2/host/";
+const HANDLES: &str = "/calico/ipam/v2/handle/";
+const POOLS: &str = "/calico/resources/v3/projectcalico.org/ippools/";
+
+/// The key of the block `prefix`.
+///
+/// ```
+/// use ipip_core::datastore::key;
+/// let block = "192.168.166.128/26".parse()?;
+/// assert_eq!(key::block(block), "/calico/ipam/v2/assignment/ipv4/block/192.168.166.128-26");
+/// assert_eq!(key::parse_block(&key::block(block)), Some(block));
+/// # Ok::<(), ipip_core::addr::PrefixError>(())
+/// ```
+#[must_use]
+pub fn block(prefix: Ipv4Prefix) -> String {
+    format!("{BLOCKS}{}", element(prefix))
+}
+
+/// What every block's key begins with.
+#[must_use]
+pub fn block_prefix() -> &'static str {
+    BLOCKS
+}
+
+/// The prefix of the block with this key; `None` if it is no block's key.
+#[must_use]
+pub fn parse_block(key: &str) -> Option<Ipv4Prefix> {
+    parse_element(key.strip_prefix(BLOCKS)?)
+}
+
+/// The key of `node`'s claim on the block `prefix`.
+#[must_use]
+pub fn affinity(node: &NodeName, prefix: Ipv4Prefix) -> String {
+    format!("{HOSTS}{node}/ipv4/block/{}", element(prefix))
+}
+
+/// What the key of each claim of `node` begins with.
+#[must_use]
+pub fn affinity_prefix(node: &NodeName) -> String {
+    format!("{HOSTS}{node}/ipv4/block/")
+}
+
+/// What the key of each claim of each node begins with; other keys begin so too.
+#[must_use]
+pub fn all_affinities_prefix() -> &'static str {
+    HOSTS
+}
+
+/// The node and the block of the claim with this key; `None` if it is no claim's key.
+#[must_use]
+pub fn parse_affinity(key: &str) -> Option<(NodeName, Ipv4Prefix)> {
+    let (node, block) = key.strip_prefix(HOSTS)?.split_once("/ipv4/block/")?;
+    Some((NodeName::try_new(node).ok()?, parse_element(block)?))
+}
+
+/// The key of `handle`'s record.
+#[must_use]
+pub fn handle(handle: &HandleId) -> String {
+    format!("{HANDLES}{handle}")
+}
+
+/// The key of the pool `name`.
+#[must_use]
+pub fn pool(name: &str) -> String {
+    format!("{POOLS}{name}")
+}
+
+/// What every pool's key begins with.
+#[must_use]
+pub fn pool_prefix() -> &'static str {
+    POOLS
+}
+
+fn element(prefix: Ipv4Prefix) -> String {
+    format!("{}-{}", prefix.network(), prefix.len())
+}
+
+/// Only the form that [`element`] writes: another one would be a second key of the same block.
+fn parse_element(text: &str) -> Option<Ipv4Prefix> {
+    let prefix: Ipv4Prefix = text.replacen('-', "/", 1).parse().ok()?;
+    (element(prefix) == text).then_some(prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_calicos() {
+        let node = NodeName::try_new("node-a.example").unwrap();
+        let prefix = "192.168.166.128/26".parse().unwrap();
+        let affinity = affinity(&node, prefix);
+        assert_eq!(
+            affinity,
+            "/calico/ipam/v2/host/node-a.example/ipv4/block/192.168.166.128-26"
+        );
+        assert!(affinity.starts_with(&affinity_prefix(&node)));
+        assert!(affinity.starts_with(all_affinities_prefix()));
+        assert_eq!(parse_affinity(&affinity), Some((node, prefix)));
+        let id = HandleId::try_new("k8s-pod-network.3a1f").unwrap();
+        assert_eq!(handle(&id), "/calico/ipam/v2/handle/k8s-pod-network.3a1f");
+        assert_eq!(
+            pool("p"),
+            "/calico/resources/v3/projectcalico.org/ippools/p"
+        );
+    }
+
+    #[test]
+    fn foreign_keys_are_nobodys() {
+        for key in [
+            "",
+            "/calico/ipam/v2/assignment/ipv4/block/",
+            "/calico/ipam/v2/assignment/ipv4/block/10.0.0.1-26",
+            "/calico/ipam/v2/assignment/ipv4/block/10.0.0.0-026",
+            "/calico/ipam/v2/assignment/ipv4/block/10.0.0.0/26",
+            "/calico/ipam/v2/assignment/ipv4/block/10.0.0.0-26/x",
+            "/calico/ipam/v2/assignment/ipv6/block/fd80::-122",
+        ] {
+            assert_eq!(parse_block(key), None, "{key}");
+        }
+        for key in [
+            "/calico/ipam/v2/host/node1",
+            "/calico/ipam/v2/host/node1/ipv6/block/fd80::-122",
+            "/calico/ipam/v2/host/a/b/ipv4/block/10.0.0.0-26",
+            "/calico/ipam/v2/virtual/lb/ipv4/block/10.0.0.0-26",
+        ] {
+            assert_eq!(parse_affinity(key), None, "{key}");
+        }
+    }
+}

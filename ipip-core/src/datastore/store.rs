@@ -1,0 +1,196 @@
+//! What a store can do.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use super::StoreError;
+
+/// When a record was last written: a store counts its commits, and each record carries the count
+/// of the commit that wrote it. A later commit has a greater revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision(pub u64);
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The key, a path.
+    pub key: String,
+    /// The value, as a rule JSON.
+    pub value: Vec<u8>,
+    /// When it was last written.
+    pub revision: Revision,
+}
+
+/// What was found below a prefix, at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The records, or the keys, in the order of the keys' octets.
+    pub entries: Vec<T>,
+    /// The store's last revision when the list was made.
+    pub revision: Revision,
+}
+
+/// What must hold for a commit to take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compare {
+    /// There is no record under this key.
+    Absent(String),
+    /// The record under this key was last written at this revision.
+    Unchanged(String, Revision),
+}
+
+/// One write of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Puts this value under this key, whether there is one or not.
+    Put(String, Vec<u8>),
+    /// Removes this key; no matter if there is none.
+    Delete(String),
+}
+
+/// Writes that take effect together, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Commit {
+    /// All of these must hold.
+    pub compares: Vec<Compare>,
+    /// All of these then happen; no key twice.
+    pub writes: Vec<Write>,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// It took effect, and made this revision.
+    Committed(Revision),
+    /// A compare did not hold: nothing was written; read again.
+    Conflict,
+}
+
+/// A place for records, shared by whoever manages the same network.
+///
+/// A call sees every commit that ended before the call began. Implementers check a commit with
+/// [`Commit::check`].
+pub trait Store: fmt::Debug + Send + Sync {
+    /// The record under `key`, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    fn get(&self, key: &str) -> Result<Option<Record>, StoreError>;
+
+    /// The records whose keys begin with `prefix`, which ends with `/`.
+    ///
+    /// # Errors
+    /// [`StoreError::Prefix`], or if the store cannot be read.
+    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError>;
+
+    /// The keys that begin with `prefix`, which ends with `/`.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError>;
+
+    /// Does every write of `commit` if every compare holds, and nothing otherwise.
+    ///
+    /// # Errors
+    /// [`StoreError::EmptyKey`] and [`StoreError::WrittenTwice`], or if the store cannot be
+    /// written.
+    fn commit(&self, commit: Commit) -> Result<Outcome, StoreError>;
+}
+
+impl Commit {
+    /// No compares, no writes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the demand that `key` is still as it was read: last written at `revision`, or absent.
+    pub fn expect(&mut self, key: &str, revision: Option<Revision>) -> &mut Self {
+        let key = key.to_owned();
+        self.compares.push(match revision {
+            Some(revision) => Compare::Unchanged(key, revision),
+            None => Compare::Absent(key),
+        });
+        self
+    }
+
+    /// Adds the write of `value` under `key`.
+    pub fn put(&mut self, key: &str, value: Vec<u8>) -> &mut Self {
+        self.writes.push(Write::Put(key.to_owned(), value));
+        self
+    }
+
+    /// Adds the removal of `key`.
+    pub fn delete(&mut self, key: &str) -> &mut Self {
+        self.writes.push(Write::Delete(key.to_owned()));
+        self
+    }
+
+    /// Checks what every store demands of a commit.
+    ///
+    /// # Errors
+    /// [`StoreError::EmptyKey`], and [`StoreError::WrittenTwice`] naming the key.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let compared = self.compares.iter().map(|compare| match compare {
+            Compare::Absent(key) | Compare::Unchanged(key, _) => key,
+        });
+        let mut written = HashSet::new();
+        for key in self.writes.iter().map(Write::key) {
+            if !written.insert(key) {
+                return Err(StoreError::WrittenTwice {
+                    key: key.to_owned(),
+                });
+            }
+        }
+        if written.contains("") || compared.into_iter().any(String::is_empty) {
+            return Err(StoreError::EmptyKey);
+        }
+        Ok(())
+    }
+}
+
+impl Write {
+    /// The key that it writes.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Put(key, _) | Self::Delete(key) => key,
+        }
+    }
+}
+
+/// Checks what every store demands of a prefix to be listed.
+pub(super) fn check_prefix(prefix: &str) -> Result<(), StoreError> {
+    if prefix.ends_with('/') {
+        return Ok(());
+    }
+    Err(StoreError::Prefix {
+        prefix: prefix.to_owned(),
+    })
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        (**self).get(key)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
+        (**self).list(prefix)
+    }
+
+    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
+        (**self).list_keys(prefix)
+    }
+
+    fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
+        (**self).commit(commit)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,165 @@
+//! Bytes of a netlink datagram: headers, acknowledgements and the kernel's words in them.
+//!
+//! Netlink speaks the machine's own byte order; addresses in attributes are in network order. Both
+//! are a matter of this file and its two neighbours: [`request`] writes plan values as messages,
+//! [`reply`] reads them.
+
+use netlink_packet_core::{
+    NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
+    NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+
+use super::error::{Fault, Refusal};
+
+pub(super) mod reply;
+pub(super) mod request;
+
+/// `struct nlmsghdr`: length 4, type 2, flags 2, sequence 4, port 4.
+const HEADER_LEN: usize = 16;
+
+/// `NLMSGERR_ATTR_MSG`: the kernel's words, ending in a zero.
+const ERROR_TEXT: u16 = 1;
+
+/// One message of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame<'a> {
+    kind: u16,
+    pub(super) flags: u16,
+    pub(super) sequence: u32,
+    payload: &'a [u8],
+}
+
+/// What a message is to the one who asked.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// A part of the answer, or why it cannot be read.
+    Part(Result<RouteNetlinkMessage, String>),
+    /// The request was carried out, or the dump is complete.
+    Done,
+    /// Nothing to anybody.
+    Nothing,
+}
+
+/// Writes a request. A message of this room is a few hundred octets long.
+pub(super) fn encode(message: RouteNetlinkMessage, flags: u16, sequence: u32) -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    header.flags = flags;
+    header.sequence_number = sequence;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+/// The messages of a datagram, in order.
+pub(super) fn frames(datagram: &[u8]) -> impl Iterator<Item = Result<Frame<'_>, Fault>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let frame = frame(rest);
+        // Whatever follows a broken header cannot be found.
+        rest = match &frame {
+            Ok(frame) => rest
+                .get(align(HEADER_LEN + frame.payload.len())..)
+                .unwrap_or_default(),
+            Err(_) => &[],
+        };
+        Some(frame)
+    })
+}
+
+fn frame(bytes: &[u8]) -> Result<Frame<'_>, Fault> {
+    let broken = || Fault::Unreadable(format!("a message header in {} octets", bytes.len()));
+    let len = usize::try_from(u32_at(bytes, 0).ok_or_else(broken)?).map_err(|_| broken())?;
+    Ok(Frame {
+        kind: u16_at(bytes, 4).ok_or_else(broken)?,
+        flags: u16_at(bytes, 6).ok_or_else(broken)?,
+        sequence: u32_at(bytes, 8).ok_or_else(broken)?,
+        payload: bytes.get(HEADER_LEN..len).ok_or_else(broken)?,
+    })
+}
+
+impl Frame<'_> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The kernel's refusal, which an error message and the end of a dump may carry.
+    pub(super) fn meaning(&self) -> Result<Meaning, Fault> {
+        match self.kind {
+            NLMSG_NOOP => Ok(Meaning::Nothing),
+            NLMSG_OVERRUN => Err(Fault::AnswerLost("overrun")),
+            NLMSG_ERROR => self.outcome(self.error_attributes()),
+            // An empty one is allowed and means success.
+            NLMSG_DONE if self.payload.is_empty() => Ok(Meaning::Done),
+            NLMSG_DONE => self.outcome(self.payload.get(4..).unwrap_or_default()),
+            _ => Ok(Meaning::Part(self.parse())),
+        }
+    }
+
+    fn outcome(&self, attributes: &[u8]) -> Result<Meaning, Fault> {
+        let code = u32_at(self.payload, 0).map(u32::cast_signed);
+        match code.ok_or_else(|| Fault::Unreadable("an error without a number".to_owned()))? {
+            // A dump may end with a positive number, which means nothing.
+            0.. => Ok(Meaning::Done),
+            code => Err(Fault::Refused(Refusal {
+                errno: code.saturating_neg(),
+                text: error_text(attributes),
+            })),
+        }
+    }
+
+    /// Behind the number stand the request, or only its header, and then the attributes.
+    fn error_attributes(&self) -> &[u8] {
+        if self.flags & NLM_F_ACK_TLVS == 0 {
+            return &[];
+        }
+        let request = self.payload.get(4..).unwrap_or_default();
+        let len = if self.flags & NLM_F_CAPPED == 0 {
+            u32_at(request, 0).and_then(|len| usize::try_from(len).ok())
+        } else {
+            Some(HEADER_LEN)
+        };
+        len.and_then(|len| request.get(align(len)..))
+            .unwrap_or_default()
+    }
+
+    fn parse(&self) -> Result<RouteNetlinkMessage, String> {
+        let mut header = NetlinkHeader::default();
+        header.message_type = self.kind;
+        RouteNetlinkMessage::deserialize(&header, self.payload).map_err(|error| error.to_string())
+    }
+}
+
+/// The kernel's words among the attributes of an error.
+fn error_text(mut attributes: &[u8]) -> Option<String> {
+    while let (Some(len), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
+        let value = attributes.get(4..usize::from(len))?;
+        if kind == ERROR_TEXT {
+            let text = value.split(|octet| *octet == 0).next().unwrap_or_default();
+            return Some(String::from_utf8_lossy(text).into_owned())
+                .filter(|text| !text.is_empty());
+        }
+        attributes = attributes.get(align(usize::from(len))..)?;
+    }
+    None
+}
+
+/// Messages and attributes begin at multiples of four octets.
+fn align(len: usize) -> usize {
+    len.saturating_add(3) & !3
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests;

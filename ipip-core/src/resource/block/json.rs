@@ -1,0 +1,208 @@
+//! The block's JSON, as Calico writes and reads it.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+
+use super::{Block, Sequence};
+use crate::name::NodeName;
+use crate::resource::json::{Object, ObjectWriter};
+use crate::resource::{Affinity, Attribute, BlockPrefix, ResourceError};
+
+impl Block {
+    /// Reads the stored value, and checks that every address is either assigned to an attribute
+    /// that is there, or once in the queue.
+    ///
+    /// Accepted besides what Calico writes today: fields missing or null, the owner in the old
+    /// `hostAffinity` (which moves to `affinity`) or an empty text (nobody), an attribute that
+    /// nothing points to.
+    ///
+    /// # Errors
+    /// [`ResourceError`] naming the field and the rule.
+    pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
+        let mut object = Object::parse(text)?;
+        let cidr: String = object
+            .take("cidr")?
+            .ok_or(ResourceError::Missing { field: "cidr" })?;
+        let prefix: BlockPrefix = cidr.parse()?;
+        let attributes = attributes(&mut object)?;
+        let count = attributes.as_ref().map_or(0, Vec::len);
+        let allocations = allocations(&mut object, prefix, count)?;
+        let unallocated = unallocated(&mut object, prefix, &allocations)?;
+        let mut references = vec![0; count];
+        for index in allocations.iter().flatten() {
+            references[usize::from(*index)] += 1;
+        }
+        Ok(Self {
+            prefix,
+            affinity: affinity(&mut object)?,
+            claim_time: object.take("affinity_claim_time")?,
+            allocations,
+            unallocated,
+            attributes,
+            references,
+            sequence: Sequence(object.take("sequenceNumber")?.unwrap_or(0)),
+            sequences: sequences(&mut object, prefix)?,
+            deleted: object.take("deleted")?.unwrap_or_default(),
+            extra: object.into_extra(),
+        })
+    }
+
+    /// The value to be stored: byte for byte what Calico writes, then the fields we do not know.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512 + 8 * self.allocations.len());
+        let mut object = ObjectWriter::new(&mut out);
+        object.field("cidr", &self.prefix.to_string());
+        object.field("affinity", &self.affinity.as_ref().map(ToString::to_string));
+        if let Some(time) = &self.claim_time {
+            object.field("affinity_claim_time", time);
+        }
+        object.field("allocations", &self.allocations);
+        object.field("unallocated", &self.unallocated);
+        object.field_with("attributes", |out| self.write_attributes(out));
+        object.field("sequenceNumber", &self.sequence.0);
+        object.field_with("sequenceNumberForAllocation", |out| {
+            self.write_sequences(out)
+        });
+        object.field("deleted", &self.deleted);
+        object.end(&self.extra);
+        out
+    }
+
+    fn write_attributes(&self, out: &mut Vec<u8>) {
+        let Some(attributes) = &self.attributes else {
+            return out.extend_from_slice(b"null");
+        };
+        out.push(b'[');
+        for (index, attribute) in attributes.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            attribute.write(out);
+        }
+        out.push(b']');
+    }
+
+    fn write_sequences(&self, out: &mut Vec<u8>) {
+        let mut object = ObjectWriter::new(out);
+        each_in_text_order(self.sequences.len(), &mut |place| {
+            if let Some(sequence) = self.sequences[place] {
+                object.field(&place.to_string(), &sequence);
+            }
+        });
+        object.end(&Default::default());
+    }
+}
+
+/// Calls `visit` with 0 to `size` − 1 in the order of their decimal text, as Go sorts map keys: 0,
+/// 1, 10, 11, …, 19, 2, 20, …
+fn each_in_text_order(size: usize, visit: &mut impl FnMut(usize)) {
+    fn descend(from: usize, size: usize, visit: &mut impl FnMut(usize)) {
+        visit(from);
+        for next in (from * 10..from * 10 + 10).take_while(|next| *next < size) {
+            descend(next, size, visit);
+        }
+    }
+    visit(0);
+    for first in (1..10).take_while(|first| *first < size) {
+        descend(first, size, visit);
+    }
+}
+
+fn affinity(object: &mut Object) -> Result<Option<Affinity>, ResourceError> {
+    let text: Option<String> = object.take("affinity")?;
+    let legacy: Option<String> = object.take("hostAffinity")?;
+    let some = |text: &String| !text.is_empty();
+    let legacy = || {
+        let name = legacy.filter(some)?;
+        Some(NodeName::try_new(&name).map_or_else(|_| Affinity::Other(name), Affinity::Host))
+    };
+    Ok(text
+        .filter(some)
+        .map(|text| Affinity::parse(&text))
+        .or_else(legacy))
+}
+
+fn attributes(object: &mut Object) -> Result<Option<Vec<Attribute>>, ResourceError> {
+    let Some(entries) = object.take::<Vec<Object>>("attributes")? else {
+        return Ok(None);
+    };
+    entries
+        .into_iter()
+        .map(Attribute::from_object)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+fn allocations(
+    object: &mut Object,
+    block: BlockPrefix,
+    attributes: usize,
+) -> Result<Vec<Option<u16>>, ResourceError> {
+    let entries: Vec<Option<i64>> = object.take("allocations")?.unwrap_or_default();
+    if entries.len() != block.size() as usize {
+        return Err(ResourceError::AllocationsLen {
+            block,
+            found: entries.len(),
+        });
+    }
+    let check = |(ordinal, index): (usize, Option<i64>)| {
+        let Some(index) = index else {
+            return Ok(None);
+        };
+        let known = u16::try_from(index)
+            .ok()
+            .filter(|i| usize::from(*i) < attributes);
+        known.map(Some).ok_or(ResourceError::AllocationIndex {
+            ordinal,
+            index,
+            attributes,
+        })
+    };
+    entries.into_iter().enumerate().map(check).collect()
+}
+
+fn unallocated(
+    object: &mut Object,
+    block: BlockPrefix,
+    allocations: &[Option<u16>],
+) -> Result<VecDeque<u16>, ResourceError> {
+    let entries: Vec<i64> = object.take("unallocated")?.unwrap_or_default();
+    let mut used: Vec<bool> = allocations.iter().map(Option::is_some).collect();
+    let mut queue = VecDeque::with_capacity(allocations.len());
+    for found in entries {
+        let place = usize::try_from(found).ok();
+        let (Some(seen), Ok(ordinal)) = (place.and_then(|p| used.get_mut(p)), u16::try_from(found))
+        else {
+            return Err(ResourceError::UnallocatedRange { block, found });
+        };
+        if std::mem::replace(seen, true) {
+            let assigned = allocations[usize::from(ordinal)].is_some();
+            return Err(ResourceError::UnallocatedTaken { ordinal, assigned });
+        }
+        queue.push_back(ordinal);
+    }
+    match used.iter().position(|seen| !seen) {
+        Some(ordinal) => Err(ResourceError::UnallocatedMissing { ordinal }),
+        None => Ok(queue),
+    }
+}
+
+fn sequences(object: &mut Object, block: BlockPrefix) -> Result<Vec<Option<u64>>, ResourceError> {
+    const FIELD: &str = "sequenceNumberForAllocation";
+    let mut sequences = vec![None; block.size() as usize];
+    let entries: HashMap<Cow<'_, str>, Option<u64>> = object.take(FIELD)?.unwrap_or_default();
+    for (key, sequence) in entries {
+        // Only the plain form: "07" and "+7" would be a second name of ordinal 7.
+        let place = key
+            .parse::<usize>()
+            .ok()
+            .filter(|place| place.to_string() == key);
+        let Some(entry) = place.and_then(|place| sequences.get_mut(place)) else {
+            let key = key.into_owned();
+            return Err(ResourceError::SequenceKey { block, key });
+        };
+        *entry = sequence;
+    }
+    Ok(sequences)
+}

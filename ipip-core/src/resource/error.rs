@@ -1,0 +1,205 @@
+//! What can be wrong with a stored value, with a call on a block, and with a pool.
+
+use std::net::Ipv4Addr;
+
+use super::{BlockPrefix, BlockPrefixError, Sequence};
+use crate::addr::{Ipv4Prefix, PrefixError};
+
+/// Why a text is not the JSON of one of Calico's values.
+///
+/// The message says which field breaks which rule; the caller adds the key it stood under.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResourceError {
+    /// The text is not one JSON object.
+    #[error("not a JSON object: {detail}")]
+    Syntax {
+        /// What the JSON parser said, with line and column.
+        detail: String,
+    },
+    /// A field holds a value of another type or range.
+    #[error("field {field}: {detail}")]
+    Field {
+        /// The field's name.
+        field: &'static str,
+        /// What was found and what is allowed.
+        detail: String,
+    },
+    /// A field without which the value means nothing is not there.
+    #[error("field {field} is missing")]
+    Missing {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// The block's `cidr` is not the prefix of a block.
+    #[error(transparent)]
+    Prefix(#[from] BlockPrefixError),
+    /// `allocations` does not have one entry for each address.
+    #[error("allocations has {found} entries, block {block} has {} addresses", block.size())]
+    AllocationsLen {
+        /// The block.
+        block: BlockPrefix,
+        /// The number of entries found.
+        found: usize,
+    },
+    /// An entry of `allocations` points past `attributes`.
+    #[error("allocations[{ordinal}] is {index}, attributes has {attributes} entries")]
+    AllocationIndex {
+        /// The ordinal, counted from 0.
+        ordinal: usize,
+        /// The index found.
+        index: i64,
+        /// How many attributes there are.
+        attributes: usize,
+    },
+    /// `unallocated` holds a number that is no ordinal of the block.
+    #[error("unallocated holds {found}, block {block} has ordinals 0 to {}", block.size() - 1)]
+    UnallocatedRange {
+        /// The block.
+        block: BlockPrefix,
+        /// The number found.
+        found: i64,
+    },
+    /// `unallocated` holds an ordinal twice, or one that `allocations` says is assigned.
+    #[error("unallocated holds ordinal {ordinal} {}", if *.assigned { "which is assigned" } else { "twice" })]
+    UnallocatedTaken {
+        /// The ordinal.
+        ordinal: u16,
+        /// Whether it is assigned; otherwise it is listed twice.
+        assigned: bool,
+    },
+    /// An ordinal is neither assigned nor in `unallocated`.
+    #[error("ordinal {ordinal} is neither assigned nor in unallocated")]
+    UnallocatedMissing {
+        /// The ordinal.
+        ordinal: usize,
+    },
+    /// `sequenceNumberForAllocation` has a key that is no ordinal of the block.
+    #[error("sequenceNumberForAllocation has the key {key:?}, block {block} has ordinals 0 to {}", block.size() - 1)]
+    SequenceKey {
+        /// The block.
+        block: BlockPrefix,
+        /// The key found.
+        key: String,
+    },
+    /// The pool breaks a rule.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// Why a block refuses an assignment or a release; the block is as before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockError {
+    /// Every address is assigned or cooling down.
+    #[error("block {block} is full, all {} addresses are assigned", block.size())]
+    Full {
+        /// The block.
+        block: BlockPrefix,
+    },
+    /// The address is in another block.
+    #[error("address {addr} is outside block {block}")]
+    Outside {
+        /// The block.
+        block: BlockPrefix,
+        /// The address asked for.
+        addr: Ipv4Addr,
+    },
+    /// The ordinal exceeds the block.
+    #[error("ordinal {ordinal} is outside 0 to {} of block {block}", block.size() - 1)]
+    Ordinal {
+        /// The block.
+        block: BlockPrefix,
+        /// The ordinal asked for.
+        ordinal: u32,
+    },
+    /// The address already belongs to somebody.
+    #[error("address {addr} is already assigned{}", with_handle(.handle))]
+    AlreadyAssigned {
+        /// The address asked for.
+        addr: Ipv4Addr,
+        /// The handle that has it, if it has one.
+        handle: Option<String>,
+    },
+    /// The address belongs to nobody.
+    #[error("address {addr} is not assigned")]
+    NotAssigned {
+        /// The address to be released.
+        addr: Ipv4Addr,
+    },
+    /// The address belongs to somebody else than the caller expects.
+    #[error("address {addr} is assigned{}, not with handle {expected:?}", with_handle(.found))]
+    HandleMismatch {
+        /// The address to be released.
+        addr: Ipv4Addr,
+        /// The handle that the caller expects.
+        expected: String,
+        /// The handle found, if any.
+        found: Option<String>,
+    },
+    /// The address was released and assigned again since the caller looked.
+    #[error("address {addr} was assigned at sequence number {found}, not at {expected}")]
+    SequenceMismatch {
+        /// The address to be released.
+        addr: Ipv4Addr,
+        /// The sequence number that the caller remembers.
+        expected: Sequence,
+        /// The sequence number of the present assignment.
+        found: Sequence,
+    },
+}
+
+/// Why something is not a pool that blocks can be cut from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The name is not one element of a datastore path as Kubernetes writes names.
+    #[error(
+        "pool name {name:?} must be 1 to 253 of a-z, 0-9, '-' and '.', first and last a letter or digit"
+    )]
+    Name {
+        /// The name found.
+        name: String,
+    },
+    /// The prefix has host bits set.
+    #[error("pool {name}: {fault}")]
+    Prefix {
+        /// The pool's name.
+        name: String,
+        /// What is wrong with the prefix; part of the message, so not chained.
+        fault: PrefixError,
+    },
+    /// The block size is not one of Calico's.
+    #[error("pool {name}: block size /{len} is outside /20 to /32")]
+    BlockLen {
+        /// The pool's name.
+        name: String,
+        /// The prefix length of a block, in bits.
+        len: u8,
+    },
+    /// The pool is smaller than one block.
+    #[error("pool {name}: {cidr} is smaller than one block of /{block_len}")]
+    TooSmall {
+        /// The pool's name.
+        name: String,
+        /// The pool's prefix.
+        cidr: Ipv4Prefix,
+        /// The prefix length of a block, in bits.
+        block_len: u8,
+    },
+    /// The pool lies in 169.254.0.0/16, which never leaves a link.
+    #[error("pool {name}: {cidr} overlaps the link-local range 169.254.0.0/16")]
+    LinkLocal {
+        /// The pool's name.
+        name: String,
+        /// The pool's prefix.
+        cidr: Ipv4Prefix,
+    },
+}
+
+fn with_handle(handle: &Option<String>) -> String {
+    match handle {
+        Some(handle) => format!(" with handle {handle:?}"),
+        None => " without a handle".to_owned(),
+    }
+}

@@ -1,0 +1,132 @@
+//! In which blocks a handle has addresses.
+
+use std::collections::BTreeMap;
+
+use super::json::{Extra, Object, ObjectWriter};
+use super::{BlockPrefix, ResourceError};
+
+/// The blocks in which a handle has addresses, and how many; the id is said by the key alone.
+///
+/// The counts are bookkeeping. The truth is in the blocks: Calico counts what it asked for, not what
+/// it got, so a count may be too high.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Handle {
+    /// Block prefix as text to count; a handle may have IPv6 blocks, which we keep.
+    blocks: BTreeMap<String, i64>,
+    deleted: bool,
+    extra: Extra,
+}
+
+impl Handle {
+    /// Reads the stored value.
+    ///
+    /// # Errors
+    /// [`ResourceError`] naming the field.
+    pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
+        let mut object = Object::parse(text)?;
+        Ok(Self {
+            blocks: object.take("block")?.unwrap_or_default(),
+            deleted: object.take("deleted")?.unwrap_or_default(),
+            extra: object.into_extra(),
+        })
+    }
+
+    /// The value to be stored.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        let mut object = ObjectWriter::new(&mut out);
+        object.field("block", &self.blocks);
+        object.field("deleted", &self.deleted);
+        object.end(&self.extra);
+        out
+    }
+
+    /// How many addresses are counted in `block`.
+    #[must_use]
+    pub fn count(&self, block: BlockPrefix) -> u64 {
+        let count = self.blocks.get(&block.to_string()).copied();
+        count
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or(0)
+    }
+
+    /// The IPv4 blocks counted, in the order of their text.
+    pub fn blocks(&self) -> impl Iterator<Item = BlockPrefix> {
+        self.blocks.keys().filter_map(|text| text.parse().ok())
+    }
+
+    /// Whether no block is counted, so that the record should be deleted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Counts one more address in `block`.
+    pub fn add(&mut self, block: BlockPrefix) {
+        let count = self.blocks.entry(block.to_string()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts `count` addresses fewer in `block`, and forgets the block at zero; a handle that
+    /// counted fewer than that forgets it too.
+    pub fn subtract(&mut self, block: BlockPrefix, count: u32) {
+        let text = block.to_string();
+        if let Some(left) = self.blocks.get_mut(&text) {
+            *left = left.saturating_sub(i64::from(count));
+            if *left <= 0 {
+                self.blocks.remove(&text);
+            }
+        }
+    }
+
+    /// Forgets `block`, whatever it counted.
+    pub fn forget(&mut self, block: BlockPrefix) {
+        self.blocks.remove(&block.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_written_as_calico_does() {
+        let block = "192.168.166.128/26".parse().unwrap();
+        let mut handle = Handle::default();
+        handle.add(block);
+        assert_eq!(
+            handle.to_json(),
+            br#"{"block":{"192.168.166.128/26":1},"deleted":false}"#
+        );
+        handle.add(block);
+        handle.subtract(block, 1);
+        assert_eq!((handle.count(block), handle.is_empty()), (1, false));
+        handle.subtract(block, 1);
+        assert!(handle.is_empty());
+        handle.subtract(block, 1);
+        assert_eq!(handle, Handle::default());
+    }
+
+    #[test]
+    fn foreign_content_is_kept() {
+        let text =
+            r#"{"block":{"10.0.0.0/26":3,"fd80:24e2:f998:72d6::/122":1},"deleted":false,"x":[]}"#;
+        let mut handle = Handle::from_json(text.as_bytes()).unwrap();
+        assert_eq!(handle.to_json(), text.as_bytes());
+        assert_eq!(
+            handle.blocks().count(),
+            1,
+            "the IPv6 block is not ours to release"
+        );
+        handle.subtract("10.0.0.0/26".parse().unwrap(), 9);
+        assert_eq!(
+            handle.to_json(),
+            br#"{"block":{"fd80:24e2:f998:72d6::/122":1},"deleted":false,"x":[]}"#
+        );
+        for text in ["{}", r#"{"block":null}"#] {
+            assert!(Handle::from_json(text.as_bytes()).unwrap().is_empty());
+        }
+        assert!(Handle::from_json(br#"{"block":{"a":"1"}}"#).is_err());
+    }
+}

@@ -1,0 +1,236 @@
+//! Objects as Go's `encoding/json` writes and reads them.
+//!
+//! [`ObjectWriter`] writes fields in the order of its calls, with `<`, `>`, `&`, U+2028 and U+2029
+//! escaped. [`Object`] reads as Go does: names match in any letter case, the last of several equal
+//! names counts, `null` leaves the zero value; what nobody took stays in [`Extra`].
+
+use std::fmt;
+use std::io;
+
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::ResourceError;
+
+/// Fields that we do not know, as they were found; written back verbatim.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Extra(Vec<(String, Box<RawValue>)>);
+
+impl PartialEq for Extra {
+    fn eq(&self, other: &Self) -> bool {
+        let texts = |extra: &Self| -> Vec<(String, String)> {
+            let text = |(k, v): &(String, Box<RawValue>)| (k.clone(), v.get().to_owned());
+            extra.0.iter().map(text).collect()
+        };
+        // Nearly always both are empty, and this is asked for each attribute of a block.
+        self.0.len() == other.0.len() && (self.0.is_empty() || texts(self) == texts(other))
+    }
+}
+
+impl Eq for Extra {}
+
+/// A JSON object taken apart, field by field.
+#[derive(Debug)]
+pub(crate) struct Object(Vec<(String, Box<RawValue>)>);
+
+impl Object {
+    /// Takes the object in `text` apart.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, ResourceError> {
+        serde_json::from_slice(text).map_err(|error| ResourceError::Syntax {
+            detail: error.to_string(),
+        })
+    }
+
+    /// Removes the field `name`; `None` if it is missing or null.
+    pub(crate) fn take<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, ResourceError> {
+        let Some(raw) = self.take_raw(name) else {
+            return Ok(None);
+        };
+        serde_json::from_str::<Option<T>>(raw.get()).map_err(|error| ResourceError::Field {
+            field: name,
+            detail: error.to_string(),
+        })
+    }
+
+    /// Removes the field `name` and takes it apart in turn; `None` if it is missing or null.
+    pub(crate) fn take_object(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Self>, ResourceError> {
+        self.take(name)
+    }
+
+    fn take_raw(&mut self, name: &str) -> Option<Box<RawValue>> {
+        let mut found = None;
+        while let Some(at) = self
+            .0
+            .iter()
+            .rposition(|(k, _)| k.eq_ignore_ascii_case(name))
+        {
+            let (_, raw) = self.0.remove(at);
+            found.get_or_insert(raw);
+        }
+        found
+    }
+
+    /// The fields that nobody took.
+    pub(crate) fn into_extra(self) -> Extra {
+        Extra(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut fields = Vec::with_capacity(8);
+                while let Some(entry) = map.next_entry()? {
+                    fields.push(entry);
+                }
+                Ok(Object(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// Writes one object, a field a call.
+#[derive(Debug)]
+pub(crate) struct ObjectWriter<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> ObjectWriter<'a> {
+    /// Opens an object at the end of `out`.
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Writes `"name":value`.
+    pub(crate) fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        value_into(self.name(name), value);
+    }
+
+    /// Writes `"name":` and lets `write` add the value.
+    pub(crate) fn field_with(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        write(self.name(name));
+    }
+
+    /// Writes the unknown fields and closes the object.
+    pub(crate) fn end(mut self, extra: &Extra) {
+        for (name, raw) in &extra.0 {
+            self.field(name, raw);
+        }
+        self.out.push(b'}');
+    }
+
+    fn name(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        value_into(self.out, name);
+        self.out.push(b':');
+        self.out
+    }
+}
+
+/// Writes `value` at the end of `out`, escaped as Go escapes.
+fn value_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    let mut serializer = serde_json::Serializer::with_formatter(out, GoFormatter);
+    value
+        .serialize(&mut serializer)
+        .expect("numbers, texts, lists and maps with text keys can always be written to memory");
+}
+
+/// The compact form, with the five characters escaped that Go escapes for the sake of HTML and
+/// JavaScript.
+struct GoFormatter;
+
+impl serde_json::ser::Formatter for GoFormatter {
+    fn write_string_fragment<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        const SPECIAL: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
+        let mut rest = fragment;
+        while let Some(at) = rest.find(SPECIAL) {
+            let (plain, tail) = rest.split_at(at);
+            let special = tail.chars().next().expect("found above");
+            write!(writer, "{plain}\\u{:04x}", u32::from(special))?;
+            rest = &tail[special.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn written<T: Serialize + ?Sized>(value: &T) -> String {
+        let mut out = Vec::new();
+        value_into(&mut out, value);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn text_is_escaped_as_go_escapes_it() {
+        // What Go 1.22 documents of json.Marshal (HTMLEscape, and \b and \f since 1.22).
+        for (text, go) in [
+            ("a<b>&c", r#""a\u003cb\u003e\u0026c""#),
+            ("\u{2028}x\u{2029}", r#""\u2028x\u2029""#),
+            ("\u{8}\u{c}\n\r\t\"\\/", r#""\b\f\n\r\t\"\\/""#),
+            ("\u{0}\u{1f}\u{7f}", "\"\\u0000\\u001f\u{7f}\""),
+            ("ä€😀", "\"ä€😀\""),
+        ] {
+            assert_eq!(written(text), go);
+        }
+        assert_eq!(written(&BTreeMap::from([("<", 1)])), r#"{"\u003c":1}"#);
+    }
+
+    #[test]
+    fn names_match_in_any_case_and_the_last_counts() {
+        let mut object =
+            Object::parse(br#"{"a":1,"A":2,"b":null,"c":3.50,"d":{"<":1e999}}"#).unwrap();
+        assert_eq!(object.take::<u64>("a").unwrap(), Some(2));
+        assert_eq!(object.take::<u64>("a").unwrap(), None);
+        assert_eq!(object.take::<u64>("b").unwrap(), None);
+        let mut out = Vec::new();
+        ObjectWriter::new(&mut out).end(&object.into_extra());
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"c":3.50,"d":{"<":1e999}}"#,
+            "unknown fields keep their text"
+        );
+    }
+
+    #[test]
+    fn faults_name_the_field() {
+        let mut object = Object::parse(br#"{"n":1.5,"m":18446744073709551616}"#).unwrap();
+        for field in ["n", "m"] {
+            let error = object.take::<u64>(field).unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("field {field}: ")),
+                "{error}"
+            );
+        }
+        for text in ["", "[]", "null", "{", "{}x", r#"{"a":}"#, "\u{feff}{}"] {
+            assert!(Object::parse(text.as_bytes()).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The netlink room against the kernel: acts through the library, looks through `ip -j`, which
+//! shares no code with it.
+//!
+//! Every test makes its own namespaces and removes them. Without root, all are skipped and say so.
+//! Those that need the kernel's ipip driver are skipped where it is missing; `tests/kernel/uml`
+//! boots a kernel that has it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod changes;
+mod observed;
+mod refusals;
+mod tunnel;
+mod world;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Name, what it needs, and the test.
+type Test = (&'static str, Needs, fn());
+
+#[derive(Clone, Copy, PartialEq)]
+enum Needs {
+    Root,
+    Driver,
+    NoDriver,
+}
+
+fn main() {
+    let tests: &[Test] = &[
+        (
+            "every_change_equals_its_shell_line",
+            Needs::Root,
+            changes::every_change_equals_its_shell_line,
+        ),
+        (
+            "settings_read_as_sysctl_shows_them",
+            Needs::Root,
+            changes::settings_read_as_sysctl_shows_them,
+        ),
+        (
+            "a_workload_is_wired_by_its_plan",
+            Needs::Root,
+            changes::a_workload_is_wired_by_its_plan,
+        ),
+        (
+            "a_full_alias_is_kept",
+            Needs::Root,
+            changes::a_full_alias_is_kept,
+        ),
+        (
+            "links_are_those_that_ip_shows",
+            Needs::Root,
+            observed::links_are_those_that_ip_shows,
+        ),
+        (
+            "routes_are_those_that_ip_shows",
+            Needs::Root,
+            observed::routes_are_those_that_ip_shows,
+        ),
+        (
+            "an_empty_namespace_has_no_routes",
+            Needs::Root,
+            observed::an_empty_namespace_has_no_routes,
+        ),
+        (
+            "many_routes_are_read_in_full",
+            Needs::Root,
+            observed::many_routes_are_read_in_full,
+        ),
+        (
+            "a_changing_namespace_is_still_read",
+            Needs::Root,
+            observed::a_changing_namespace_is_still_read,
+        ),
+        (
+            "the_kernel_says_which_way",
+            Needs::Root,
+            observed::the_kernel_says_which_way,
+        ),
+        (
+            "refusals_name_the_object",
+            Needs::Root,
+            refusals::refusals_name_the_object,
+        ),
+        (
+            "the_taken_end_of_a_pair_is_named",
+            Needs::Root,
+            refusals::the_taken_end_of_a_pair_is_named,
+        ),
+        (
+            "apply_stops_at_the_first_failure",
+            Needs::Root,
+            refusals::apply_stops_at_the_first_failure,
+        ),
+        (
+            "a_foreign_route_is_not_deleted",
+            Needs::Root,
+            refusals::a_foreign_route_is_not_deleted,
+        ),
+        (
+            "places_are_checked",
+            Needs::Root,
+            refusals::places_are_checked,
+        ),
+        (
+            "a_missing_driver_is_named",
+            Needs::NoDriver,
+            tunnel::a_missing_driver_is_named,
+        ),
+        (
+            "a_created_tunnel_equals_the_fallback",
+            Needs::Driver,
+            tunnel::a_created_tunnel_equals_the_fallback,
+        ),
+        (
+            "a_created_tunnel_equals_its_shell_line",
+            Needs::Driver,
+            tunnel::a_created_tunnel_equals_its_shell_line,
+        ),
+        (
+            "the_fallback_cannot_be_deleted",
+            Needs::Driver,
+            tunnel::the_fallback_cannot_be_deleted,
+        ),
+        (
+            "a_tunnel_carries_its_plan",
+            Needs::Driver,
+            tunnel::a_tunnel_carries_its_plan,
+        ),
+    ];
+    let missing = missing();
+    let trials = tests.iter().map(|&(name, needs, test)| {
+        let reason = missing
+            .iter()
+            .find(|(what, _)| *what == needs)
+            .map(|(_, reason)| *reason);
+        if let Some(reason) = reason {
+            eprintln!("{name}: skipped, {reason}");
+        }
+        Trial::test(name, move || {
+            test();
+            Ok::<(), Failed>(())
+        })
+        .with_ignored_flag(reason.is_some())
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+/// What cannot be tested here, and why.
+fn missing() -> Vec<(Needs, &'static str)> {
+    if let Err(error) = ipip_core::sys::netns::Netns::create_unnamed() {
+        eprintln!("{error}: {}", std::error::Error::source(&error).unwrap());
+        let reason = "no namespace can be made (root?)";
+        return [Needs::Root, Needs::Driver, Needs::NoDriver]
+            .map(|needs| (needs, reason))
+            .into();
+    }
+    if tunnel::has_driver() {
+        vec![(Needs::NoDriver, "this kernel has the ipip driver")]
+    } else {
+        vec![(Needs::Driver, "this kernel has no ipip driver")]
+    }
+}
