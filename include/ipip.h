@@ -264,6 +264,48 @@ enum ipip_partial_checksum {
 };
 
 /**
+ * What an address of a block is.
+ */
+enum ipip_use {
+    /**
+     * It may be assigned.
+     */
+    IPIP_USE_FREE = 0,
+    /**
+     * It is assigned, or was released a moment ago and is not free yet.
+     */
+    IPIP_USE_ASSIGNED = 1,
+};
+
+/**
+ * What the first octet of a frame belongs to; the number is the link type of a pcap file.
+ */
+enum ipip_link_type {
+    /**
+     * An Ethernet header: veth and real interfaces.
+     */
+    IPIP_LINK_TYPE_ETHERNET = 1,
+    /**
+     * An IP header: tunl0 and TUN interfaces.
+     */
+    IPIP_LINK_TYPE_RAW_IP = 101,
+};
+
+/**
+ * Which way a frame passed its interface.
+ */
+enum ipip_direction {
+    /**
+     * Into this host, whomever it is addressed to.
+     */
+    IPIP_DIRECTION_INCOMING = 0,
+    /**
+     * Out of this host.
+     */
+    IPIP_DIRECTION_OUTGOING = 1,
+};
+
+/**
  * How much a log callback wants to hear; each level includes those before it.
  */
 enum ipip_log_level {
@@ -366,6 +408,27 @@ enum ipip_echo_kind {
      */
     IPIP_ECHO_KIND_REQUEST = 8,
 };
+
+/**
+ * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
+ * possible. Free addresses queue: the next one assigned is the one that has been free longest.
+ * Network and broadcast address are addresses like any other. A call that fails leaves the block as
+ * it was.
+ *
+ * Ownership: whoever got it from `ipip_block_new` or an allocator frees it; a block of an allocator is a
+ * copy, and changing it changes nothing in the store. Threads: one at a time; threads that share a
+ * block need a lock around every call.
+ */
+struct ipip_block;
+
+/**
+ * A running capture of one interface, both directions.
+ *
+ * Ownership: whoever got it from `ipip_capture_open` frees it. Threads: `ipip_capture_stop` may be
+ * called on any thread at any time before `ipip_capture_free`; the other functions take turns, and a
+ * frame's octets belong to the thread that asked for it.
+ */
+struct ipip_capture;
 
 /**
  * An open network namespace; it lives at least as long as this object.
@@ -602,9 +665,132 @@ struct ipip_echo_view {
 };
 
 /**
+ * A key and its value.
+ */
+struct ipip_pair {
+    /**
+     * The key, not NULL.
+     */
+    const char *key;
+    /**
+     * The value, not NULL.
+     */
+    const char *value;
+};
+
+/**
+ * To whom an address is assigned. All zero is nobody in particular: such an address can be released
+ * by itself only.
+ */
+struct ipip_attribute {
+    /**
+     * The handle, by which all its addresses can be released at once; NULL for none. 1 to 253 octets
+     * without '/', white space and control characters.
+     */
+    const char *handle;
+    /**
+     * What is known of the workload, no key twice. Calico's keys are "namespace", "pod", "node",
+     * "type" and "timestamp". NULL if `pairs_len` is 0.
+     */
+    const struct ipip_pair *pairs;
+    /**
+     * How many pairs there are.
+     */
+    size_t pairs_len;
+};
+
+/**
+ * An address that was assigned.
+ */
+struct ipip_assignment {
+    /**
+     * The address.
+     */
+    struct ipip_ipv4 address;
+    /**
+     * Its block's prefix.
+     */
+    struct ipip_prefix block;
+    /**
+     * The sequence number of the assignment, for `struct ipip_release`.
+     */
+    uint64_t sequence;
+};
+
+/**
+ * An address to be released, and what the caller knows of its assignment. All zero but for the
+ * address releases it whoever has it.
+ */
+struct ipip_release {
+    /**
+     * The address.
+     */
+    struct ipip_ipv4 address;
+    /**
+     * The handle that it must have; NULL accepts any, and none.
+     */
+    const char *handle;
+    /**
+     * The sequence number that its assignment must have, so that a second assignment of the address is
+     * left alone; NULL accepts any.
+     */
+    const uint64_t *sequence;
+};
+
+/**
  * A program's function that runs inside a namespace; what it returns comes back as `result_out`.
  */
 typedef int (*ipip_netns_callback)(void *user_data);
+
+/**
+ * One frame as it passed an interface.
+ */
+struct ipip_frame {
+    /**
+     * The frame from its first octet, without frame check sequence. The octets belong to the capture
+     * and are valid until the next `ipip_capture_next` or `ipip_capture_free`.
+     */
+    const uint8_t *octets;
+    /**
+     * How many octets there are, at most 262,144.
+     */
+    size_t octets_len;
+    /**
+     * Octets that it had on the interface, at least `octets_len`.
+     */
+    size_t original_len;
+    /**
+     * When the kernel saw it, in nanoseconds since 1970.
+     */
+    uint64_t time_ns;
+    /**
+     * What the first octet belongs to.
+     */
+    enum ipip_link_type link_type;
+    /**
+     * Which way it passed.
+     */
+    enum ipip_direction direction;
+    /**
+     * 1 if its transport checksum was left for hardware, or for another host's kernel on the same
+     * machine, to finish: what it shows then is only the sum of the pseudo-header. Else 0.
+     */
+    uint8_t checksum_pending;
+};
+
+/**
+ * How many frames a capture met.
+ */
+struct ipip_capture_counts {
+    /**
+     * Frames that passed the interface, dropped ones included.
+     */
+    uint64_t seen;
+    /**
+     * Frames that the kernel threw away because the reader was too slow.
+     */
+    uint64_t dropped;
+};
 
 #ifdef __cplusplus
 extern "C" {
@@ -850,6 +1036,159 @@ enum ipip_status ipip_echo_emit(const struct ipip_echo *echo,
                                 size_t message_len);
 
 /**
+ * Makes the block `prefix`, owned by nobody, every address free; its sequence numbers start at 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it has host bits set or is not /20 to /32.
+ */
+enum ipip_status ipip_block_new(struct ipip_prefix prefix, struct ipip_block **block_out);
+
+/**
+ * Assigns the address that has been free longest.
+ *
+ * IPIP_STATUS_BLOCK_FULL if none is free, IPIP_STATUS_INVALID_ARGUMENT for a malformed handle or a key
+ * that is given twice.
+ *
+ * The caller sees to it that:
+ * The strings of `attribute` end in a zero, and `pairs` points to `pairs_len` pairs.
+ */
+enum ipip_status ipip_block_assign_any(struct ipip_block *block,
+                                       const struct ipip_attribute *attribute,
+                                       struct ipip_assignment *assignment_out);
+
+/**
+ * Assigns `address`. `assignment_out` may be NULL.
+ *
+ * IPIP_STATUS_OUTSIDE_BLOCK, IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle that has it),
+ * IPIP_STATUS_INVALID_ARGUMENT for a malformed handle or a key that is given twice.
+ *
+ * The caller sees to it that:
+ * The strings of `attribute` end in a zero, and `pairs` points to `pairs_len` pairs.
+ */
+enum ipip_status ipip_block_assign(struct ipip_block *block,
+                                   struct ipip_ipv4 address,
+                                   const struct ipip_attribute *attribute,
+                                   struct ipip_assignment *assignment_out);
+
+/**
+ * Releases one address; it comes back last.
+ *
+ * IPIP_STATUS_OUTSIDE_BLOCK, IPIP_STATUS_NOT_ASSIGNED, and IPIP_STATUS_HANDLE_MISMATCH or
+ * IPIP_STATUS_SEQUENCE_MISMATCH if the assignment is not the one that the caller knows.
+ *
+ * The caller sees to it that:
+ * `release` is NULL or its `handle` is NULL or a string that ends in a zero, and its `sequence` is
+ * NULL or points to a number.
+ */
+enum ipip_status ipip_block_release(struct ipip_block *block, const struct ipip_release *release);
+
+/**
+ * Releases every address of `handle`; `count_out` (may be NULL) is how many, 0 if it has none here.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for a malformed handle.
+ *
+ * The caller sees to it that:
+ * `handle` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_block_release_handle(struct ipip_block *block,
+                                           const char *handle,
+                                           size_t *count_out);
+
+/**
+ * The block's prefix; all zero for NULL.
+ */
+struct ipip_prefix ipip_block_prefix(const struct ipip_block *block);
+
+/**
+ * How many addresses are free, 0 to 4,096; 0 for NULL.
+ */
+size_t ipip_block_free_count(const struct ipip_block *block);
+
+/**
+ * How many addresses are not free, 0 to 4,096; 0 for NULL.
+ */
+size_t ipip_block_used_count(const struct ipip_block *block);
+
+/**
+ * The address at a place of the block, counted from 0 at the network address.
+ *
+ * IPIP_STATUS_OUTSIDE_BLOCK past the last place.
+ */
+enum ipip_status ipip_block_address(const struct ipip_block *block,
+                                    uint32_t ordinal,
+                                    struct ipip_ipv4 *address_out);
+
+/**
+ * The place of an address in the block, counted from 0 at the network address.
+ *
+ * IPIP_STATUS_OUTSIDE_BLOCK if it is in another block.
+ */
+enum ipip_status ipip_block_ordinal(const struct ipip_block *block,
+                                    struct ipip_ipv4 address,
+                                    uint32_t *ordinal_out);
+
+/**
+ * Whether an address is free or assigned, and at which sequence number (`sequence_out`, may be NULL,
+ * is written with IPIP_USE_ASSIGNED only).
+ *
+ * IPIP_STATUS_OUTSIDE_BLOCK if it is in another block.
+ */
+enum ipip_status ipip_block_use(const struct ipip_block *block,
+                                struct ipip_ipv4 address,
+                                enum ipip_use *use_out,
+                                uint64_t *sequence_out);
+
+/**
+ * The handle that an address is assigned to; "" if it has none. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_OUTSIDE_BLOCK, IPIP_STATUS_NOT_ASSIGNED, IPIP_STATUS_BUFFER_TOO_SMALL.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_block_handle(const struct ipip_block *block,
+                                   struct ipip_ipv4 address,
+                                   char *text,
+                                   size_t text_len,
+                                   size_t *needed_out);
+
+/**
+ * What is known of the workload that an address is assigned to: the value of one key, such as "pod".
+ * `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_OUTSIDE_BLOCK, IPIP_STATUS_NOT_ASSIGNED, IPIP_STATUS_NOT_FOUND if there is no such key,
+ * IPIP_STATUS_BUFFER_TOO_SMALL.
+ *
+ * The caller sees to it that:
+ * `key` is NULL or a string that ends in a zero; `text` is NULL or points to `text_len` octets that
+ * nobody else uses.
+ */
+enum ipip_status ipip_block_attribute(const struct ipip_block *block,
+                                      struct ipip_ipv4 address,
+                                      const char *key,
+                                      char *text,
+                                      size_t text_len,
+                                      size_t *needed_out);
+
+/**
+ * The owner as the block names it: "host:NODE" for a node; "" for a block that outlived its owner's
+ * claim, and for one that was made with `ipip_block_new`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_block_owner(const struct ipip_block *block,
+                                  char *text,
+                                  size_t text_len,
+                                  size_t *needed_out);
+
+/**
+ * Frees the block. NULL is allowed.
+ */
+void ipip_block_free(struct ipip_block *block);
+
+/**
  * Makes a namespace and names it as `ip netns add NAME` does; it stays until `ipip_netns_remove`. Its
  * interfaces are down, loopback included.
  *
@@ -958,6 +1297,48 @@ int ipip_netns_fd(const struct ipip_netns *netns);
  * Closes the namespace. A named one stays. NULL is allowed.
  */
 void ipip_netns_free(struct ipip_netns *netns);
+
+/**
+ * Starts to capture on an interface, without promiscuous mode. It may still be down.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such interface, IPIP_STATUS_INVALID_ARGUMENT if there can be
+ * none of that name, IPIP_STATUS_UNSUPPORTED for a kind of interface that cannot be read,
+ * IPIP_STATUS_PERMISSION without CAP_NET_RAW there.
+ *
+ * The caller sees to it that:
+ * `interface` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_capture_open(const struct ipip_netns *netns,
+                                   const char *interface,
+                                   struct ipip_capture **capture_out);
+
+/**
+ * The next frame, waiting for it up to `timeout_ms` milliseconds; 0 does not wait.
+ *
+ * IPIP_STATUS_TIMEOUT if the time is over; IPIP_STATUS_STOPPED after `ipip_capture_stop`, when all
+ * frames that passed before are read; IPIP_STATUS_INTERFACE_DOWN once each time the interface goes
+ * down (call again to wait on); IPIP_STATUS_INTERFACE_GONE from its removal on.
+ */
+enum ipip_status ipip_capture_next(const struct ipip_capture *capture,
+                                   uint32_t timeout_ms,
+                                   struct ipip_frame *frame_out);
+
+/**
+ * How many frames passed since `ipip_capture_open`, and how many of them were dropped.
+ */
+enum ipip_status ipip_capture_count(const struct ipip_capture *capture,
+                                    struct ipip_capture_counts *counts_out);
+
+/**
+ * Ends a capture, from any thread: frames that pass from now on are not taken, a waiting
+ * `ipip_capture_next` returns, and later ones do not wait. NULL is allowed.
+ */
+void ipip_capture_stop(const struct ipip_capture *capture);
+
+/**
+ * Closes a capture; the octets of its last frame go with it. NULL is allowed.
+ */
+void ipip_capture_free(struct ipip_capture *capture);
 
 #ifdef __cplusplus
 }  // extern "C"

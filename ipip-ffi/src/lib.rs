@@ -38,7 +38,10 @@
 )]
 
 mod addr;
+mod assignment;
+mod block;
 mod boundary;
+mod capture;
 mod echo;
 mod error;
 #[cfg(feature = "test-hooks")]

@@ -4,8 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 10] = [
-    "status", "error", "version", "log", "addr", "wire", "ipv4", "ipip", "echo", "netns",
+const ORDER: [&str; 13] = [
+    "status",
+    "error",
+    "version",
+    "log",
+    "addr",
+    "wire",
+    "ipv4",
+    "ipip",
+    "echo",
+    "assignment",
+    "block",
+    "netns",
+    "capture",
 ];
 
 /// Files that export nothing, or nothing that programs may use.
