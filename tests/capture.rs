@@ -6,11 +6,11 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime};
 
+use ipip_core::capture::CaptureError;
+use ipip_core::capture::Live;
+use ipip_core::capture::PcapWriter;
 use ipip_core::capture::describe;
-use ipip_core::capture::error::CaptureError;
-use ipip_core::capture::frame::{Direction, Frame, LinkType};
-use ipip_core::capture::live::Live;
-use ipip_core::capture::pcap::PcapWriter;
+use ipip_core::capture::{Direction, Frame, LinkType};
 use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;
 use ipip_core::sys::tun::Tun;

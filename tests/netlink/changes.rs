@@ -3,12 +3,11 @@
 
 use std::net::Ipv4Addr;
 
-use ipip_core::addr::NodeAddr;
+use ipip_core::addr::{MacAddr, NodeAddr};
 use ipip_core::mtu::TunnelMtu;
 use ipip_core::overlay::WorkloadEndpoint;
 use ipip_core::plan::{
-    Change, MacAddr, NextHop, Place, Plan, Route, RouteProtocol, Setting, Step, Target, ensure,
-    removal,
+    Change, NextHop, Place, Plan, Route, RouteProtocol, Setting, Step, Target, ensure, removal,
 };
 use serde_json::Value;
 

@@ -41,7 +41,7 @@ impl<W: Write> PcapWriter<W> {
     /// # use ipip_core::capture::{frame::LinkType, pcap::PcapWriter};
     /// let file = PcapWriter::new(Vec::new(), LinkType::RawIp)?.finish()?;
     /// assert_eq!(file.len(), 24);
-    /// # Ok::<(), ipip_core::capture::error::PcapError>(())
+    /// # Ok::<(), ipip_core::capture::PcapError>(())
     /// ```
     ///
     /// # Errors

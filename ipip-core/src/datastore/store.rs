@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 
 use super::StoreError;
 
@@ -169,24 +168,6 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), StoreError> {
     Err(StoreError::Prefix {
         prefix: prefix.to_owned(),
     })
-}
-
-impl<S: Store + ?Sized> Store for Arc<S> {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        (**self).get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        (**self).list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        (**self).list_keys(prefix)
-    }
-
-    fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
-        (**self).commit(commit)
-    }
 }
 
 impl fmt::Display for Revision {

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The front desk: one call per object, from the rule to the kernel.
+//!
+//! Each `ensure_*` asks [`crate::overlay`] what should be, [`crate::netlink`] what is,
+//! [`crate::plan`] for the difference, and applies it. A second call finds nothing to do and says so:
+//! its [`Changes`] are empty. An object of somebody else in the way is an error before anything is
+//! changed; a step that the kernel refuses takes back those before it.
+//!
+//! | call | object | taken away by |
+//! |---|---|---|
+//! | [`ensure_tunnel`] | `tunl0`: any/any, MTU, /32, up | [`remove_tunnel`] |
+//! | [`ensure_workload`] | the veth pair, its addresses and routes | [`remove_workload`] |
+//! | [`ensure_peer_route`] | `BLOCK via NODE dev tunl0 proto bird onlink` | [`remove_peer_route`] |
+//! | [`ensure_blackhole`] | `blackhole BLOCK proto bird` | [`remove_blackhole`] |
+
+mod ensure;
+mod error;
+
+pub use ensure::{
+    Changes, ensure_blackhole, ensure_peer_route, ensure_tunnel, ensure_workload, remove_blackhole,
+    remove_peer_route, remove_tunnel, remove_workload,
+};
+pub use error::NodeError;

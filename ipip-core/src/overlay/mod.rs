@@ -6,7 +6,7 @@
 //!
 //! | file | holds | rule |
 //! |---|---|---|
-//! | `mode` | [`Mode`]: when a peer is reached through the tunnel | Calico's `ipipMode` |
+//! | `mode` | [`IpipMode::tunnels`](crate::resource::IpipMode::tunnels): when a peer is reached through the tunnel | Calico's `ipipMode` |
 //! | `tunnel` | [`Tunnel`]: the tunnel device and its address | the kernel's fallback device, adopted |
 //! | `workload` | [`WorkloadEndpoint`]: the veth pair, its names, addresses and routes | Calico's CNI plugin |
 //! | `routes` | [`PeerRoute`], [`Blackhole`]: one route per block | what BIRD writes for an IPIP pool |
@@ -16,7 +16,6 @@ mod routes;
 mod tunnel;
 mod workload;
 
-pub use mode::{Mode, UnknownMode};
 pub use routes::{Blackhole, PeerRoute};
 pub use tunnel::{TUNNEL_DEVICE, Tunnel};
 pub use workload::{HOST_VETH_PREFIX, LINK_LOCAL_GATEWAY, WorkloadEndpoint, host_veth_name};

@@ -1,11 +1,12 @@
 //! One route per block: the peers' through the tunnel, our own into a blackhole.
 
-use super::{Mode, TUNNEL_DEVICE, well_known};
+use super::{TUNNEL_DEVICE, well_known};
 use crate::addr::{Ipv4Prefix, NodeAddr};
 use crate::name::InterfaceName;
 use crate::plan::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Place, Route, RouteProtocol, Setting, Target,
 };
+use crate::resource::IpipMode;
 
 /// The way to another node's block: `BLOCK via NODE dev tunl0 proto bird onlink`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl PeerRoute {
     /// Through `tunl0` or, where `mode` says so for this pair of nodes, directly on the underlay.
     #[must_use]
     pub fn by_mode(
-        mode: Mode,
+        mode: IpipMode,
         local: InterfaceAddr,
         underlay: &InterfaceName,
         block: Ipv4Prefix,
@@ -151,7 +152,7 @@ mod tests {
         };
         let (eth0, block) = (well_known("eth0"), prefix("10.244.244.64/26"));
         let device = |node| {
-            PeerRoute::by_mode(Mode::CrossSubnet, local, &eth0, block, NodeAddr(node)).device
+            PeerRoute::by_mode(IpipMode::CrossSubnet, local, &eth0, block, NodeAddr(node)).device
         };
         assert_eq!(device([172, 18, 0, 2].into()), eth0);
         assert_eq!(device([172, 19, 0, 2].into()), well_known("tunl0"));

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use sha1::{Digest, Sha1};
 
 use super::well_known;
-use crate::addr::Ipv4Prefix;
+use crate::addr::{Ipv4Prefix, MacAddr};
 use crate::mtu::TunnelMtu;
 use crate::name::{INTERFACE_NAME_MAX, InterfaceName};
 use crate::plan::{
-    Desired, InterfaceAddr, Link, LinkKind, MacAddr, NextHop, Place, Route, RouteProtocol, Setting,
-    Target,
+    Desired, InterfaceAddr, Link, LinkKind, NextHop, Place, Route, RouteProtocol, Setting, Target,
 };
 
 /// The gateway of every workload. Nobody holds it: the host end answers for it by proxy ARP.

@@ -22,7 +22,7 @@ mod step;
 
 pub use diff::{Conflict, Plan, ensure, removal};
 pub use model::{
-    Desired, InterfaceAddr, Link, LinkKind, MacAddr, NextHop, Observed, ObservedLink, Place, Route,
+    Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route,
     RouteKey, RouteProtocol, Setting, Target, TunnelEnds,
 };
 pub use step::{Change, Step, undo};

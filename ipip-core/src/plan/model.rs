@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::addr::{Ipv4Prefix, NodeAddr};
+use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
 use crate::name::InterfaceName;
 
 /// The network namespace that something is in.
@@ -135,10 +135,6 @@ pub struct InterfaceAddr {
     pub prefix_len: u8,
 }
 
-/// A 48-bit hardware address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MacAddr(pub [u8; 6]);
-
 /// A per-interface setting of the kernel's IPv4 stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
@@ -216,11 +212,6 @@ impl RouteProtocol {
     pub const FELIX: Self = Self(80);
 }
 
-impl MacAddr {
-    /// `ee:ee:ee:ee:ee:ee`, which Calico gives to the host end of every workload's veth pair.
-    pub const CALICO: Self = Self([0xee; 6]);
-}
-
 impl Setting {
     /// The `sysctl` key for interface `name`. A dot in the name is written as a slash there.
     #[must_use]
@@ -279,13 +270,6 @@ impl Observed {
         self.links
             .iter()
             .find(|l| l.place == *place && l.name == *name)
-    }
-}
-
-impl fmt::Display for MacAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
     }
 }
 

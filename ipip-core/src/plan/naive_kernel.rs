@@ -3,7 +3,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Change, MacAddr, Observed, ObservedLink, Place, Setting, Step, Target, TunnelEnds};
+use super::{Change, Observed, ObservedLink, Place, Setting, Step, Target, TunnelEnds};
+use crate::addr::MacAddr;
 use crate::name::InterfaceName;
 
 /// A device as the kernel makes it: down, with default settings.

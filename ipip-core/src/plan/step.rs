@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::model::{InterfaceAddr, MacAddr, Observed, Place, Route, Setting};
+use super::model::{InterfaceAddr, Observed, Place, Route, Setting};
+use crate::addr::MacAddr;
 use crate::name::{InterfaceName, NETNS_DIR};
 
 /// One change in one namespace.

@@ -30,7 +30,7 @@ pub use attribute::Attribute;
 pub use block::{Assignment, Block, Release, Released, Sequence};
 pub use error::{BlockError, PoolError, ResourceError};
 pub use handle::Handle;
-pub use pool::{IpipMode, Pool};
+pub use pool::{IpipMode, IpipModeError, Pool};
 pub use prefix::{
     BlockPrefix, BlockPrefixError, DEFAULT_BLOCK_LEN, MAX_BLOCK_LEN, MIN_BLOCK_LEN, Ordinal,
 };

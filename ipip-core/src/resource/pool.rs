@@ -2,7 +2,9 @@
 
 mod json;
 
+use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use ipnetwork::Ipv4Network;
 
@@ -21,6 +23,45 @@ pub enum IpipMode {
     Always,
     /// Only if the two nodes are in different subnets.
     CrossSubnet,
+}
+
+/// The text is none of the three modes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ipip mode {text:?} is not one of Never, Always, CrossSubnet")]
+pub struct IpipModeError {
+    text: String,
+}
+
+impl IpipMode {
+    /// Calico's text, `Never`, `Always` or `CrossSubnet`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "Never",
+            Self::Always => "Always",
+            Self::CrossSubnet => "CrossSubnet",
+        }
+    }
+}
+
+impl fmt::Display for IpipMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Accepts Calico's text in upper and lower case.
+impl FromStr for IpipMode {
+    type Err = IpipModeError;
+
+    fn from_str(text: &str) -> Result<Self, IpipModeError> {
+        [Self::Never, Self::Always, Self::CrossSubnet]
+            .into_iter()
+            .find(|mode| mode.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| IpipModeError {
+                text: text.to_owned(),
+            })
+    }
 }
 
 /// A pool: the prefix that blocks are cut from, and how its addresses are routed.

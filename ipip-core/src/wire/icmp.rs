@@ -4,7 +4,7 @@ use byteorder::{BigEndian, ByteOrder};
 
 use super::checksum::{combine, sum};
 use super::error::{Layer, WireError};
-use super::ipv4::{HEADER_LEN, MAX_PACKET_LEN};
+use super::header::{HEADER_LEN, MAX_PACKET_LEN};
 
 /// Length of an echo header, in octets: type, code, checksum, identifier, sequence.
 pub const ECHO_HEADER_LEN: usize = 8;
@@ -183,6 +183,17 @@ mod tests {
         built[8..].copy_from_slice(b"odd");
         view.header().emit(&mut built).unwrap();
         assert_eq!(built, message);
+    }
+
+    #[test]
+    fn only_types_8_and_0_with_code_0_are_echo() {
+        for (found, code) in [(8, 1), (0, 1), (3, 0), (11, 0), (255, 255)] {
+            let mut message = [found, code, 0, 0, 0, 7, 0, 1];
+            let checksum = crate::wire::checksum(&message);
+            message[2..4].copy_from_slice(&checksum.to_be_bytes());
+            let expected = Err(WireError::IcmpType { found, code });
+            assert_eq!(EchoView::parse(&message), expected);
+        }
     }
 
     #[test]

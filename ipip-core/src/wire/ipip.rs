@@ -4,7 +4,8 @@
 use core::ops::Range;
 
 use super::error::{Layer, WireError};
-use super::ipv4::{HEADER_LEN, Ipv4View, protocol};
+use super::header::{HEADER_LEN, protocol};
+use super::ipv4::Ipv4View;
 use super::outer::Outer;
 
 /// Both packets of a checked IPIP packet, borrowed.

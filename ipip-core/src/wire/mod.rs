@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | `checksum` | [`checksum`], [`sum`], [`pseudo_header_sum`] | RFC 1071 |
 //! | `tos` | [`Dscp`], [`Ecn`] | RFC 2474, 3168 |
-//! | `ipv4` | [`Ipv4View`] reads, [`Ipv4Header`] writes; [`FragmentOffset`] | RFC 791 |
+//! | `ipv4` | [`Ipv4View`]: one packet, read | RFC 791 |
+//! | `header` | [`Ipv4Header`]: one header, written; [`FragmentOffset`], [`protocol`] numbers | RFC 791 |
 //! | `outer` | [`Outer`]: what a tunnel writes in front, and its policies | RFC 2003 3.1, 6040 |
 //! | `ipip` | [`IpipView`], [`encapsulate`], [`decapsulate`] | RFC 2003 |
 //! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
@@ -24,6 +25,7 @@
 
 mod checksum;
 mod error;
+mod header;
 mod icmp;
 mod ipip;
 mod ipv4;
@@ -33,9 +35,10 @@ mod tos;
 
 pub use checksum::{checksum, combine, pseudo_header_sum, sum};
 pub use error::{Layer, WireError};
+pub use header::{FragmentOffset, HEADER_LEN, Ipv4Header, MAX_PACKET_LEN, protocol};
 pub use icmp::{ECHO_HEADER_LEN, Echo, EchoKind, EchoView};
 pub use ipip::{IpipView, decapsulate, encapsulate};
-pub use ipv4::{FragmentOffset, HEADER_LEN, Ipv4Header, Ipv4View, MAX_PACKET_LEN, protocol};
+pub use ipv4::Ipv4View;
 pub use outer::{DontFragment, DscpPolicy, EcnPolicy, Endpoints, Outer, Ttl};
 pub use partial_checksum::{PartialChecksum, finish_partial_checksum};
 pub use tos::{Dscp, Ecn};

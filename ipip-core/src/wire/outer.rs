@@ -3,7 +3,8 @@
 use core::num::NonZeroU8;
 
 use super::error::WireError;
-use super::ipv4::{Ipv4Header, Ipv4View, protocol};
+use super::header::{Ipv4Header, protocol};
+use super::ipv4::Ipv4View;
 use super::tos::{Dscp, Ecn};
 use crate::addr::NodeAddr;
 

@@ -8,7 +8,8 @@
 
 use super::checksum::{pseudo_header_sum, sum};
 use super::error::{Layer, WireError};
-use super::ipv4::{Ipv4View, protocol};
+use super::header::protocol;
+use super::ipv4::Ipv4View;
 
 /// What [`finish_partial_checksum`] found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,9 +7,10 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use super::link::{Arp, MacAddr, ether_type};
+use super::link::{Arp, ether_type};
 use super::transport::{Icmp, Tcp, TcpFlags, Udp};
 use super::{Layer, Opaque, OpaqueKind};
+use crate::addr::MacAddr;
 use crate::capture::frame::{Frame, LinkType};
 use crate::wire::{self, Ipv4View, protocol};
 

@@ -1,9 +1,9 @@
 //! What is below IP: Ethernet, 802.1Q and ARP.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::{Fault, Malformed};
+use crate::addr::MacAddr;
 
 /// The EtherTypes that this library tells apart.
 pub mod ether_type {
@@ -17,17 +17,6 @@ pub mod ether_type {
     pub const IPV6: u16 = 0x86dd;
     /// The smallest EtherType: below it is the length of an IEEE 802.3 frame.
     pub const MIN: u16 = 0x0600;
-}
-
-/// An Ethernet address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MacAddr(pub [u8; 6]);
-
-impl fmt::Display for MacAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
 }
 
 /// An Ethernet header (IEEE 802.3, 14 octets).

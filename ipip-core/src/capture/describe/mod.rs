@@ -18,7 +18,7 @@ use super::frame::{Frame, LinkType};
 use crate::wire::{self, Ipv4View, WireError, protocol};
 
 pub use line::line;
-pub use link::{Arp, Ethernet, MacAddr, Vlan, ether_type};
+pub use link::{Arp, Ethernet, Vlan, ether_type};
 pub use transport::{Icmp, Tcp, TcpFlags, Udp};
 pub use tree::{Branch, Tree, tree};
 

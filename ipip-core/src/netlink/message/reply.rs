@@ -14,11 +14,10 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::addr::{Ipv4Prefix, NodeAddr};
+use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
 use crate::name::InterfaceName;
 use crate::plan::{
-    InterfaceAddr, MacAddr, NextHop, ObservedLink, Place, Route, RouteProtocol, Setting, Target,
-    TunnelEnds,
+    InterfaceAddr, NextHop, ObservedLink, Place, Route, RouteProtocol, Setting, Target, TunnelEnds,
 };
 
 /// Names of a namespace's links by index.

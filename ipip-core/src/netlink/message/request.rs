@@ -17,8 +17,9 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use crate::addr::MacAddr;
 use crate::name::InterfaceName;
-use crate::plan::{InterfaceAddr, MacAddr, NextHop, Route, Target};
+use crate::plan::{InterfaceAddr, NextHop, Route, Target};
 
 /// `IFLA_IFALIAS`.
 const LINK_ALIAS: u16 = 20;

@@ -1,11 +1,11 @@
 use std::path::Path;
 
 use super::*;
-use crate::addr::{Ipv4Prefix, NodeAddr, TunnelAddr};
+use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr, TunnelAddr};
 use crate::mtu::TunnelMtu;
 use crate::overlay::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint};
 use crate::plan::naive_kernel::{ANY, carry_out, link};
-use crate::plan::{MacAddr, RouteProtocol, Setting, TunnelEnds, undo};
+use crate::plan::{RouteProtocol, Setting, TunnelEnds, undo};
 
 fn name(text: &str) -> InterfaceName {
     InterfaceName::try_new(text).unwrap()

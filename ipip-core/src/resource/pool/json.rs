@@ -125,26 +125,13 @@ impl Metadata {
     }
 }
 
-impl IpipMode {
-    /// Calico's text, `Never`, `Always` or `CrossSubnet`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "Never",
-            Self::Always => "Always",
-            Self::CrossSubnet => "CrossSubnet",
-        }
-    }
-}
-
 fn ipip_mode(text: &str) -> Result<IpipMode, ResourceError> {
-    [IpipMode::Never, IpipMode::Always, IpipMode::CrossSubnet]
-        .into_iter()
-        .find(|mode| mode.as_str() == text)
-        .ok_or_else(|| ResourceError::Field {
-            field: "ipipMode",
-            detail: format!("{text:?} is not Never, Always or CrossSubnet"),
-        })
+    let mode = text.parse::<IpipMode>();
+    let mode = mode.ok().filter(|mode| mode.as_str() == text);
+    mode.ok_or_else(|| ResourceError::Field {
+        field: "ipipMode",
+        detail: format!("{text:?} is not Never, Always or CrossSubnet"),
+    })
 }
 
 fn text(object: &mut ObjectWriter<'_>, name: &str, value: &str) {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::protocol;
 
 /// scapy 2.8.0: `IP(tos=0xb9, id=0xbeef, flags="DF+MF", frag=185, ttl=42, proto=6, src="10.244.79.20",
 /// dst="10.244.244.73")/Raw(bytes([1, 2, 3, 4]))`

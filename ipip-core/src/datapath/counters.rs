@@ -1,0 +1,187 @@
+//! What became of the packets.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Packets and octets of one direction, outer headers not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Packets.
+    pub packets: u64,
+    /// Octets of the inner packets.
+    pub octets: u64,
+}
+
+/// What a data path carried and dropped since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Taken from the device and sent to a node.
+    pub sent: Traffic,
+    /// Received from a node and handed to the device.
+    pub received: Traffic,
+    /// Received packets whose partial transport checksum was finished here; part of `received`.
+    pub checksums_finished: u64,
+    /// What was dropped.
+    pub drops: Drops,
+}
+
+/// Packets dropped, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// Outbound: not IPv4, such as IPv6 router solicitations.
+    pub not_ipv4: u64,
+    /// Outbound: an IPv4 packet that may not be sent on, such as one whose TTL is 0.
+    pub unsendable: u64,
+    /// Outbound: the inner destination is behind no node.
+    pub no_peer: u64,
+    /// Outbound: with its outer header longer than the way to the node carries.
+    pub too_long: u64,
+    /// Outbound: the kernel did not send it: no route, no neighbour, a filter, a full queue.
+    pub send_failed: u64,
+    /// Inbound: not IPv4 in IPv4, or headers that are damaged.
+    pub malformed: u64,
+    /// Inbound: the outer source is not a node we know.
+    pub unknown_node: u64,
+    /// Inbound: the inner source is not behind the node that sent it.
+    pub foreign_source: u64,
+    /// Inbound: the device did not take it, because it is down or its queue is full.
+    pub device_refused: u64,
+}
+
+impl Drops {
+    /// All of them together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.by_reason().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Each reason's name and count, outbound ones first.
+    #[must_use]
+    pub fn by_reason(&self) -> [(&'static str, u64); 9] {
+        [
+            ("not_ipv4", self.not_ipv4),
+            ("unsendable", self.unsendable),
+            ("no_peer", self.no_peer),
+            ("too_long", self.too_long),
+            ("send_failed", self.send_failed),
+            ("malformed", self.malformed),
+            ("unknown_node", self.unknown_node),
+            ("foreign_source", self.foreign_source),
+            ("device_refused", self.device_refused),
+        ]
+    }
+}
+
+/// Why one packet is dropped; the fields of [`Drops`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    NotIpv4,
+    Unsendable,
+    NoPeer,
+    TooLong,
+    SendFailed,
+    Malformed,
+    UnknownNode,
+    ForeignSource,
+    DeviceRefused,
+}
+
+/// Counters that two threads write and any thread reads.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    sent: Pair,
+    received: Pair,
+    checksums_finished: AtomicU64,
+    drops: [AtomicU64; 9],
+}
+
+#[derive(Debug, Default)]
+struct Pair {
+    packets: AtomicU64,
+    octets: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn sent(&self, octets: usize) {
+        self.sent.add(octets);
+    }
+
+    pub(super) fn received(&self, octets: usize) {
+        self.received.add(octets);
+    }
+
+    pub(super) fn checksum_finished(&self) {
+        self.checksums_finished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn dropped(&self, reason: Reason) {
+        if let Some(count) = self.drops.get(reason as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Counters {
+        let dropped = |reason: Reason| {
+            let count = self.drops.get(reason as usize);
+            count.map_or(0, |count| count.load(Ordering::Relaxed))
+        };
+        Counters {
+            sent: self.sent.snapshot(),
+            received: self.received.snapshot(),
+            checksums_finished: self.checksums_finished.load(Ordering::Relaxed),
+            drops: Drops {
+                not_ipv4: dropped(Reason::NotIpv4),
+                unsendable: dropped(Reason::Unsendable),
+                no_peer: dropped(Reason::NoPeer),
+                too_long: dropped(Reason::TooLong),
+                send_failed: dropped(Reason::SendFailed),
+                malformed: dropped(Reason::Malformed),
+                unknown_node: dropped(Reason::UnknownNode),
+                foreign_source: dropped(Reason::ForeignSource),
+                device_refused: dropped(Reason::DeviceRefused),
+            },
+        }
+    }
+}
+
+impl Pair {
+    fn add(&self, octets: usize) {
+        self.packets.fetch_add(1, Ordering::Relaxed);
+        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
+        self.octets.fetch_add(octets, Ordering::Relaxed);
+    }
+
+    fn snapshot(&self) -> Traffic {
+        Traffic {
+            packets: self.packets.load(Ordering::Relaxed),
+            octets: self.octets.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_count() {
+        let reasons = [
+            Reason::NotIpv4,
+            Reason::Unsendable,
+            Reason::NoPeer,
+            Reason::TooLong,
+            Reason::SendFailed,
+            Reason::Malformed,
+            Reason::UnknownNode,
+            Reason::ForeignSource,
+            Reason::DeviceRefused,
+        ];
+        let tally = Tally::default();
+        for (times, reason) in (1..).zip(reasons) {
+            (0..times).for_each(|_| tally.dropped(reason));
+        }
+        let drops = tally.snapshot().drops;
+        let counts = drops.by_reason().map(|(_, count)| count);
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(drops.total(), 45);
+    }
+}

@@ -1,0 +1,359 @@
+//! The data path in this process: a TUN device, a raw socket, and a thread for each direction.
+//!
+//! ```text
+//!  tunl0 (TUN) ── read ──▶ peers.node_of(inner destination) ── encapsulate ──▶ raw socket, protocol 4
+//!        ◀── write ── finish partial checksum ◀── peers.check(outer, inner source) ◀── receive
+//! ```
+//!
+//! It lives in an object of the process that holds it: when that ends, device and routes go with it.
+//! The kernel reassembles outer fragments before the raw socket sees them, and cuts inner packets to
+//! the device's MTU before they are read, so neither happens here.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::counters::{Counters, Reason, Tally};
+use super::error::DatapathError;
+use super::forward::{inbound, outbound};
+use crate::addr::NodeAddr;
+use crate::name::InterfaceName;
+use crate::peers::Peers;
+use crate::sys::interface::Interfaces;
+use crate::sys::netns::Netns;
+use crate::sys::raw::RawSocket;
+use crate::sys::tun::{NOTE_LEN, Tun};
+use crate::sys::wake::{Ended, Wake};
+use crate::wire::{HEADER_LEN, MAX_PACKET_LEN};
+
+/// What we ask of the kernel as receive buffer, in octets: some 80 packets of the longest kind, or
+/// thousands of usual ones, for the time that the reading thread is not scheduled.
+const RECEIVE_BUFFER: i32 = 8 << 20;
+
+/// A running user-space data path. Dropping it ends its threads and removes its device.
+#[derive(Debug)]
+pub struct Userspace {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    tun: Tun,
+    raw: RawSocket,
+    /// For the device's MTU; opened in its namespace.
+    interfaces: Interfaces,
+    device: InterfaceName,
+    netns: PathBuf,
+    local: NodeAddr,
+    peers: RwLock<Peers>,
+    tally: Tally,
+    wake: Wake,
+    failure: OnceLock<DatapathError>,
+}
+
+impl Userspace {
+    /// Makes the TUN device `device` in `netns` and starts to carry its packets between the node
+    /// address `local` and `peers`. The device is down and has no address; `overlay` says what it
+    /// should hold.
+    ///
+    /// ```no_run
+    /// # use ipip_core::{addr::NodeAddr, name::InterfaceName, peers::Peers, sys::netns::Netns};
+    /// # use ipip_core::datapath::Userspace;
+    /// let node = NodeAddr([172, 18, 0, 2].into());
+    /// let peers = Peers::from_iter([("10.244.244.64/26".parse()?, node)]);
+    /// let local = NodeAddr([172, 18, 0, 3].into());
+    /// let path = Userspace::start(
+    ///     &Netns::named("node-a")?,
+    ///     &InterfaceName::try_new("tunl0")?,
+    ///     local,
+    ///     peers,
+    /// )?;
+    /// println!("{} packets", path.counters().sent.packets);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DatapathError`]: the name is taken, no interface has the node address, no TUN driver, no
+    /// privilege, or a namespace that cannot be entered. Nothing is left behind.
+    pub fn start(
+        netns: &Netns,
+        device: &InterfaceName,
+        local: NodeAddr,
+        peers: Peers,
+    ) -> Result<Self, DatapathError> {
+        let at = Place {
+            device,
+            netns: netns.path(),
+        };
+        let (raw, interfaces, tun) =
+            netns
+                .enter(|| open(&at, local))
+                .map_err(|source| DatapathError::Namespace {
+                    device: device.clone(),
+                    source,
+                })??;
+        let wake = Wake::new().map_err(|source| at.system("make an event", source))?;
+        let shared = Shared {
+            tun,
+            raw,
+            interfaces,
+            device: device.clone(),
+            netns: at.netns.to_owned(),
+            local,
+            peers: RwLock::new(peers),
+            tally: Tally::default(),
+            wake,
+            failure: OnceLock::new(),
+        };
+        let mut path = Self {
+            shared: Arc::new(shared),
+            threads: Vec::with_capacity(2),
+        };
+        // If the second thread cannot be had, dropping `path` ends the first.
+        path.spawn("ipip-out", Shared::carry_out)?;
+        path.spawn("ipip-in", Shared::carry_in)?;
+        log::debug!("user-space data path on {device} in {netns} for node {local}");
+        Ok(path)
+    }
+
+    /// Replaces what is known of the other nodes, for all packets from now on.
+    pub fn set_peers(&self, peers: Peers) {
+        // A Peers is whole whatever a panicking reader did, so poison means nothing here.
+        let mut current = self
+            .shared
+            .peers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = peers;
+    }
+
+    /// What it carried and dropped until now.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.snapshot()
+    }
+
+    /// Why it ended by itself, which it does when its device is removed; `None` while it runs.
+    #[must_use]
+    pub fn failure(&self) -> Option<&DatapathError> {
+        self.shared.failure.get()
+    }
+
+    /// The device's name.
+    #[must_use]
+    pub fn device(&self) -> &InterfaceName {
+        &self.shared.device
+    }
+
+    /// The node address that its packets are sent from.
+    #[must_use]
+    pub fn local(&self) -> NodeAddr {
+        self.shared.local
+    }
+
+    /// Ends it and removes the device; returns the last counters.
+    pub fn stop(mut self) -> Counters {
+        self.end();
+        self.counters()
+    }
+
+    fn spawn(&mut self, name: &str, carry: fn(&Shared) -> Failed) -> Result<(), DatapathError> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || shared.run(carry))
+            .map_err(|source| self.shared.place().system("start a thread", source))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        let device = &self.shared.device;
+        self.shared.wake.ring();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a thread of the data path on {device} panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Userspace {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a direction returns when it ends: an error that ends the path, with what was tried.
+type Failed = Result<(), (&'static str, io::Error)>;
+
+impl Shared {
+    /// Runs one direction to its end, and ends the other one if that was a failure.
+    fn run(&self, carry: fn(&Self) -> Failed) {
+        let Err((action, source)) = carry(self) else {
+            return;
+        };
+        let error = self.place().system(action, source);
+        log::warn!("the user-space data path ends: {error}");
+        // If both directions fail, the first one's reason stays.
+        let _ = self.failure.set(error);
+        self.wake.ring();
+    }
+
+    fn carry_out(&self) -> Failed {
+        const ACTION: &str = "read from the TUN device";
+        // The kernel's note stands where the outer header will: the packet begins behind both.
+        const NOTE_AT: usize = HEADER_LEN - NOTE_LEN;
+        let mut buffer = vec![0; HEADER_LEN + MAX_PACKET_LEN];
+        self.until_woken(self.tun.as_fd(), ACTION, || {
+            let place = buffer.get_mut(NOTE_AT..).unwrap_or_default();
+            let Some(len) = self.tun.read(place)? else {
+                return Ok(false);
+            };
+            let packet = buffer.get_mut(..HEADER_LEN + len).unwrap_or_default();
+            if let Err(reason) = self.send(packet) {
+                self.tally.dropped(reason);
+            }
+            Ok(true)
+        })
+    }
+
+    fn send(&self, buffer: &mut [u8]) -> Result<(), Reason> {
+        let outbound = outbound(buffer, self.local, &self.peers())?;
+        match self.raw.send(outbound.packet, outbound.node.0) {
+            Ok(true) => {
+                self.tally.sent(outbound.packet.len() - HEADER_LEN);
+                Ok(())
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => Err(Reason::TooLong),
+            Ok(false) | Err(_) => Err(Reason::SendFailed),
+        }
+    }
+
+    fn carry_in(&self) -> Failed {
+        let mut buffer = vec![0; MAX_PACKET_LEN];
+        self.until_woken(self.raw.as_fd(), "receive from the underlay", || {
+            let Some(len) = self.raw.receive(&mut buffer)? else {
+                return Ok(false);
+            };
+            // A longer packet would be cut, and is then refused as truncated.
+            let packet = match buffer.get_mut(..len) {
+                Some(packet) => packet,
+                None => &mut buffer,
+            };
+            if let Err(reason) = self.deliver(packet) {
+                self.tally.dropped(reason);
+            }
+            Ok(true)
+        })
+    }
+
+    fn deliver(&self, buffer: &mut [u8]) -> Result<(), Reason> {
+        let mtu = || self.interfaces.mtu(&self.device).ok();
+        let inbound = inbound(buffer, &self.peers(), mtu)?;
+        // The device refuses while it is down (EIO) and when its queue is full.
+        if !matches!(self.tun.write(inbound.packet, inbound.note), Ok(true)) {
+            return Err(Reason::DeviceRefused);
+        }
+        self.tally.received(inbound.packet.len());
+        if inbound.checksum_finished {
+            self.tally.checksum_finished();
+        }
+        Ok(())
+    }
+
+    /// Repeats `step` while it finds something to do, and waits for `fd` when it does not.
+    fn until_woken(
+        &self,
+        fd: BorrowedFd<'_>,
+        action: &'static str,
+        mut step: impl FnMut() -> io::Result<bool>,
+    ) -> Failed {
+        let failed = |source| (action, source);
+        while !self.wake.is_rung() {
+            if step().map_err(failed)? {
+                continue;
+            }
+            if self.wake.wait(fd, Duration::MAX).map_err(failed)? == Ended::Woken {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn peers(&self) -> RwLockReadGuard<'_, Peers> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            device: &self.device,
+            netns: &self.netns,
+        }
+    }
+}
+
+/// Opens everything in the namespace of the calling thread. The device comes last: what fails before
+/// leaves no trace.
+fn open(at: &Place<'_>, local: NodeAddr) -> Result<(RawSocket, Interfaces, Tun), DatapathError> {
+    let opening = |source| at.system("open a raw socket", source);
+    let raw = RawSocket::ipip().map_err(opening)?;
+    raw.set_receive_buffer(RECEIVE_BUFFER).map_err(opening)?;
+    raw.bind(local.0).map_err(|source| {
+        if source.raw_os_error() == Some(libc::EADDRNOTAVAIL) {
+            DatapathError::NodeAddr {
+                addr: local,
+                netns: at.netns.to_owned(),
+            }
+        } else {
+            opening(source)
+        }
+    })?;
+    let interfaces = Interfaces::open().map_err(opening)?;
+    let tun = Tun::create(at.device).map_err(|source| at.creating(source))?;
+    Ok((raw, interfaces, tun))
+}
+
+/// Where a data path is, for its errors.
+struct Place<'a> {
+    device: &'a InterfaceName,
+    netns: &'a Path,
+}
+
+impl Place<'_> {
+    fn creating(&self, source: io::Error) -> DatapathError {
+        let device = self.device.clone();
+        match source.raw_os_error() {
+            Some(libc::EBUSY | libc::EEXIST) => DatapathError::NameTaken {
+                device,
+                netns: self.netns.to_owned(),
+            },
+            Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
+                DatapathError::NoTun { device, source }
+            }
+            _ => self.system("make the TUN device", source),
+        }
+    }
+
+    fn system(&self, action: &'static str, source: io::Error) -> DatapathError {
+        let (device, netns) = (self.device.clone(), self.netns.to_owned());
+        match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => DatapathError::Privilege {
+                action,
+                device,
+                netns,
+                source,
+            },
+            _ => DatapathError::System {
+                action,
+                device,
+                netns,
+                source,
+            },
+        }
+    }
+}

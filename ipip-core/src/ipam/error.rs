@@ -1,0 +1,215 @@
+//! Why the allocator refuses.
+
+use std::net::Ipv4Addr;
+
+use crate::addr::Ipv4Prefix;
+use crate::datastore::StoreError;
+use crate::name::NameError;
+use crate::resource::{BlockError, BlockPrefix, BlockPrefixError, PoolError, ResourceError};
+
+/// Why an operation of the allocator was refused; the store is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IpamError {
+    /// No pool contains the address.
+    #[error("address {addr} is outside every pool")]
+    OutsidePools {
+        /// The address.
+        addr: Ipv4Addr,
+    },
+    /// No pool contains the block.
+    #[error("block {block} is outside every pool")]
+    BlockOutsidePools {
+        /// The block.
+        block: BlockPrefix,
+    },
+    /// The pool is disabled or being deleted.
+    #[error("pool {pool} is disabled")]
+    PoolDisabled {
+        /// The pool's name.
+        pool: String,
+    },
+    /// There is no pool from which any node may take any address.
+    #[error("there is no enabled pool for automatic assignment")]
+    NoPool,
+    /// Every block of every pool is claimed, and those of the node are full.
+    #[error("no block is left for node {node} in pools: {}", pools.join(", "))]
+    PoolsExhausted {
+        /// The node that asked.
+        node: String,
+        /// The names of the pools that were searched.
+        pools: Vec<String>,
+    },
+    /// A block of another size than the pool is cut into.
+    #[error("block {block} is not a /{block_len}, the size of the blocks of pool {pool}")]
+    WrongBlockSize {
+        /// The block asked for.
+        block: BlockPrefix,
+        /// The pool's name.
+        pool: String,
+        /// The prefix length of the pool's blocks in bits.
+        block_len: u8,
+    },
+    /// The block belongs to somebody else, or outlived its owner's claim.
+    #[error("block {block} is owned by {}", owner.as_deref().unwrap_or("nobody, and still in use"))]
+    BlockOwned {
+        /// The block.
+        block: BlockPrefix,
+        /// The owner as the block names it, `host:node-a`; `None` after its owner gave it up.
+        owner: Option<String>,
+    },
+    /// The block would share addresses with one of another size.
+    #[error("block {block} overlaps block {existing}")]
+    BlockOverlaps {
+        /// The block asked for.
+        block: BlockPrefix,
+        /// The block that is there.
+        existing: Ipv4Prefix,
+    },
+    /// The node has no claim on the block.
+    #[error("node {node} has no block {block}")]
+    BlockNotClaimed {
+        /// The node.
+        node: String,
+        /// The block.
+        block: BlockPrefix,
+    },
+    /// No address has this handle.
+    #[error("handle {handle:?} has no addresses")]
+    HandleUnknown {
+        /// The handle.
+        handle: String,
+    },
+    /// There is a pool of this name.
+    #[error("pool {pool} exists already")]
+    PoolExists {
+        /// The pool's name.
+        pool: String,
+    },
+    /// The pool would share addresses with another one.
+    #[error("pool {pool} {cidr} overlaps pool {other} {other_cidr}")]
+    PoolOverlaps {
+        /// The new pool's name.
+        pool: String,
+        /// The new pool's prefix.
+        cidr: Ipv4Prefix,
+        /// The name of the pool that is there.
+        other: String,
+        /// Its prefix.
+        other_cidr: Ipv4Prefix,
+    },
+    /// A block of another size, left by an earlier pool, lies in the new one.
+    #[error("pool {pool} is cut into blocks of /{block_len}, but there is block {existing} in it")]
+    PoolBlockSize {
+        /// The new pool's name.
+        pool: String,
+        /// The prefix length of its blocks in bits.
+        block_len: u8,
+        /// The block that is there.
+        existing: Ipv4Prefix,
+    },
+    /// The block refuses: full, already assigned, not assigned, not by this handle.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// Not the prefix of a block.
+    #[error(transparent)]
+    Prefix(#[from] BlockPrefixError),
+    /// Not a pool.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// Not a handle.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored value is damaged, or of a kind that we cannot read.
+    #[error("the value of key {key} cannot be read: {fault}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What is wrong with the value; part of the message, so not chained.
+        fault: ResourceError,
+    },
+    /// A stored value belongs under another key.
+    #[error("the value of key {key} is that of {found}")]
+    Misplaced {
+        /// The key.
+        key: String,
+        /// What the value says that it is.
+        found: String,
+    },
+    /// Others changed the same records faster, each time.
+    #[error("{object} changed during each of {attempts} attempts")]
+    Busy {
+        /// What was to be changed.
+        object: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+}
+
+/// What a caller can do about an [`IpamError`]; the other languages choose status codes and
+/// exception types by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IpamErrorKind {
+    /// The argument can never be right: ask for something else (`ValueError`).
+    Invalid,
+    /// What is named is not there: an address that is not assigned, a handle without addresses
+    /// (`LookupError`).
+    NotFound,
+    /// What is named belongs to somebody: an address, a block, a pool's name or range.
+    Taken,
+    /// Nothing is left to be assigned.
+    Exhausted,
+    /// Others were faster: try later.
+    Busy,
+    /// The store holds something damaged: a person must look.
+    Damaged,
+    /// The store failed.
+    Store,
+}
+
+impl IpamError {
+    /// What a caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> IpamErrorKind {
+        use IpamErrorKind::{Busy, Damaged, Exhausted, Invalid, NotFound, Store, Taken};
+        match self {
+            Self::OutsidePools { .. }
+            | Self::BlockOutsidePools { .. }
+            | Self::PoolDisabled { .. }
+            | Self::WrongBlockSize { .. }
+            | Self::Prefix(_)
+            | Self::Pool(_)
+            | Self::Name(_) => Invalid,
+            Self::BlockNotClaimed { .. } | Self::HandleUnknown { .. } => NotFound,
+            Self::BlockOwned { .. }
+            | Self::BlockOverlaps { .. }
+            | Self::PoolExists { .. }
+            | Self::PoolOverlaps { .. }
+            | Self::PoolBlockSize { .. } => Taken,
+            Self::NoPool | Self::PoolsExhausted { .. } => Exhausted,
+            Self::Busy { .. } => Busy,
+            Self::Value { .. } | Self::Misplaced { .. } => Damaged,
+            Self::Store(_) => Store,
+            Self::Block(error) => error.kind(),
+        }
+    }
+}
+
+impl BlockError {
+    /// What a caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> IpamErrorKind {
+        match self {
+            Self::Full { .. } => IpamErrorKind::Exhausted,
+            Self::Outside { .. } | Self::Ordinal { .. } => IpamErrorKind::Invalid,
+            Self::AlreadyAssigned { .. }
+            | Self::HandleMismatch { .. }
+            | Self::SequenceMismatch { .. } => IpamErrorKind::Taken,
+            Self::NotAssigned { .. } => IpamErrorKind::NotFound,
+        }
+    }
+}

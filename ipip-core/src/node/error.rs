@@ -1,0 +1,61 @@
+//! What can go wrong at the front desk.
+
+use crate::name::InterfaceName;
+use crate::netlink::NetlinkError;
+use crate::plan::Conflict;
+use crate::sys::netns::NetnsError;
+
+/// Why an object could not be brought to be, or taken away. Nothing is half-applied then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// A namespace cannot be opened or entered.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// The kernel refused a request; names the object and carries the kernel's words.
+    #[error(transparent)]
+    Kernel(#[from] NetlinkError),
+    /// Objects of somebody else are where ours should be, or one that must exist does not.
+    #[error("{}", list(.0))]
+    InTheWay(Vec<Conflict>),
+    /// The kernel has no ipip driver, so it cannot make the tunnel device.
+    #[error(
+        "link {device}: this kernel has no ipip driver (module ipip); load it, or let the user-space data path \
+         carry the packets"
+    )]
+    NoDriver {
+        /// The device that was wanted.
+        device: InterfaceName,
+        /// What the kernel said.
+        source: NetlinkError,
+    },
+    /// A step was refused and the steps before it could not all be taken back.
+    #[error("{refused}; taking back the steps before it failed too: {undo}")]
+    HalfApplied {
+        /// Why the step was refused.
+        refused: Box<NetlinkError>,
+        /// Why one could not be taken back.
+        undo: Box<NetlinkError>,
+    },
+}
+
+impl NodeError {
+    /// The kernel's error number, where the kernel refused something.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Netns(error) => error.errno(),
+            Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
+            Self::HalfApplied { refused, .. } => refused.errno(),
+            Self::InTheWay(_) => None,
+        }
+    }
+}
+
+fn list(conflicts: &[Conflict]) -> String {
+    conflicts
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}

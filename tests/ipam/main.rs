@@ -1,0 +1,10 @@
+//! The allocator on the memory store, looked at from outside: what it answers, and what stands in
+//! the store afterwards.
+
+mod calico;
+mod foreign;
+mod model;
+mod pools;
+mod store;
+mod support;
+mod threads;

@@ -1,0 +1,160 @@
+//! Two nodes with the data path between them, and packets made by hand.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use ipip_core::addr::NodeAddr;
+use ipip_core::datapath::Counters;
+use ipip_core::datapath::Userspace;
+use ipip_core::peers::Peers;
+use ipip_core::sys::netns::Netns;
+use ipip_core::sys::raw::RawSocket;
+use ipip_core::wire::{self, Echo, EchoKind, EchoView, Ipv4Header, Ipv4View, Layer};
+use libtest_mimic::Failed;
+
+use crate::two_netns::{A, B, Outcome, Pair, ensure, name, sh};
+
+/// The tunnel addresses of the two nodes.
+pub(crate) const IN_A: Ipv4Addr = Ipv4Addr::new(10, 244, 79, 1);
+pub(crate) const IN_B: Ipv4Addr = Ipv4Addr::new(10, 244, 244, 65);
+
+/// How long something that should come may take.
+pub(crate) const SOON: Duration = Duration::from_secs(2);
+/// How long to wait for something that should not come.
+pub(crate) const BRIEFLY: Duration = Duration::from_millis(150);
+
+/// Two nodes with a running data path and routes through it.
+pub(crate) struct Tunnel {
+    pub(crate) path_a: Userspace,
+    pub(crate) path_b: Userspace,
+    // After the paths, so that it goes after them.
+    pub(crate) pair: Pair,
+}
+
+impl Tunnel {
+    pub(crate) fn new() -> Result<Self, Failed> {
+        let pair = Pair::new()?;
+        let tunnel = Self {
+            path_a: start(&pair.a, A)?,
+            path_b: start(&pair.b, B)?,
+            pair,
+        };
+        configure(&tunnel.pair.a, IN_A, "10.244.244.64/26")?;
+        configure(&tunnel.pair.b, IN_B, "10.244.79.0/26")?;
+        Ok(tunnel)
+    }
+
+    pub(crate) fn counters(&self) -> (Counters, Counters) {
+        (self.path_a.counters(), self.path_b.counters())
+    }
+}
+
+pub(crate) fn peers() -> Result<Peers, Failed> {
+    Ok(Peers::from_iter([
+        ("10.244.79.0/26".parse()?, NodeAddr(A)),
+        ("10.244.244.64/26".parse()?, NodeAddr(B)),
+    ]))
+}
+
+pub(crate) fn start(netns: &Netns, local: Ipv4Addr) -> Result<Userspace, Failed> {
+    let path = Userspace::start(netns, &name("tunl0"), NodeAddr(local), peers()?);
+    Ok(path?)
+}
+
+fn configure(netns: &Netns, addr: Ipv4Addr, remote: &str) -> Outcome {
+    sh(
+        netns,
+        &format!("ip addr add {addr}/32 dev tunl0; ip link set tunl0 mtu 1480 up"),
+    )?;
+    sh(
+        netns,
+        &format!("ip route add {remote} dev tunl0 src {addr}"),
+    )?;
+    Ok(())
+}
+
+/// Sends one echo request from `netns`; whether its reply came within `wait`.
+pub(crate) fn echo(
+    netns: &Netns,
+    to: Ipv4Addr,
+    sequence: u16,
+    wait: Duration,
+) -> Result<bool, Failed> {
+    let request = Echo {
+        kind: EchoKind::Request,
+        identifier: 7,
+        sequence,
+    };
+    let socket = netns.enter(RawSocket::icmp)??;
+    let mut message = [0x2a; 64];
+    request.emit(&mut message)?;
+    socket.send(&message, to)?;
+    let deadline = Instant::now() + wait;
+    let mut buffer = [0; 2048];
+    while Instant::now() < deadline {
+        let Some(len) = socket.receive(&mut buffer)? else {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        let packet = Ipv4View::parse(&buffer[..len], Layer::Inner)?;
+        let reply = EchoView::parse(packet.payload()).ok();
+        let reply = reply.map(|echo| (packet.source(), echo.kind(), echo.sequence()));
+        if reply == Some((to, EchoKind::Reply, sequence)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How many raw sockets are open in a namespace.
+pub(crate) fn open_raw_sockets(netns: &Netns) -> Result<usize, Failed> {
+    let table = netns.enter(|| std::fs::read_to_string("/proc/thread-self/net/raw"))??;
+    Ok(table.lines().count() - 1)
+}
+
+/// An IPv4 packet around `payload`.
+pub(crate) fn packet(header: Ipv4Header, payload: &[u8]) -> Result<Vec<u8>, Failed> {
+    let mut octets = vec![0; wire::HEADER_LEN];
+    octets.extend_from_slice(payload);
+    header.emit(&mut octets)?;
+    Ok(octets)
+}
+
+pub(crate) fn header(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr) -> Ipv4Header {
+    Ipv4Header {
+        protocol,
+        source,
+        destination,
+        ..Ipv4Header::default()
+    }
+}
+
+/// A UDP datagram from `source` to port 4000 of B's tunnel address. Its checksum is what `checksum`
+/// makes of the datagram with a zero in the field and of the pseudo header's sum.
+pub(crate) fn udp(
+    source: Ipv4Addr,
+    data: &[u8],
+    checksum: impl Fn(&[u8], u16) -> u16,
+) -> Result<Vec<u8>, Failed> {
+    let len = u16::try_from(8 + data.len())?;
+    let mut datagram = [4001u16, 4000, len, 0].map(u16::to_be_bytes).concat();
+    datagram.extend_from_slice(data);
+    let pseudo = wire::pseudo_header_sum(source, IN_B, 17, len);
+    let field = checksum(&datagram, pseudo).to_be_bytes();
+    datagram[6..8].copy_from_slice(&field);
+    packet(header(17, source, IN_B), &datagram)
+}
+
+/// The checksum that belongs in the field.
+pub(crate) fn whole(datagram: &[u8], pseudo: u16) -> u16 {
+    !wire::combine(wire::sum(datagram), pseudo)
+}
+
+/// Sends packets that bring their own header from `netns` to node B.
+pub(crate) fn inject(netns: &Netns, packets: &[Vec<u8>]) -> Outcome {
+    let socket = netns.enter(RawSocket::ipip)??;
+    for packet in packets {
+        ensure(socket.send(packet, B)?, || "send buffer full".into())?;
+    }
+    Ok(())
+}
