@@ -42,6 +42,16 @@
 #define IPIP_VERSION "0.1.0"
 
 /**
+ * Octets that encapsulation adds, and the least headroom: one IPv4 header without options.
+ */
+#define IPIP_HEADER_LEN 20
+
+/**
+ * The mark that Calico's routes between nodes have always borne (`proto bird`).
+ */
+#define IPIP_ROUTE_PROTOCOL_BIRD 12
+
+/**
  * What a call came to. 0 is success; each other number is one kind of failure, has one meaning for
  * good and is never used again. Later versions add numbers.
  */
@@ -67,8 +77,9 @@ enum ipip_status {
      */
     IPIP_STATUS_BUFFER_TOO_SMALL = 4,
     /**
-     * The library met a fault of its own and stopped the call. Free the objects that the call was
-     * given and do nothing else with them; other objects are as they were.
+     * The library met a fault of its own and stopped the call; a line on standard error says where.
+     * Free the objects that the call was given and do nothing else with them; other objects are as
+     * they were.
      */
     IPIP_STATUS_PANIC = 5,
     /**
@@ -88,7 +99,7 @@ enum ipip_status {
      */
     IPIP_STATUS_STOPPED = 9,
     /**
-     * No such thing: namespace, interface, pool, block or handle.
+     * No such thing: namespace, interface, block, handle or attribute.
      */
     IPIP_STATUS_NOT_FOUND = 10,
     /**
@@ -112,7 +123,7 @@ enum ipip_status {
      */
     IPIP_STATUS_PERMISSION = 101,
     /**
-     * This kernel has no ipip driver.
+     * This kernel has no driver for the link: ipip for a tunnel device, veth for a workload.
      */
     IPIP_STATUS_NO_DRIVER = 102,
     /**
@@ -200,7 +211,7 @@ enum ipip_status {
      */
     IPIP_STATUS_BLOCK_FULL = 300,
     /**
-     * No pool has a free address, or a free block.
+     * There is no pool, or none of them has a free address or block left.
      */
     IPIP_STATUS_POOL_EXHAUSTED = 301,
     /**
@@ -236,13 +247,13 @@ enum ipip_status {
      */
     IPIP_STATUS_BLOCK_SIZE = 309,
     /**
-     * The pool is malformed, or overlaps another.
+     * The block or pool would share addresses with one that is there.
      */
-    IPIP_STATUS_INVALID_POOL = 310,
+    IPIP_STATUS_OVERLAP = 310,
     /**
-     * The address is reserved.
+     * The pool is disabled, or being deleted.
      */
-    IPIP_STATUS_RESERVED = 311,
+    IPIP_STATUS_POOL_DISABLED = 311,
 };
 
 /**
@@ -275,6 +286,20 @@ enum ipip_use {
      * It is assigned, or was released a moment ago and is not free yet.
      */
     IPIP_USE_ASSIGNED = 1,
+};
+
+/**
+ * What became of a block that its node gave up.
+ */
+enum ipip_block_release {
+    /**
+     * It was empty and is gone: anybody may claim it.
+     */
+    IPIP_BLOCK_RELEASE_DELETED = 0,
+    /**
+     * It has addresses and stays until the last of them is released: nobody may claim it.
+     */
+    IPIP_BLOCK_RELEASE_ORPHANED = 1,
 };
 
 /**
@@ -410,6 +435,24 @@ enum ipip_echo_kind {
 };
 
 /**
+ * When packets between two nodes of a pool are encapsulated: Calico's `ipipMode`.
+ */
+enum ipip_mode {
+    /**
+     * Never: routes go directly to the node.
+     */
+    IPIP_MODE_NEVER = 0,
+    /**
+     * Always, also inside one subnet.
+     */
+    IPIP_MODE_ALWAYS = 1,
+    /**
+     * Only if the two nodes are in different subnets.
+     */
+    IPIP_MODE_CROSS_SUBNET = 2,
+};
+
+/**
  * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
  * possible. Free addresses queue: the next one assigned is the one that has been free longest.
  * Network and broadcast address are addresses like any other. A call that fails leaves the block as
@@ -431,12 +474,39 @@ struct ipip_block;
 struct ipip_capture;
 
 /**
+ * What a call changed, in the order in which it was applied. None means that everything was as it
+ * should be already.
+ *
+ * Ownership: whoever got it as `changes_out` frees it. Threads: it never changes, so threads may share
+ * it without a lock.
+ */
+struct ipip_changes;
+
+/**
+ * An allocator on a store: nodes claim blocks from pools and assign addresses from them.
+ *
+ * It keeps nothing but the store, so any number of them may work on one store, and Calico beside
+ * them. Each call either does all that it says or leaves the store as it was.
+ *
+ * Ownership: whoever got it from `ipip_ipam_new` frees it. Threads: may share it without a lock.
+ */
+struct ipip_ipam;
+
+/**
  * An open network namespace; it lives at least as long as this object.
  *
  * Ownership: whoever got it from `ipip_netns_create` and its like frees it. Threads: it never changes,
  * so threads may share it without a lock.
  */
 struct ipip_netns;
+
+/**
+ * A datastore with Calico's keys and values.
+ *
+ * Ownership: whoever got it from an `ipip_store_open_...` function frees it; an allocator keeps what it
+ * needs of it, so the two may be freed in any order. Threads: may share it without a lock.
+ */
+struct ipip_store;
 
 /**
  * Takes one message: its level (an enum ipip_log_level), the part of the library that speaks, such as
@@ -738,9 +808,122 @@ struct ipip_release {
 };
 
 /**
+ * A pool: the prefix that blocks are cut from, and how its addresses are routed.
+ */
+struct ipip_pool {
+    /**
+     * Its name, as Kubernetes writes names: 1 to 253 of a-z, 0-9, '-' and '.'.
+     */
+    const char *name;
+    /**
+     * Its prefix, not link-local and no smaller than a block.
+     */
+    struct ipip_prefix cidr;
+    /**
+     * The prefix length of its blocks in bits, 20 to 32; 26 as a rule.
+     */
+    uint8_t block_len;
+    /**
+     * 1 if nothing is assigned or claimed from it, else 0.
+     */
+    uint8_t disabled;
+    /**
+     * 1 if packets that leave the cluster take the node's address, else 0.
+     */
+    uint8_t nat_outgoing;
+    /**
+     * An enum ipip_mode.
+     */
+    uint32_t ipip_mode;
+};
+
+/**
  * A program's function that runs inside a namespace; what it returns comes back as `result_out`.
  */
 typedef int (*ipip_netns_callback)(void *user_data);
+
+/**
+ * A node's tunnel device and the address that it holds.
+ */
+struct ipip_tunnel {
+    /**
+     * The device; NULL for "tunl0".
+     */
+    const char *device;
+    /**
+     * Its overlay address, set as a /32.
+     */
+    struct ipip_ipv4 address;
+    /**
+     * Its MTU in octets, 68 to 65,515: the underlay's less 20.
+     */
+    uint32_t mtu;
+};
+
+/**
+ * A workload and its one interface.
+ */
+struct ipip_workload {
+    /**
+     * The Kubernetes namespace, such as "default".
+     */
+    const char *pod_namespace;
+    /**
+     * The pod's name.
+     */
+    const char *pod;
+    /**
+     * The interface inside; NULL for "eth0".
+     */
+    const char *interface;
+    /**
+     * Its address, set as a /32.
+     */
+    struct ipip_ipv4 address;
+    /**
+     * Its MTU in octets, 68 to 65,515: the tunnel's.
+     */
+    uint32_t mtu;
+};
+
+/**
+ * The way to another node's block: `BLOCK via NODE dev tunl0 proto bird onlink`.
+ */
+struct ipip_peer_route {
+    /**
+     * The block, or a /32 for a borrowed address.
+     */
+    struct ipip_prefix block;
+    /**
+     * The underlay address of the node that holds it. On an ipip device the kernel takes it as the
+     * outer destination.
+     */
+    struct ipip_ipv4 node;
+    /**
+     * NULL for "tunl0"; the underlay's interface where this node is reached directly.
+     */
+    const char *device;
+    /**
+     * Whose mark the route bears, as in /etc/iproute2/rt_protos: IPIP_ROUTE_PROTOCOL_BIRD as a rule;
+     * not 0.
+     */
+    uint8_t protocol;
+};
+
+/**
+ * The guard of a node's own block: `blackhole BLOCK proto bird`, so that a packet for an address that
+ * no workload has ends here and does not follow the default route.
+ */
+struct ipip_blackhole {
+    /**
+     * The node's own block.
+     */
+    struct ipip_prefix block;
+    /**
+     * Whose mark the route bears: IPIP_ROUTE_PROTOCOL_BIRD as a rule; not 0.
+     */
+    uint8_t protocol;
+};
 
 /**
  * One frame as it passed an interface.
@@ -824,15 +1007,9 @@ int ipip_last_errno(void);
 const char *ipip_version(void);
 
 /**
- * Whether the library that runs has a feature: 1 or 0. A name that it does not know, and NULL, is 0,
- * so a program may ask for features of later versions.
- *
- * | name | what it brings |
- * |---|---|
- * | "memory" | the store that lives in the process |
- * | "kernel" | the data path of the kernel's ipip driver |
- * | "capture" | live capture |
- * | "sqlite", "etcd", "bpf", "userspace" | stores and data paths of later versions |
+ * Whether the library that runs was built with an optional part: 1 or 0. A name that it does not know,
+ * and NULL, is 0, so a program may ask for parts that only later versions have: "sqlite", "etcd", "bpf".
+ * What this header declares is always there.
  *
  * The caller sees to it that:
  * `name` is NULL or a string that ends in a zero.
@@ -1189,6 +1366,197 @@ enum ipip_status ipip_block_owner(const struct ipip_block *block,
 void ipip_block_free(struct ipip_block *block);
 
 /**
+ * How many blocks a pool is cut into, 1 to 2^32. This and the other functions of a pool fail with
+ * IPIP_STATUS_INVALID_ARGUMENT if the pool breaks a rule of its fields.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_pool_block_count(const struct ipip_pool *pool, uint64_t *count_out);
+
+/**
+ * The block at a place of the pool, counted from 0.
+ *
+ * IPIP_STATUS_OUTSIDE_POOL past the last place.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_pool_block(const struct ipip_pool *pool,
+                                 uint64_t index,
+                                 struct ipip_prefix *block_out);
+
+/**
+ * The block of the pool that an address is in.
+ *
+ * IPIP_STATUS_OUTSIDE_POOL if it is outside the pool.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_pool_block_of(const struct ipip_pool *pool,
+                                    struct ipip_ipv4 address,
+                                    struct ipip_prefix *block_out);
+
+/**
+ * Makes an empty store in the memory of the process, for tests and short-lived tools. It ends with
+ * the last object that uses it.
+ */
+enum ipip_status ipip_store_open_memory(struct ipip_store **store_out);
+
+/**
+ * Closes a store. NULL is allowed.
+ */
+void ipip_store_free(struct ipip_store *store);
+
+/**
+ * Makes an allocator on `store`.
+ */
+enum ipip_status ipip_ipam_new(const struct ipip_store *store, struct ipip_ipam **ipam_out);
+
+/**
+ * Stores a pool.
+ *
+ * IPIP_STATUS_ALREADY_EXISTS if there is one of that name; IPIP_STATUS_OVERLAP if it shares addresses
+ * with another, or with a block of another size that an earlier pool left;
+ * IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule of its fields.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_create_pool(const struct ipip_ipam *ipam,
+                                       const struct ipip_pool *pool);
+
+/**
+ * Claims one more block for `node`, whatever it has already.
+ *
+ * IPIP_STATUS_POOL_EXHAUSTED if there is no pool, or none has a free block.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_claim_any(const struct ipip_ipam *ipam,
+                                     const char *node,
+                                     struct ipip_prefix *block_out);
+
+/**
+ * Claims `block` for `node`. `newly_out` (may be NULL) is 1, or 0 if it was the node's already.
+ *
+ * IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_BLOCK_SIZE if the pool is cut into
+ * blocks of another size, IPIP_STATUS_OWNED_BY_ANOTHER (the text names the owner), IPIP_STATUS_OVERLAP
+ * with a block of another size, IPIP_STATUS_INVALID_ARGUMENT if it is the prefix of no block.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_claim(const struct ipip_ipam *ipam,
+                                 const char *node,
+                                 struct ipip_prefix block,
+                                 int *newly_out);
+
+/**
+ * Gives up the claim of `node` on `block`. `outcome_out` may be NULL.
+ *
+ * IPIP_STATUS_NOT_FOUND if it has no such block, IPIP_STATUS_OWNED_BY_ANOTHER,
+ * IPIP_STATUS_INVALID_ARGUMENT if it is the prefix of no block.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_release_block(const struct ipip_ipam *ipam,
+                                         const char *node,
+                                         struct ipip_prefix block,
+                                         enum ipip_block_release *outcome_out);
+
+/**
+ * Assigns an address on `node`: from the first of its blocks that has a free one, the one free
+ * longest; if all are full, from one more block that it claims. The key "node" is added to the
+ * attribute, if it is not there.
+ *
+ * IPIP_STATUS_POOL_EXHAUSTED if there is no pool, or nothing is left in any.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero; so are the strings of `attribute`, and `pairs` points
+ * to `pairs_len` pairs.
+ */
+enum ipip_status ipip_ipam_assign_any(const struct ipip_ipam *ipam,
+                                      const char *node,
+                                      const struct ipip_attribute *attribute,
+                                      struct ipip_assignment *assignment_out);
+
+/**
+ * Assigns `address` on `node`, and claims its block if nobody has. `assignment_out` may be NULL.
+ *
+ * IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OWNED_BY_ANOTHER (the text names the
+ * owner of the block), IPIP_STATUS_OVERLAP, IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle).
+ *
+ * The caller sees to it that:
+ * As `ipip_ipam_assign_any`.
+ */
+enum ipip_status ipip_ipam_assign(const struct ipip_ipam *ipam,
+                                  const char *node,
+                                  struct ipip_ipv4 address,
+                                  const struct ipip_attribute *attribute,
+                                  struct ipip_assignment *assignment_out);
+
+/**
+ * Releases one address, whichever node it was assigned on.
+ *
+ * IPIP_STATUS_NOT_ASSIGNED, and IPIP_STATUS_HANDLE_MISMATCH or IPIP_STATUS_SEQUENCE_MISMATCH if the
+ * assignment is not the one that the caller knows.
+ *
+ * The caller sees to it that:
+ * `release` is NULL or its `handle` is NULL or a string that ends in a zero, and its `sequence` is
+ * NULL or points to a number.
+ */
+enum ipip_status ipip_ipam_release(const struct ipip_ipam *ipam,
+                                   const struct ipip_release *release);
+
+/**
+ * Releases every address of `handle`, whichever nodes they were assigned on. `count_out` (may be NULL)
+ * is how many there were.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such handle.
+ *
+ * The caller sees to it that:
+ * `handle` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_release_handle(const struct ipip_ipam *ipam,
+                                          const char *handle,
+                                          size_t *count_out);
+
+/**
+ * A copy of the block that holds `address`, whoever owns it; the caller frees it with
+ * `ipip_block_free`.
+ *
+ * IPIP_STATUS_NOT_FOUND if nobody claimed it yet.
+ */
+enum ipip_status ipip_ipam_block_of(const struct ipip_ipam *ipam,
+                                    struct ipip_ipv4 address,
+                                    struct ipip_block **block_out);
+
+/**
+ * The prefixes of the blocks that `node` owns, in order, into an array of `blocks_len`. `needed_out` is
+ * how many there are.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit; nothing but `needed_out` is written then.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero; `blocks` is NULL or points to room for `blocks_len`
+ * prefixes that nobody else uses.
+ */
+enum ipip_status ipip_ipam_blocks_of(const struct ipip_ipam *ipam,
+                                     const char *node,
+                                     struct ipip_prefix *blocks,
+                                     size_t blocks_len,
+                                     size_t *needed_out);
+
+/**
+ * Frees the allocator; its store stays. NULL is allowed.
+ */
+void ipip_ipam_free(struct ipip_ipam *ipam);
+
+/**
  * Makes a namespace and names it as `ip netns add NAME` does; it stays until `ipip_netns_remove`. Its
  * interfaces are down, loopback included.
  *
@@ -1297,6 +1665,154 @@ int ipip_netns_fd(const struct ipip_netns *netns);
  * Closes the namespace. A named one stays. NULL is allowed.
  */
 void ipip_netns_free(struct ipip_netns *netns);
+
+/**
+ * How many steps there were; 0 for NULL.
+ */
+size_t ipip_changes_count(const struct ipip_changes *changes);
+
+/**
+ * A step as the shell command that does the same, counted from 0. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last step, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_changes_step(const struct ipip_changes *changes,
+                                   size_t index,
+                                   char *text,
+                                   size_t text_len,
+                                   size_t *needed_out);
+
+/**
+ * Frees the list. NULL is allowed.
+ */
+void ipip_changes_free(struct ipip_changes *changes);
+
+/**
+ * Brings the tunnel device to be in `netns`: the kernel's own tunl0 if it is there, one equal to it if
+ * not; its MTU, its address as a /32, forwarding of what arrives, up. `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_NO_DRIVER on a kernel without the ipip driver, IPIP_STATUS_IN_THE_WAY if the name belongs
+ * to another kind of device, IPIP_STATUS_PERMISSION without CAP_NET_ADMIN,
+ * IPIP_STATUS_INVALID_ARGUMENT for an MTU or name out of range.
+ *
+ * The caller sees to it that:
+ * `tunnel` is NULL or its strings are NULL or end in a zero.
+ */
+enum ipip_status ipip_ensure_tunnel(const struct ipip_netns *netns,
+                                    const struct ipip_tunnel *tunnel,
+                                    struct ipip_changes **changes_out);
+
+/**
+ * Takes the address off the tunnel device, takes the device down if it is bare then, and deletes it if
+ * we made it. The kernel's own device stays. `changes_out` may be NULL.
+ *
+ * Fails as `ipip_ensure_tunnel`.
+ *
+ * The caller sees to it that:
+ * `tunnel` is NULL or its strings are NULL or end in a zero.
+ */
+enum ipip_status ipip_remove_tunnel(const struct ipip_netns *netns,
+                                    const struct ipip_tunnel *tunnel,
+                                    struct ipip_changes **changes_out);
+
+/**
+ * The name of the host end of a workload's veth pair: "cali" and the first 11 hexadecimal digits of
+ * SHA-1 over "POD_NAMESPACE.POD"; 16 octets with the final zero. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `pod_namespace` and `pod` are NULL or strings that end in a zero; `text` is NULL or points to
+ * `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_host_veth_name(const char *pod_namespace,
+                                     const char *pod,
+                                     char *text,
+                                     size_t text_len,
+                                     size_t *needed_out);
+
+/**
+ * Wires a workload as Calico's CNI plugin does: a veth pair born with one end in `netns` and one in
+ * `workload_netns`; on the host proxy ARP, forwarding and the /32 route; inside the /32, the link route
+ * of 169.254.1.1 and the default route through it. `changes_out` may be NULL.
+ *
+ * The node needs a route that covers 169.254.1.1, such as a default route: the kernel answers the
+ * workload's ARP only then. Where there is none, a warning is logged.
+ *
+ * IPIP_STATUS_IN_THE_WAY if a name or a route is somebody else's, IPIP_STATUS_SAME_NETNS if both
+ * namespaces are one, IPIP_STATUS_PERMISSION without CAP_NET_ADMIN, IPIP_STATUS_INVALID_ARGUMENT for
+ * an MTU or name out of range.
+ *
+ * The caller sees to it that:
+ * `workload` is NULL or its strings are NULL or end in a zero.
+ */
+enum ipip_status ipip_ensure_workload(const struct ipip_netns *netns,
+                                      const struct ipip_netns *workload_netns,
+                                      const struct ipip_workload *workload,
+                                      struct ipip_changes **changes_out);
+
+/**
+ * Deletes the veth pair of a workload, and with it its addresses and routes. The workload's namespace
+ * may be gone already. `changes_out` may be NULL.
+ *
+ * Fails as `ipip_ensure_workload`; a link of that name that is not ours stays and is no failure.
+ *
+ * The caller sees to it that:
+ * `workload` is NULL or its strings are NULL or end in a zero.
+ */
+enum ipip_status ipip_remove_workload(const struct ipip_netns *netns,
+                                      const struct ipip_workload *workload,
+                                      struct ipip_changes **changes_out);
+
+/**
+ * Brings the route to another node's block to be, and forwarding where its packets enter.
+ * `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_IN_THE_WAY if a route of another protocol has the prefix, or the device is missing;
+ * IPIP_STATUS_KERNEL if the kernel refuses (the device is down, the node's address is our own);
+ * IPIP_STATUS_PERMISSION without CAP_NET_ADMIN; IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
+ *
+ * The caller sees to it that:
+ * `route` is NULL or its device is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ensure_peer_route(const struct ipip_netns *netns,
+                                        const struct ipip_peer_route *route,
+                                        struct ipip_changes **changes_out);
+
+/**
+ * Deletes exactly this route: the same block via another node stays. `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_PERMISSION without CAP_NET_ADMIN; IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
+ *
+ * The caller sees to it that:
+ * `route` is NULL or its device is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_remove_peer_route(const struct ipip_netns *netns,
+                                        const struct ipip_peer_route *route,
+                                        struct ipip_changes **changes_out);
+
+/**
+ * Brings the blackhole of the node's own block to be; for a /32 there is none. `changes_out` may be
+ * NULL.
+ *
+ * IPIP_STATUS_IN_THE_WAY if another route has the prefix, IPIP_STATUS_PERMISSION without
+ * CAP_NET_ADMIN, IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
+ */
+enum ipip_status ipip_ensure_blackhole(const struct ipip_netns *netns,
+                                       const struct ipip_blackhole *blackhole,
+                                       struct ipip_changes **changes_out);
+
+/**
+ * Deletes the blackhole. `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_PERMISSION without CAP_NET_ADMIN; IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
+ */
+enum ipip_status ipip_remove_blackhole(const struct ipip_netns *netns,
+                                       const struct ipip_blackhole *blackhole,
+                                       struct ipip_changes **changes_out);
 
 /**
  * Starts to capture on an interface, without promiscuous mode. It may still be down.

@@ -5,9 +5,7 @@ use std::mem::MaybeUninit;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ipip_core::capture::error::CaptureError;
-use ipip_core::capture::frame::{Direction, Frame, LinkType};
-use ipip_core::capture::live::{Live, Stopper};
+use ipip_core::capture::{CaptureError, Direction, Frame, LinkType, Live, Stopper};
 use ipip_core::name::InterfaceName;
 
 use crate::boundary::{give, guard, or, required, text};

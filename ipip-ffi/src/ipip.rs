@@ -15,6 +15,11 @@ use crate::ipv4::ipip_ipv4_view;
 use crate::status::ipip_status;
 use crate::wire::ipip_span;
 
+/// Octets that encapsulation adds, and the least headroom: one IPv4 header without options.
+pub const IPIP_HEADER_LEN: usize = 20;
+
+const _: () = assert!(IPIP_HEADER_LEN == HEADER_LEN);
+
 /// Where the outer TTL comes from.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,8 +21,9 @@ pub enum ipip_status {
     NotUtf8 = 3,
     /// The buffer for a result is too short; `needed_out`, where there is one, says how long it must be.
     BufferTooSmall = 4,
-    /// The library met a fault of its own and stopped the call. Free the objects that the call was
-    /// given and do nothing else with them; other objects are as they were.
+    /// The library met a fault of its own and stopped the call; a line on standard error says where.
+    /// Free the objects that the call was given and do nothing else with them; other objects are as
+    /// they were.
     Panic = 5,
     /// A failure without a number of its own yet; the text says which.
     Internal = 6,
@@ -32,7 +33,7 @@ pub enum ipip_status {
     Timeout = 8,
     /// It was stopped from another thread.
     Stopped = 9,
-    /// No such thing: namespace, interface, pool, block or handle.
+    /// No such thing: namespace, interface, block, handle or attribute.
     NotFound = 10,
     /// The name is taken: namespace, pool.
     AlreadyExists = 11,
@@ -46,7 +47,7 @@ pub enum ipip_status {
     Kernel = 100,
     /// The caller lacks a privilege, such as CAP_NET_ADMIN.
     Permission = 101,
-    /// This kernel has no ipip driver.
+    /// This kernel has no driver for the link: ipip for a tunnel device, veth for a workload.
     NoDriver = 102,
     /// A link or route of somebody else is where ours should be, or a link that must exist does not.
     InTheWay = 103,
@@ -94,7 +95,7 @@ pub enum ipip_status {
     // Addresses: 300 to 399. Last added: 311.
     /// The block has no free address.
     BlockFull = 300,
-    /// No pool has a free address, or a free block.
+    /// There is no pool, or none of them has a free address or block left.
     PoolExhausted = 301,
     /// The address is outside the block.
     OutsideBlock = 302,
@@ -112,10 +113,10 @@ pub enum ipip_status {
     OwnedByAnother = 308,
     /// The prefix is not one that blocks of this pool have.
     BlockSize = 309,
-    /// The pool is malformed, or overlaps another.
-    InvalidPool = 310,
-    /// The address is reserved.
-    Reserved = 311,
+    /// The block or pool would share addresses with one that is there.
+    Overlap = 310,
+    /// The pool is disabled, or being deleted.
+    PoolDisabled = 311,
 }
 
 /// The name of a status as the header spells it, such as "IPIP_STATUS_OK"; for a number that is none,
@@ -187,6 +188,6 @@ const NAMES: [(ipip_status, &CStr); 49] = [
     ),
     (ipip_status::OwnedByAnother, c"IPIP_STATUS_OWNED_BY_ANOTHER"),
     (ipip_status::BlockSize, c"IPIP_STATUS_BLOCK_SIZE"),
-    (ipip_status::InvalidPool, c"IPIP_STATUS_INVALID_POOL"),
-    (ipip_status::Reserved, c"IPIP_STATUS_RESERVED"),
+    (ipip_status::Overlap, c"IPIP_STATUS_OVERLAP"),
+    (ipip_status::PoolDisabled, c"IPIP_STATUS_POOL_DISABLED"),
 ];

@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_int};
 
 use crate::boundary::{or, text};
 
-/// What this library was built with, in the order of the header.
-const FEATURES: [&str; 3] = ["memory", "kernel", "capture"];
+/// The optional parts that this library was built with.
+const FEATURES: &[&str] = &[];
 
 /// The version of the library that runs, such as "0.1.0"; compare with `IPIP_VERSION`, that of the
 /// header. Static, never NULL.
@@ -15,15 +15,9 @@ pub extern "C" fn ipip_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// Whether the library that runs has a feature: 1 or 0. A name that it does not know, and NULL, is 0,
-/// so a program may ask for features of later versions.
-///
-/// | name | what it brings |
-/// |---|---|
-/// | "memory" | the store that lives in the process |
-/// | "kernel" | the data path of the kernel's ipip driver |
-/// | "capture" | live capture |
-/// | "sqlite", "etcd", "bpf", "userspace" | stores and data paths of later versions |
+/// Whether the library that runs was built with an optional part: 1 or 0. A name that it does not know,
+/// and NULL, is 0, so a program may ask for parts that only later versions have: "sqlite", "etcd", "bpf".
+/// What this header declares is always there.
 ///
 /// # Safety
 /// `name` is NULL or a string that ends in a zero.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 20] = [
     "status",
     "error",
     "version",
@@ -16,7 +16,14 @@ const ORDER: [&str; 13] = [
     "echo",
     "assignment",
     "block",
+    "pool",
+    "store",
+    "ipam",
     "netns",
+    "changes",
+    "tunnel",
+    "workload",
+    "route",
     "capture",
 ];
 
