@@ -149,12 +149,8 @@ pub unsafe extern "C" fn ipip_block_release_handle(
 /// The block's prefix; all zero for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_block_prefix(block: Option<&ipip_block>) -> ipip_prefix {
-    let none = ipip_prefix {
-        network: Ipv4Addr::UNSPECIFIED.into(),
-        len: 0,
-    };
-    or(none, || {
-        block.map_or(none, |block| block.0.prefix().prefix().into())
+    or(NO_PREFIX, || {
+        block.map_or(NO_PREFIX, |block| block.0.prefix().prefix().into())
     })
 }
 
@@ -315,6 +311,12 @@ pub unsafe extern "C" fn ipip_block_owner(
 pub extern "C" fn ipip_block_free(block: Option<Box<ipip_block>>) {
     or((), || drop(block));
 }
+
+/// What [`ipip_block_prefix`] says of no block.
+const NO_PREFIX: ipip_prefix = ipip_prefix {
+    network: ipip_ipv4 { octets: [0; 4] },
+    len: 0,
+};
 
 impl ipip_block {
     fn assignment(&self, assignment: &Assignment) -> ipip_assignment {
