@@ -39,6 +39,9 @@ pub struct MtuError {
 }
 
 impl UnderlayMtu {
+    /// 1,500 octets, what Ethernet carries unless it is told otherwise (RFC 894).
+    pub const ETHERNET: Self = Self(1500);
+
     /// An underlay MTU of `octets`, 88 (68 inside the tunnel) to 65,535.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod calico;
 mod foreign;
 mod model;
 mod pools;
+mod race;
 mod store;
 mod support;
 mod threads;

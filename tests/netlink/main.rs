@@ -19,6 +19,7 @@ type Test = (&'static str, Needs, fn());
 
 #[derive(Clone, Copy, PartialEq)]
 enum Needs {
+    Nothing,
     Root,
     Driver,
     NoDriver,
@@ -40,6 +41,11 @@ fn main() {
             "a_workload_is_wired_by_its_plan",
             Needs::Root,
             changes::a_workload_is_wired_by_its_plan,
+        ),
+        (
+            "a_read_only_proc_is_no_obstacle",
+            Needs::Root,
+            changes::a_read_only_proc_is_no_obstacle,
         ),
         (
             "a_full_alias_is_kept",
@@ -100,6 +106,11 @@ fn main() {
             "places_are_checked",
             Needs::Root,
             refusals::places_are_checked,
+        ),
+        (
+            "without_privilege_it_reads_and_is_refused",
+            Needs::Nothing,
+            refusals::without_privilege_it_reads_and_is_refused,
         ),
         (
             "a_missing_driver_is_named",

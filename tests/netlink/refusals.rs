@@ -3,6 +3,7 @@
 use ipip_core::addr::NodeAddr;
 use ipip_core::netlink::{Kernel, NetlinkError};
 use ipip_core::plan::{Change, NextHop, Place, Route, RouteProtocol, Setting, Target};
+use ipip_core::sys::netns::Netns;
 
 use crate::changes::state;
 use crate::world::{World, addr, at, name};
@@ -59,6 +60,16 @@ pub(crate) fn refusals_name_the_object() {
             },
             ENODEV,
             "setting net.ipv4.conf.nosuch.forwarding",
+        ),
+        (
+            // Not a device, though there is a directory of that name.
+            Change::Set {
+                name: name("all"),
+                setting: Setting::Forwarding,
+                value: 1,
+            },
+            ENODEV,
+            "setting net.ipv4.conf.all.forwarding",
         ),
         (
             Change::SetMtu {
@@ -276,13 +287,41 @@ pub(crate) fn places_are_checked() {
     // Added again, it is there once; taken away, it is not observed.
     let inside = world.kernel.add_workload(&world.pod.netns).unwrap();
     assert_eq!(inside, world.inside);
-    assert_eq!(world.kernel.observe().unwrap().links.len(), 2);
+    let loopbacks = |kernel: &mut Kernel| {
+        let links = kernel.observe().unwrap().links;
+        links.iter().filter(|link| link.name == name("lo")).count()
+    };
+    assert_eq!(loopbacks(&mut world.kernel), 2);
     assert!(world.kernel.remove_workload(&inside) && !world.kernel.remove_workload(&inside));
     assert!(!world.kernel.remove_workload(&Place::Node));
-    assert_eq!(world.kernel.observe().unwrap().links.len(), 1);
+    assert_eq!(loopbacks(&mut world.kernel), 1);
 
     // A socket keeps its namespace alive for as long as it needs it.
-    let mut kernel =
-        Kernel::open(&ipip_core::sys::netns::Netns::create_unnamed().unwrap()).unwrap();
-    assert_eq!(kernel.observe().unwrap().links.len(), 1);
+    let mut kernel = Kernel::open(&Netns::create_unnamed().unwrap()).unwrap();
+    assert_eq!(loopbacks(&mut kernel), 1);
+}
+
+/// As root, runs itself once more as nobody.
+pub(crate) fn without_privilege_it_reads_and_is_refused() {
+    if Netns::create_unnamed().is_ok() {
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "without_privilege_it_reads_and_is_refused"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}{errors}");
+        assert!(text.contains("1 passed"), "{text}");
+        return;
+    }
+    let mut kernel = Kernel::open(&Netns::current().unwrap()).unwrap();
+    let observed = kernel.observe().unwrap();
+    assert!(observed.link(&Place::Node, &name("lo")).is_some());
+    let step = at(&Place::Node, Change::SetUp { name: name("lo") });
+    let error = kernel.apply(&[step]).unwrap_err().cause;
+    assert!(error.is_permission() && !error.is_stale());
+    let text = "link lo: Operation not permitted (os error 1)";
+    assert_eq!(error.to_string(), text);
 }

@@ -57,6 +57,10 @@ pub(crate) fn it_survives_down_and_reports_removal() -> Outcome {
         pair.b
     );
     same(&text, &Some(expected), "failure")?;
+    // Both directions have ended: nothing is taken from the underlay any more.
+    let came = echo(&pair.a, IN_B, 4, BRIEFLY)?;
+    ensure(!came, || "an echo without a device".into())?;
+    same(&path_b.counters().drops.total(), &1, "drops")?;
     // Stopping it is still in order.
     same(&tunnel.path_b.stop().received.packets, &2, "packets")
 }

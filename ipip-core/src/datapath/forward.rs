@@ -119,8 +119,10 @@ fn joined(inner: &Ipv4View<'_>, mtu: impl FnOnce() -> Option<u32>) -> Option<Not
     let tcp_at = u16::try_from(inner.header_len()).ok()?;
     let tcp_len = u16::from(segment.get(DATA_OFFSET_AT)? >> 4) * 4;
     let payload_at = tcp_at + tcp_len;
-    // At least the fixed header, at most all there is, and room for a payload in each piece.
-    if tcp_len < 20 || tcp_len > len {
+    // A header that claims less than its fixed part is for the receiver to refuse. One that claims
+    // more than there is needs no care: then the packet is shorter than its headers, so no MTU is
+    // both below the packet's length and above theirs.
+    if tcp_len < 20 {
         return None;
     }
     let size = u16::try_from(mtu).ok()?.checked_sub(payload_at)?;

@@ -332,7 +332,8 @@ impl Place<'_> {
                 device,
                 netns: self.netns.to_owned(),
             },
-            Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
+            // EACCES is the file's own permission; the kernel refuses the device itself with EPERM.
+            Some(libc::ENOENT | libc::ENODEV | libc::ENXIO | libc::EACCES) => {
                 DatapathError::NoTun { device, source }
             }
             _ => self.system("make the TUN device", source),

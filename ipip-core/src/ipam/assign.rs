@@ -143,7 +143,7 @@ impl Ipam {
                 unconfirmed: Some(Some(claim.affinity)),
             },
             (Standing::Stale, Some(block)) => {
-                self.forget_claim(node, &claim, &block)?;
+                self.forget_claim(node, &block)?;
                 return Ok(Found::Nothing);
             }
             _ if claim.block.len() != pool.value.block_len() => return Ok(Found::Nothing),
@@ -162,22 +162,18 @@ impl Ipam {
         })
     }
 
-    /// Removes a claim whose block belongs to somebody else, if both are still so.
-    fn forget_claim(
-        &self,
-        node: &NodeName,
-        claim: &Claim,
-        block: &Stored<Block>,
-    ) -> Result<(), IpamError> {
-        let prefix = claim.block;
-        log::warn!("claim of node {node} on block {prefix} is stale, removed");
+    /// Removes a claim whose block belongs to somebody else, if it still does.
+    fn forget_claim(&self, node: &NodeName, block: &Stored<Block>) -> Result<(), IpamError> {
+        let prefix = block.value.prefix();
         let key = key::affinity(node, prefix.into());
         let mut commit = Commit::new();
+        // While the block is another's, the claim is stale, whatever it says by now.
         commit.expect(&key::block(prefix.into()), Some(block.revision));
-        commit
-            .expect(&key, Some(claim.affinity.revision))
-            .delete(&key);
-        self.commit(commit).map(|_| ())
+        commit.delete(&key);
+        if self.commit(commit)?.is_some() {
+            log::warn!("removed the stale claim of node {node} on block {prefix}");
+        }
+        Ok(())
     }
 
     /// Block, handle and, where needed, the claim in one commit; `None` if somebody was faster.

@@ -84,36 +84,35 @@ impl Ipam {
     ) -> Result<BlockRelease, IpamError> {
         let prefix = BlockPrefix::try_from(block)?;
         self.retry(&format_args!("block {prefix}"), || {
-            let affinity = self.read_affinity(node, prefix)?;
-            let stored = self.read_block(prefix)?;
-            let Some(Stored {
-                mut value,
-                revision,
-            }) = stored
-            else {
-                let node = node.to_string();
-                return Err(IpamError::BlockNotClaimed {
-                    node,
-                    block: prefix,
-                });
-            };
-            if !decide::is_owned_by(&value, node) {
-                return Err(decide::owned_by_other(&value));
-            }
+            let claim = key::affinity(node, prefix.into());
             let mut commit = Commit::new();
             let key = key::block(prefix.into());
-            commit.expect(&key, Some(revision));
-            let outcome = if value.is_empty() {
+            // The claim itself is not compared: whoever confirms or remakes it writes the block.
+            commit.delete(&claim);
+            let Some(stored) = self.read_block(prefix)? else {
+                if self.read_affinity(node, prefix)?.is_none() {
+                    let node = node.to_string();
+                    return Err(IpamError::BlockNotClaimed {
+                        node,
+                        block: prefix,
+                    });
+                }
+                commit.expect(&key, None);
+                return Ok(self.commit(commit)?.map(|_| BlockRelease::Deleted));
+            };
+            let mut block = stored.value;
+            if !decide::is_owned_by(&block, node) {
+                return Err(decide::owned_by_other(&block));
+            }
+            commit.expect(&key, Some(stored.revision));
+            let outcome = if block.is_empty() {
                 commit.delete(&key);
                 BlockRelease::Deleted
             } else {
-                value.orphan();
-                commit.put(&key, value.to_json());
+                block.orphan();
+                commit.put(&key, block.to_json());
                 BlockRelease::Orphaned
             };
-            let key = key::affinity(node, prefix.into());
-            commit.expect(&key, affinity.map(|affinity| affinity.revision));
-            commit.delete(&key);
             Ok(self.commit(commit)?.map(|_| outcome))
         })
     }

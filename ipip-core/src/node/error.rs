@@ -1,5 +1,8 @@
 //! What can go wrong at the front desk.
 
+use std::net::Ipv4Addr;
+
+use crate::datapath::{ChooseError, DatapathError};
 use crate::name::InterfaceName;
 use crate::netlink::NetlinkError;
 use crate::plan::Conflict;
@@ -29,6 +32,21 @@ pub enum NodeError {
         /// What the kernel said.
         source: NetlinkError,
     },
+    /// No interface can hold the workload's address.
+    #[error(
+        "workload address {addr}: a workload's address must be from 1.0.0.0 to 223.255.255.255, and neither loopback \
+         nor 169.254.1.1"
+    )]
+    Address {
+        /// The address.
+        addr: Ipv4Addr,
+    },
+    /// The data path that was asked for cannot be had.
+    #[error(transparent)]
+    Choice(#[from] ChooseError),
+    /// The user-space data path cannot start.
+    #[error(transparent)]
+    DataPath(#[from] DatapathError),
     /// A step was refused and the steps before it could not all be taken back.
     #[error("{refused}; taking back the steps before it failed too: {undo}")]
     HalfApplied {
@@ -47,7 +65,8 @@ impl NodeError {
             Self::Netns(error) => error.errno(),
             Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
             Self::HalfApplied { refused, .. } => refused.errno(),
-            Self::InTheWay(_) => None,
+            Self::DataPath(error) => error.errno(),
+            Self::InTheWay(_) | Self::Choice(_) | Self::Address { .. } => None,
         }
     }
 }
