@@ -1361,6 +1361,58 @@ enum ipip_status ipip_block_owner(const struct ipip_block *block,
                                   size_t *needed_out);
 
 /**
+ * The addresses of `handle`, in order, into an array of `addresses_len`. `needed_out` is how many there
+ * are.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit; nothing but `needed_out` is written then.
+ *
+ * The caller sees to it that:
+ * `handle` is NULL or a string that ends in a zero; `addresses` is NULL or points to room for
+ * `addresses_len` addresses that nobody else uses.
+ */
+enum ipip_status ipip_block_addresses_of(const struct ipip_block *block,
+                                         const char *handle,
+                                         struct ipip_ipv4 *addresses,
+                                         size_t addresses_len,
+                                         size_t *needed_out);
+
+/**
+ * The free addresses, the next one to be assigned first; as `ipip_block_addresses_of`.
+ *
+ * The caller sees to it that:
+ * `addresses` is NULL or points to room for `addresses_len` addresses that nobody else uses.
+ */
+enum ipip_status ipip_block_free_addresses(const struct ipip_block *block,
+                                           struct ipip_ipv4 *addresses,
+                                           size_t addresses_len,
+                                           size_t *needed_out);
+
+/**
+ * Reads a block as Calico stores it, in JSON.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field and the rule that it breaks.
+ *
+ * The caller sees to it that:
+ * `json` is NULL or points to `json_len` octets.
+ */
+enum ipip_status ipip_block_from_json(const uint8_t *json,
+                                      size_t json_len,
+                                      struct ipip_block **block_out);
+
+/**
+ * The block as Calico stores it, in JSON. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_block_to_json(const struct ipip_block *block,
+                                    char *text,
+                                    size_t text_len,
+                                    size_t *needed_out);
+
+/**
  * Frees the block. NULL is allowed.
  */
 void ipip_block_free(struct ipip_block *block);
@@ -1550,6 +1602,17 @@ enum ipip_status ipip_ipam_blocks_of(const struct ipip_ipam *ipam,
                                      struct ipip_prefix *blocks,
                                      size_t blocks_len,
                                      size_t *needed_out);
+
+/**
+ * The prefixes of all blocks of all nodes, and of those that nobody owns; as `ipip_ipam_blocks_of`.
+ *
+ * The caller sees to it that:
+ * `blocks` is NULL or points to room for `blocks_len` prefixes that nobody else uses.
+ */
+enum ipip_status ipip_ipam_blocks(const struct ipip_ipam *ipam,
+                                  struct ipip_prefix *blocks,
+                                  size_t blocks_len,
+                                  size_t *needed_out);
 
 /**
  * Frees the allocator; its store stays. NULL is allowed.

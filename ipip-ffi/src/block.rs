@@ -5,11 +5,11 @@ use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
 
 use ipip_core::name::HandleId;
-use ipip_core::resource::{Assignment, Attribute, Block, BlockError, Sequence};
+use ipip_core::resource::{Assignment, Attribute, Block, BlockError, ResourceError, Sequence};
 
 use crate::addr::{ipip_ipv4, ipip_prefix};
 use crate::assignment::{ipip_assignment, ipip_attribute, ipip_release};
-use crate::boundary::{TextBuffer, give, guard, or, required, text};
+use crate::boundary::{TextBuffer, fill_array, give, guard, octets, or, required, text};
 use crate::error::Failure;
 use crate::status::ipip_status;
 
@@ -306,6 +306,93 @@ pub unsafe extern "C" fn ipip_block_owner(
     })
 }
 
+/// The addresses of `handle`, in order, into an array of `addresses_len`. `needed_out` is how many there
+/// are.
+///
+/// IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit; nothing but `needed_out` is written then.
+///
+/// # Safety
+/// `handle` is NULL or a string that ends in a zero; `addresses` is NULL or points to room for
+/// `addresses_len` addresses that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_block_addresses_of(
+    block: Option<&ipip_block>,
+    handle: *const c_char,
+    addresses: *mut ipip_ipv4,
+    addresses_len: usize,
+    needed_out: Option<&mut MaybeUninit<usize>>,
+) -> ipip_status {
+    guard(|| {
+        let block = required(block, "block")?;
+        // SAFETY: the caller's duty, as documented.
+        let handle = HandleId::try_new(unsafe { text(handle, "handle") }?)?;
+        let found: Vec<ipip_ipv4> = block.0.addresses_of(&handle).map(Into::into).collect();
+        // SAFETY: the caller's duty, as documented.
+        unsafe { fill_array(addresses, addresses_len, needed_out, &found, "addresses") }
+    })
+}
+
+/// The free addresses, the next one to be assigned first; as `ipip_block_addresses_of`.
+///
+/// # Safety
+/// `addresses` is NULL or points to room for `addresses_len` addresses that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_block_free_addresses(
+    block: Option<&ipip_block>,
+    addresses: *mut ipip_ipv4,
+    addresses_len: usize,
+    needed_out: Option<&mut MaybeUninit<usize>>,
+) -> ipip_status {
+    guard(|| {
+        let block = required(block, "block")?;
+        let found: Vec<ipip_ipv4> = block.0.free().map(Into::into).collect();
+        // SAFETY: the caller's duty, as documented.
+        unsafe { fill_array(addresses, addresses_len, needed_out, &found, "addresses") }
+    })
+}
+
+/// Reads a block as Calico stores it, in JSON.
+///
+/// IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field and the rule that it breaks.
+///
+/// # Safety
+/// `json` is NULL or points to `json_len` octets.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_block_from_json(
+    json: *const u8,
+    json_len: usize,
+    block_out: Option<&mut MaybeUninit<*mut ipip_block>>,
+) -> ipip_status {
+    guard(|| {
+        let out = required(block_out, "block_out")?;
+        // SAFETY: the caller's duty, as documented.
+        let json = unsafe { octets(json, json_len, "json") }?;
+        give(out, ipip_block(Block::from_json(json)?));
+        Ok(())
+    })
+}
+
+/// The block as Calico stores it, in JSON. `needed_out` may be NULL.
+///
+/// IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+///
+/// # Safety
+/// `text` is NULL or points to `text_len` octets that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_block_to_json(
+    block: Option<&ipip_block>,
+    text: *mut c_char,
+    text_len: usize,
+    needed_out: Option<&mut MaybeUninit<usize>>,
+) -> ipip_status {
+    guard(|| {
+        let block = required(block, "block")?;
+        // SAFETY: the caller's duty, as documented.
+        let text = unsafe { TextBuffer::new(text, text_len, needed_out) }?;
+        text.fill(&String::from_utf8_lossy(&block.0.to_json()))
+    })
+}
+
 /// Frees the block. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_block_free(block: Option<Box<ipip_block>>) {
@@ -332,5 +419,11 @@ impl ipip_block {
         self.0.prefix().ordinal_of(addr)?;
         let attribute = self.0.attribute_of(addr);
         Ok(attribute.ok_or(BlockError::NotAssigned { addr })?)
+    }
+}
+
+impl From<ResourceError> for Failure {
+    fn from(error: ResourceError) -> Self {
+        Self::of(ipip_status::InvalidArgument, &error, None)
     }
 }

@@ -194,6 +194,39 @@ impl<'a> TextBuffer<'a> {
     }
 }
 
+/// Writes `values` into the caller's array, or nothing if they do not fit; says how many there are in
+/// both cases.
+///
+/// # Safety
+/// - `pointer` is NULL or points to room for `len` values.
+/// - It stays, and nobody else reads or writes it, during the call.
+pub(crate) unsafe fn fill_array<T: Copy>(
+    pointer: *mut T,
+    len: usize,
+    needed_out: Option<&mut MaybeUninit<usize>>,
+    values: &[T],
+    name: &str,
+) -> Result<(), Failure> {
+    let needed_out = required(needed_out, "needed_out")?;
+    required((!pointer.is_null() || len == 0).then_some(()), name)?;
+    let needed = values.len();
+    needed_out.write(needed);
+    if needed > len {
+        return Err(Failure::new(
+            ipip_status::BufferTooSmall,
+            format!("array {name} has room for {len}, needs {needed}"),
+        ));
+    }
+    if needed > 0 {
+        // SAFETY: not NULL, since it has room for at least one; the rest is the caller's duty.
+        let room = unsafe { slice::from_raw_parts_mut(pointer.cast::<MaybeUninit<T>>(), needed) };
+        for (place, value) in room.iter_mut().zip(values) {
+            place.write(*value);
+        }
+    }
+    Ok(())
+}
+
 fn null(name: &str) -> Failure {
     Failure::new(ipip_status::NullArgument, format!("{name} is NULL"))
 }

@@ -77,6 +77,10 @@ impl From<NodeError> for Failure {
             NodeError::InTheWay(_) => ipip_status::InTheWay,
             NodeError::NoDriver { .. } => ipip_status::NoDriver,
             NodeError::HalfApplied { .. } => ipip_status::HalfApplied,
+            NodeError::Address { .. } => ipip_status::InvalidArgument,
+            // From the calls that bring a whole data path up, none of which the header has yet.
+            NodeError::Choice(_) => ipip_status::Unsupported,
+            NodeError::DataPath(_) => ipip_status::Kernel,
             _ => ipip_status::Internal,
         };
         Self::of(status, &error, errno)

@@ -2,16 +2,16 @@
 
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
-use std::slice;
 use std::sync::Arc;
 
 use ipip_core::ipam::{Ambient, Assigned, BlockRelease, Ipam, IpamError};
 use ipip_core::name::{HandleId, NodeName};
+use ipip_core::resource::Block;
 
 use crate::addr::{ipip_ipv4, ipip_prefix};
 use crate::assignment::{ipip_assignment, ipip_attribute, ipip_release};
 use crate::block::ipip_block;
-use crate::boundary::{give, guard, or, required, text};
+use crate::boundary::{fill_array, give, guard, or, required, text};
 use crate::error::Failure;
 use crate::pool::ipip_pool;
 use crate::status::ipip_status;
@@ -298,31 +298,29 @@ pub unsafe extern "C" fn ipip_ipam_blocks_of(
 ) -> ipip_status {
     guard(|| {
         let ipam = required(ipam, "ipam")?;
-        let needed_out = required(needed_out, "needed_out")?;
         // SAFETY: the caller's duty, as documented.
         let node = NodeName::try_new(unsafe { text(node, "node") }?)?;
-        required(
-            (!blocks.is_null() || blocks_len == 0).then_some(()),
-            "blocks",
-        )?;
-        let found = ipam.0.blocks_of(&node)?;
-        needed_out.write(found.len());
-        if found.is_empty() {
-            return Ok(());
-        }
-        if found.len() > blocks_len {
-            let needed = found.len();
-            let text = format!("array is {blocks_len} blocks, needs {needed}");
-            return Err(Failure::new(ipip_status::BufferTooSmall, text));
-        }
-        // SAFETY: not NULL, and has room for at least this many; the rest is the caller's duty.
-        let room = unsafe {
-            slice::from_raw_parts_mut(blocks.cast::<MaybeUninit<ipip_prefix>>(), found.len())
-        };
-        for (place, block) in room.iter_mut().zip(&found) {
-            place.write(block.prefix().prefix().into());
-        }
-        Ok(())
+        let found = prefixes_of(&ipam.0.blocks_of(&node)?);
+        // SAFETY: the caller's duty, as documented.
+        unsafe { fill_array(blocks, blocks_len, needed_out, &found, "blocks") }
+    })
+}
+
+/// The prefixes of all blocks of all nodes, and of those that nobody owns; as `ipip_ipam_blocks_of`.
+///
+/// # Safety
+/// `blocks` is NULL or points to room for `blocks_len` prefixes that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_ipam_blocks(
+    ipam: Option<&ipip_ipam>,
+    blocks: *mut ipip_prefix,
+    blocks_len: usize,
+    needed_out: Option<&mut MaybeUninit<usize>>,
+) -> ipip_status {
+    guard(|| {
+        let found = prefixes_of(&required(ipam, "ipam")?.0.blocks()?);
+        // SAFETY: the caller's duty, as documented.
+        unsafe { fill_array(blocks, blocks_len, needed_out, &found, "blocks") }
     })
 }
 
@@ -330,6 +328,11 @@ pub unsafe extern "C" fn ipip_ipam_blocks_of(
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_ipam_free(ipam: Option<Box<ipip_ipam>>) {
     or((), || drop(ipam));
+}
+
+fn prefixes_of(blocks: &[Block]) -> Vec<ipip_prefix> {
+    let prefix = |block: &Block| block.prefix().prefix().into();
+    blocks.iter().map(prefix).collect()
 }
 
 impl From<Assigned> for ipip_assignment {

@@ -167,6 +167,45 @@ static void ordinals_and_addresses_are_inverse(void) {
     CHECK(ipip_block_prefix(block).len == 26 && is(ipip_block_prefix(block).network, "10.244.79.0"));
 }
 
+static void addresses_can_be_listed(void) {
+    struct ipip_attribute a = owner("pod-a");
+    struct ipip_ipv4 found[64];
+    size_t needed = 7;
+    CHECK_OK(ipip_block_assign(block, address("10.244.79.20"), &a, NULL));
+    CHECK_OK(ipip_block_assign(block, address("10.244.79.2"), &a, NULL));
+    CHECK_OK(ipip_block_addresses_of(block, "pod-a", found, 64, &needed));
+    CHECK(needed == 2 && is(found[0], "10.244.79.2") && is(found[1], "10.244.79.20"));
+    memset(found, 0, sizeof found);
+    CHECK_FAILS(ipip_block_addresses_of(block, "pod-a", found, 1, &needed), IPIP_STATUS_BUFFER_TOO_SMALL, "array addresses has room for 1, needs 2");
+    CHECK(needed == 2 && found[0].octets[0] == 0);
+    CHECK_OK(ipip_block_addresses_of(block, "pod-b", NULL, 0, &needed));
+    CHECK(needed == 0);
+    CHECK_OK(ipip_block_free_addresses(block, found, 64, &needed));
+    CHECK(needed == 62 && is(found[0], "10.244.79.0") && is(found[2], "10.244.79.3") && is(found[61], "10.244.79.63"));
+}
+
+static void json_is_calicos_and_survives_a_round_trip(void) {
+    struct ipip_attribute a = owner("pod-a");
+    struct ipip_block *again = NULL;
+    char json[2048], second[2048];
+    size_t needed = 0;
+    CHECK_OK(ipip_block_assign(block, address("10.244.79.1"), &a, NULL));
+    CHECK_OK(ipip_block_to_json(block, json, sizeof json, &needed));
+    CHECK(needed == strlen(json) + 1);
+    CHECK_PART(json, "{\"cidr\":\"10.244.79.0/26\",\"affinity\":null,");
+    CHECK_PART(json, "\"allocations\":[null,0,null,");
+    CHECK_PART(json, "\"attributes\":[{\"handle_id\":\"pod-a\"}],\"sequenceNumber\":1,\"sequenceNumberForAllocation\":{\"1\":0},\"deleted\":false}");
+    CHECK_OK(ipip_block_from_json((const uint8_t *)json, strlen(json), &again));
+    enum ipip_status status = ipip_block_to_json(again, second, sizeof second, NULL);
+    ipip_block_free(again);
+    CHECK_OK(status);
+    CHECK_TEXT(second, json);
+    again = NULL;
+    CHECK_FAILS(ipip_block_from_json((const uint8_t *)"{}", 2, &again), IPIP_STATUS_INVALID_ARGUMENT, "field cidr is missing");
+    CHECK_STATUS(ipip_block_from_json(NULL, 0, &again), IPIP_STATUS_INVALID_ARGUMENT);
+    CHECK(again == NULL);
+}
+
 /* Each of the tests above that uses `block` gets a new one. */
 #define RUN_WITH_BLOCK(test)                                                                   \
     do {                                                                                       \
@@ -200,6 +239,8 @@ int main(void) {
     RUN_WITH_BLOCK(what_is_known_of_a_workload_can_be_asked);
     RUN_WITH_BLOCK(malformed_attributes_are_refused);
     RUN_WITH_BLOCK(ordinals_and_addresses_are_inverse);
+    RUN_WITH_BLOCK(addresses_can_be_listed);
+    RUN_WITH_BLOCK(json_is_calicos_and_survives_a_round_trip);
     RUN(sizes_from_20_to_32_are_blocks);
     return finish();
 }

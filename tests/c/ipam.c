@@ -113,13 +113,16 @@ static void blocks_run_out(void) {
     for (int i = 0; i < 4; i++) CHECK_OK(ipip_ipam_claim_any(ipam, "node-a", &block));
     CHECK_FAILS(ipip_ipam_claim_any(ipam, "node-b", &block), IPIP_STATUS_POOL_EXHAUSTED, "node-b in pools: pods");
     memset(blocks, 0xa5, sizeof blocks);
-    CHECK_FAILS(ipip_ipam_blocks_of(ipam, "node-a", blocks, 3, &needed), IPIP_STATUS_BUFFER_TOO_SMALL, "array is 3 blocks, needs 4");
+    CHECK_FAILS(ipip_ipam_blocks_of(ipam, "node-a", blocks, 3, &needed), IPIP_STATUS_BUFFER_TOO_SMALL, "array blocks has room for 3, needs 4");
     CHECK(needed == 4 && blocks[0].len == 0xa5);
     CHECK_STATUS(ipip_ipam_blocks_of(ipam, "node-a", NULL, 0, &needed), IPIP_STATUS_BUFFER_TOO_SMALL);
     CHECK_OK(ipip_ipam_blocks_of(ipam, "node-a", blocks, 4, &needed));
     CHECK(needed == 4 && blocks[0].len == 26 && blocks[3].len == 26);
     CHECK_OK(ipip_ipam_blocks_of(ipam, "node-b", NULL, 0, &needed));
     CHECK(needed == 0);
+    CHECK_OK(ipip_ipam_blocks(ipam, blocks, 4, &needed));
+    CHECK(needed == 4 && prefix_is(blocks[0], "10.244.0.0/26"));
+    CHECK_STATUS(ipip_ipam_blocks(ipam, blocks, 0, &needed), IPIP_STATUS_BUFFER_TOO_SMALL);
 }
 
 static void addresses_are_assigned_and_released(void) {

@@ -104,6 +104,9 @@ static void fields_of_a_workload_are_checked(void) {
     workload.mtu = 67;
     CHECK_FAILS(ipip_ensure_workload(node, pod, &workload, NULL), IPIP_STATUS_INVALID_ARGUMENT, "tunnel MTU 67 is outside 68 to 65515 octets");
     workload = pod_a();
+    workload.address = address("127.0.0.1");
+    CHECK_FAILS(ipip_ensure_workload(node, pod, &workload, NULL), IPIP_STATUS_INVALID_ARGUMENT, "workload address 127.0.0.1");
+    workload = pod_a();
     workload.interface = "sixteen-octets-1";
     CHECK_FAILS(ipip_ensure_workload(node, pod, &workload, NULL), IPIP_STATUS_INVALID_ARGUMENT, "must be 1 to 15 octets");
     workload = pod_a();

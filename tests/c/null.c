@@ -89,6 +89,15 @@ static void blocks(void) {
     IS_NULL(ipip_block_attribute(block, at, "pod", NULL, 1, NULL), "text");
     IS_NULL(ipip_block_owner(NULL, text, sizeof text, NULL), "block");
     IS_NULL(ipip_block_owner(block, NULL, 1, NULL), "text");
+    IS_NULL(ipip_block_addresses_of(NULL, "h", &at, 1, &needed), "block");
+    IS_NULL(ipip_block_addresses_of(block, NULL, &at, 1, &needed), "handle");
+    IS_NULL(ipip_block_addresses_of(block, "h", NULL, 1, &needed), "addresses");
+    IS_NULL(ipip_block_addresses_of(block, "h", &at, 1, NULL), "needed_out");
+    IS_NULL(ipip_block_free_addresses(NULL, &at, 1, &needed), "block");
+    IS_NULL(ipip_block_free_addresses(block, NULL, 64, &needed), "addresses");
+    IS_NULL(ipip_block_from_json(NULL, 1, NULL), "block_out");
+    IS_NULL(ipip_block_to_json(NULL, text, sizeof text, NULL), "block");
+    IS_NULL(ipip_block_to_json(block, NULL, 1, NULL), "text");
     CHECK(ipip_block_free_count(NULL) == 0 && ipip_block_used_count(NULL) == 0);
     CHECK(ipip_block_prefix(NULL).len == 0);
     CHECK(ipip_block_used_count(block) == 0);
@@ -143,6 +152,8 @@ static void allocators(void) {
     IS_NULL(ipip_ipam_blocks_of(ipam, NULL, &range, 1, &needed), "node");
     IS_NULL(ipip_ipam_blocks_of(ipam, "n", NULL, 1, &needed), "blocks");
     IS_NULL(ipip_ipam_blocks_of(ipam, "n", &range, 1, NULL), "needed_out");
+    IS_NULL(ipip_ipam_blocks(NULL, &range, 1, &needed), "ipam");
+    IS_NULL(ipip_ipam_blocks(ipam, NULL, 1, &needed), "blocks");
 }
 
 static int callback(void *user_data) {
