@@ -219,3 +219,19 @@ fn fields_of_a_newer_calico_survive_assigning_and_releasing() {
     }
     assert!(net.value(CLAIM).unwrap().contains("confirmed"));
 }
+
+#[test]
+fn a_claim_of_another_size_without_a_block_makes_none() {
+    let net = network(&["10.0.0.0/25"], 26);
+    let claim = "/calico/ipam/v2/host/a/ipv4/block/10.0.0.64-28";
+    net.put(claim, "");
+    for _ in 0..128 {
+        let assigned = net.ipam.assign_any(&node("a"), &owner("h")).unwrap();
+        assert_eq!(assigned.block.prefix(), 26);
+    }
+    assert_eq!(
+        net.value(claim).as_deref(),
+        Some(""),
+        "left to whoever wrote it"
+    );
+}

@@ -2,6 +2,7 @@
 //! two kernels must then be equal.
 
 use std::net::Ipv4Addr;
+use std::process::Command;
 
 use ipip_core::addr::{MacAddr, NodeAddr};
 use ipip_core::mtu::TunnelMtu;
@@ -11,7 +12,7 @@ use ipip_core::plan::{
 };
 use serde_json::Value;
 
-use crate::world::{Named, World, addr, at, name};
+use crate::support::{Named, World, addr, at, name};
 
 /// A name with a dot, which `sysctl` keys write as a slash.
 const HOST: &str = "cali.7f94";
@@ -271,6 +272,21 @@ pub(crate) fn a_workload_is_wired_by_its_plan() {
     assert_eq!(state(&world.node, &world.pod), before);
     let plan = removal(&desired, &world.kernel.observe().unwrap());
     assert_eq!(plan, Plan::default());
+}
+
+/// As in many containers: forwarding is then set by netlink. Runs a test once more where it is so.
+pub(crate) fn a_read_only_proc_is_no_obstacle() {
+    let script = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys || exit 1
+        echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_forward && exit 2
+        exec \"$0\" --exact a_workload_is_wired_by_its_plan";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {text}", output.status);
+    assert!(text.contains("1 passed"), "{text}");
 }
 
 /// The kernel's limit is 255 octets, without a final zero.

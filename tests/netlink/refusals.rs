@@ -3,9 +3,10 @@
 use ipip_core::addr::NodeAddr;
 use ipip_core::netlink::{Kernel, NetlinkError};
 use ipip_core::plan::{Change, NextHop, Place, Route, RouteProtocol, Setting, Target};
+use ipip_core::sys::netns::Netns;
 
 use crate::changes::state;
-use crate::world::{World, addr, at, name};
+use crate::support::{World, addr, at, name};
 
 fn via(prefix: &str, device: &str, next_hop: NextHop, protocol: RouteProtocol) -> Route {
     let device = name(device);
@@ -59,6 +60,16 @@ pub(crate) fn refusals_name_the_object() {
             },
             ENODEV,
             "setting net.ipv4.conf.nosuch.forwarding",
+        ),
+        (
+            // Not a device, though there is a directory of that name.
+            Change::Set {
+                name: name("all"),
+                setting: Setting::Forwarding,
+                value: 1,
+            },
+            ENODEV,
+            "setting net.ipv4.conf.all.forwarding",
         ),
         (
             Change::SetMtu {
@@ -133,7 +144,6 @@ pub(crate) fn refusals_name_the_object() {
             "{text}, not {object}"
         );
         assert!(text.ends_with(&format!("os error {errno})")), "{text}");
-        println!("{error}: {text}");
     }
     assert_eq!(state(&world.node, &world.pod), before);
 
@@ -286,7 +296,31 @@ pub(crate) fn places_are_checked() {
     assert_eq!(loopbacks(&mut world.kernel), 1);
 
     // A socket keeps its namespace alive for as long as it needs it.
-    let mut kernel =
-        Kernel::open(&ipip_core::sys::netns::Netns::create_unnamed().unwrap()).unwrap();
+    let mut kernel = Kernel::open(&Netns::create_unnamed().unwrap()).unwrap();
     assert_eq!(loopbacks(&mut kernel), 1);
+}
+
+/// As root, runs itself once more as nobody.
+pub(crate) fn without_privilege_it_reads_and_is_refused() {
+    if Netns::create_unnamed().is_ok() {
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "without_privilege_it_reads_and_is_refused"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}{errors}");
+        assert!(text.contains("1 passed"), "{text}");
+        return;
+    }
+    let mut kernel = Kernel::open(&Netns::current().unwrap()).unwrap();
+    let observed = kernel.observe().unwrap();
+    assert!(observed.link(&Place::Node, &name("lo")).is_some());
+    let step = at(&Place::Node, Change::SetUp { name: name("lo") });
+    let error = kernel.apply(&[step]).unwrap_err().cause;
+    assert!(error.is_permission() && !error.is_stale());
+    let text = "link lo: Operation not permitted (os error 1)";
+    assert_eq!(error.to_string(), text);
 }

@@ -58,7 +58,7 @@ impl Live {
     /// Starts to capture on `interface`, without promiscuous mode. It may still be down.
     ///
     /// ```no_run
-    /// # use ipip_core::{capture::live::Live, name::InterfaceName, sys::netns::Netns};
+    /// # use ipip_core::{capture::Live, name::InterfaceName, sys::netns::Netns};
     /// # use std::time::Duration;
     /// let mut live = Live::open(&Netns::named("node-a")?, &InterfaceName::try_new("tunl0")?)?;
     /// if let Some(frame) = live.next_frame(Duration::from_millis(100))? {

@@ -38,7 +38,7 @@ impl<W: Write> PcapWriter<W> {
     /// Writes the file header to `file`.
     ///
     /// ```
-    /// # use ipip_core::capture::{frame::LinkType, pcap::PcapWriter};
+    /// # use ipip_core::capture::{LinkType, PcapWriter};
     /// let file = PcapWriter::new(Vec::new(), LinkType::RawIp)?.finish()?;
     /// assert_eq!(file.len(), 24);
     /// # Ok::<(), ipip_core::capture::PcapError>(())

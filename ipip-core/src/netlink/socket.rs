@@ -50,11 +50,65 @@ struct Dump<T> {
     first: Option<String>,
 }
 
+impl<T> Dump<T> {
+    fn new() -> Self {
+        Self {
+            values: vec![],
+            interrupted: false,
+            unreadable: 0,
+            first: None,
+        }
+    }
+
+    /// Takes in one message; breaks at the end.
+    fn take(
+        &mut self,
+        flags: u16,
+        meaning: Meaning,
+        read: impl Fn(RouteNetlinkMessage) -> Read<T>,
+    ) -> ControlFlow<()> {
+        // Any message may bear the flag, the closing one included.
+        self.interrupted |= flags & NLM_F_DUMP_INTR != 0;
+        match meaning {
+            Meaning::Part(part) => match part.and_then(read) {
+                Ok(value) => self.values.extend(value),
+                Err(reason) => {
+                    self.unreadable += 1;
+                    self.first.get_or_insert(reason);
+                }
+            },
+            Meaning::Done => return ControlFlow::Break(()),
+            Meaning::Nothing => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Reads again what changed meanwhile, a bounded number of times; a busy system may never hold still.
+fn read_in_one_piece<T>(
+    mut read: impl FnMut() -> Result<Dump<T>, Fault>,
+) -> Result<Dump<T>, Fault> {
+    let mut dump = read()?;
+    for _ in 1..DUMP_ATTEMPTS {
+        if !dump.interrupted {
+            break;
+        }
+        dump = read()?;
+    }
+    Ok(dump)
+}
+
 impl RequestSocket {
     pub(super) fn open(netns: &Netns) -> Result<Self, Fault> {
-        let socket = netns
-            .enter(|| Socket::new(NETLINK_ROUTE))
-            .map_err(Fault::Netns)?
+        // Reading one's own namespace needs no privilege, entering any does, even one's own.
+        let socket = if Netns::current().is_ok_and(|here| here.is_same(netns)) {
+            Socket::new(NETLINK_ROUTE)
+        } else {
+            netns
+                .enter(|| Socket::new(NETLINK_ROUTE))
+                .map_err(Fault::Netns)?
+        };
+        let socket = socket
             .and_then(configure)
             .map_err(|error| Fault::Socket("open", error))?;
         Ok(Self {
@@ -97,13 +151,7 @@ impl RequestSocket {
         message: &RouteNetlinkMessage,
         read: impl Fn(RouteNetlinkMessage) -> Read<T>,
     ) -> Result<Vec<T>, Fault> {
-        let mut dump = self.dump_once(message.clone(), &read)?;
-        for _ in 1..DUMP_ATTEMPTS {
-            if !dump.interrupted {
-                break;
-            }
-            dump = self.dump_once(message.clone(), &read)?;
-        }
+        let dump = read_in_one_piece(|| self.dump_once(message.clone(), &read))?;
         if dump.interrupted {
             log::warn!(
                 "{what} changed during each of {DUMP_ATTEMPTS} readings, the last may be incomplete"
@@ -124,27 +172,9 @@ impl RequestSocket {
         read: impl Fn(RouteNetlinkMessage) -> Read<T>,
     ) -> Result<Dump<T>, Fault> {
         let sequence = self.send(message, NLM_F_DUMP)?;
-        let mut dump = Dump {
-            values: vec![],
-            interrupted: false,
-            unreadable: 0,
-            first: None,
-        };
+        let mut dump = Dump::new();
         self.receive(sequence, |frame, meaning| {
-            // Any message may bear the flag, the closing one included.
-            dump.interrupted |= frame.flags & NLM_F_DUMP_INTR != 0;
-            match meaning {
-                Meaning::Part(part) => match part.and_then(&read) {
-                    Ok(value) => dump.values.extend(value),
-                    Err(reason) => {
-                        dump.unreadable += 1;
-                        dump.first.get_or_insert(reason);
-                    }
-                },
-                Meaning::Done => return ControlFlow::Break(()),
-                Meaning::Nothing => {}
-            }
-            ControlFlow::Continue(())
+            dump.take(frame.flags, meaning, &read)
         })?;
         Ok(dump)
     }
@@ -215,5 +245,48 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_dump_is_read_again_but_not_for_ever() {
+        for (interruptions, readings, interrupted) in [(0, 1, false), (2, 3, false), (9, 5, true)] {
+            let mut count = 0;
+            let dump = read_in_one_piece(|| {
+                count += 1;
+                let mut dump = Dump::new();
+                dump.interrupted = count <= interruptions;
+                dump.values.push(count);
+                Ok(dump)
+            })
+            .unwrap();
+            assert_eq!((count, dump.interrupted), (readings, interrupted));
+            assert_eq!(dump.values, [readings], "the last reading counts");
+        }
+    }
+
+    #[test]
+    fn the_last_message_may_tell_of_the_interruption() {
+        let read = |_| Ok(Some(()));
+        let mut dump = Dump::new();
+        assert!(dump.take(0, Meaning::Nothing, read).is_continue());
+        assert!(!dump.interrupted);
+        assert!(dump.take(NLM_F_DUMP_INTR, Meaning::Done, read).is_break());
+        assert!(dump.interrupted);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_counted_and_left_out() {
+        let mut dump = Dump::new();
+        for reason in ["odd", "odder"] {
+            let part = Meaning::Part(Err(reason.to_owned()));
+            assert!(dump.take(0, part, |_| Ok(Some(()))).is_continue());
+        }
+        assert_eq!((dump.values.len(), dump.unreadable), (0, 2));
+        assert_eq!(dump.first.as_deref(), Some("odd"));
     }
 }

@@ -63,12 +63,18 @@ pub fn remove_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeErro
 ///
 /// # Errors
 /// [`NodeError::InTheWay`] if the host name, the inner name or a route is somebody else's,
+/// [`NodeError::Address`] if no interface can hold the address,
 /// [`NodeError::Kernel`] if both namespaces are one or the kernel refuses a step.
 pub fn ensure_workload(
     netns: &Netns,
     workload_netns: &Netns,
     workload: &WorkloadEndpoint,
 ) -> Result<Changes, NodeError> {
+    if !workload.has_usable_address() {
+        return Err(NodeError::Address {
+            addr: workload.address,
+        });
+    }
     let mut kernel = Kernel::open(netns)?;
     kernel.add_workload(workload_netns)?;
     if let Err(error) = kernel.route_to(&Place::Node, LINK_LOCAL_GATEWAY) {

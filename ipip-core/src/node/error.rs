@@ -1,5 +1,7 @@
 //! What can go wrong at the front desk.
 
+use std::net::Ipv4Addr;
+
 use crate::datapath::{ChooseError, DatapathError};
 use crate::name::InterfaceName;
 use crate::netlink::NetlinkError;
@@ -30,6 +32,15 @@ pub enum NodeError {
         /// What the kernel said.
         source: NetlinkError,
     },
+    /// No interface can hold the workload's address.
+    #[error(
+        "workload address {addr}: a workload's address must be from 1.0.0.0 to 223.255.255.255, and neither loopback \
+         nor 169.254.1.1"
+    )]
+    Address {
+        /// The address.
+        addr: Ipv4Addr,
+    },
     /// The data path that was asked for cannot be had.
     #[error(transparent)]
     Choice(#[from] ChooseError),
@@ -55,7 +66,7 @@ impl NodeError {
             Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
             Self::HalfApplied { refused, .. } => refused.errno(),
             Self::DataPath(error) => error.errno(),
-            Self::InTheWay(_) | Self::Choice(_) => None,
+            Self::InTheWay(_) | Self::Choice(_) | Self::Address { .. } => None,
         }
     }
 }

@@ -75,6 +75,14 @@ impl WorkloadEndpoint {
         host_veth_name(&self.namespace, &self.pod)
     }
 
+    /// Whether its address is one that an interface can hold and a packet can be sent to: neither
+    /// unspecified, loopback, multicast nor reserved, and not the gateway's own.
+    #[must_use]
+    pub fn has_usable_address(&self) -> bool {
+        let first = self.address.octets()[0];
+        (1..=223).contains(&first) && first != 127 && self.address != LINK_LOCAL_GATEWAY
+    }
+
     /// What the node and the workload's namespace, opened by `netns`, should hold: the pair, born in
     /// place; on the host proxy ARP without delay, forwarding and the /32 route; inside the /32, the
     /// gateway's link route and the default route through it.

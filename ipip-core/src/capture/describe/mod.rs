@@ -114,7 +114,7 @@ impl fmt::Display for Malformed {
 /// The layers of a frame, outermost first; an empty frame has none.
 ///
 /// ```
-/// use ipip_core::capture::{describe, frame::LinkType};
+/// use ipip_core::capture::{LinkType, describe};
 /// // A raw IP packet of version 6 is named and left unread.
 /// let layers = describe::layers(LinkType::RawIp, &[0x60, 0, 0, 0]);
 /// assert!(matches!(layers[..], [describe::Layer::Opaque(_)]));

@@ -234,8 +234,12 @@ fn neighbour_table() -> NeighbourTableMessage {
 
 /// The route as a message, `index` being that of its device; `None` for a target that is only read.
 ///
+/// A namespace that never had an address has no local table, and there the kernel refuses every
+/// gateway as invalid, onlink or not (Linux 6.18: `ip route add 10.0.0.0/8 via 10.0.0.1 dev eth0 onlink`).
+///
 /// The same message deletes it: then the kernel compares prefix, TOS, type, protocol, scope,
 /// gateway, device and, where they are not 0, source and metric.
+/// So a route of metric 0 that is gone meanwhile may hit its twin of another metric.
 pub(in crate::netlink) fn route(route: &Route, index: Option<u32>) -> Option<RouteMessage> {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {

@@ -1,0 +1,57 @@
+"""A real SIGINT while a call waits: KeyboardInterrupt within 100 ms."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import ipip
+
+PROGRAM = """
+import sys, time, ipip
+netns = ipip.Netns.create_unnamed()
+capture = ipip.LiveCapture(netns, "lo")
+calls = {
+    "next_frame": lambda: capture.next_frame(),
+    "iterate": lambda: list(capture),
+    "run": lambda: netns.run(time.sleep, 1.5),
+}
+print("ready", flush=True)
+try:
+    calls[sys.argv[1]]()
+except KeyboardInterrupt:
+    print(time.monotonic(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("call", ["next_frame", "iterate", "run"])
+def test_ctrl_c_ends_the_wait(node: ipip.Netns, call: str) -> None:
+    started = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, call], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        line = process.stdout.readline()
+        assert line, "the wait ended without KeyboardInterrupt"
+        assert float(line) - sent < 0.1
+        assert process.wait(5) == 0, "nothing hangs or crashes at exit"
+    assert time.monotonic() - started < 5
+
+
+def test_a_handler_that_returns_lets_the_wait_go_on(node: ipip.Netns) -> None:
+    calls = []
+    before = signal.signal(signal.SIGALRM, lambda *_: calls.append(time.monotonic()))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with ipip.LiveCapture(node, "lo") as capture:
+            started = time.monotonic()
+            assert capture.next_frame(0.4) is None
+            assert time.monotonic() - started >= 0.4
+        assert len(calls) == 1 and calls[0] - started < 0.25
+    finally:
+        signal.signal(signal.SIGALRM, before)
