@@ -56,7 +56,7 @@ def scapy_agrees():
 
 @case("time stamps have nanoseconds, and are in order along the way", "files")
 def stamps():
-    first = []
+    along = []
     for name, _, _ in job.POINTS:
         magic, frames = packets.read(path(name))
         expect(magic, packets.MAGIC_NANO, f"magic number of {name}")
@@ -64,8 +64,10 @@ def stamps():
         expect_true(any(stamp % 1000 for stamp in stamps), f"{name} has whole microseconds only")
         epochs = [row["frame.time_epoch"] for row in packets.tshark(path(name), ["frame.time_epoch"])]
         expect(epochs, [[f"{stamp // 10**9}.{stamp % 10**9:09}"] for stamp in stamps], f"tshark's stamps of {name}")
-        first.append(stamps[0])
-    expect(first, sorted(first), "stamps of the first request, point by point")
+        along.append(stamps)
+    for number, way in enumerate(zip(*along)):
+        way = way if number % 2 == 0 else way[::-1]
+        expect(way, tuple(sorted(way)), f"stamps of message {number + 1}, in the order of its way")
 
 
 @case("the printed lines are tcpdump's, word for word", "files")

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 
 import job
@@ -59,7 +60,7 @@ def tree_layers(out):
 @case("without a tunnel it is 3/3, and says why", "host", "uml")
 def untunnelled():
     for mode, why in [
-        ("never", "mode never"),
+        ("never", "mode Never"),
         ("crosssubnet", "172.18.0.2 lies in the subnet of 172.18.0.3"),
     ]:
         ended = job.two_nodes("--mode", mode, "--count", "1")
@@ -189,30 +190,42 @@ def no_fallback_device():
         set_switch(FALLBACK, before)
 
 
-def as_nobody(*args):
-    """A run by the user nobody, of a copy that nobody can reach."""
-    if os.geteuid() != 0 or open("/proc/self/uid_map", encoding="ascii").read().split()[2] == "1":
+def as_nobody(*args, tun_mode=0o666):
+    """A run by the user nobody, of a copy that nobody can reach; `tun_mode`: the mode of /dev/net/tun meanwhile."""
+    if job.real_uid() != 0:
         raise Skip("needs root, to become another user")
     copy = f"/run/{os.path.basename(job.EXAMPLE)}"
     shutil.copy(job.EXAMPLE, copy)
     os.chmod(copy, 0o755)
+    # A device file of our own in the place of the machine's, so that its mode is ours to choose.
+    os.mknod("/run/tun", stat.S_IFCHR, os.makedev(10, 200))
+    os.chmod("/run/tun", tun_mode)
+    job.run("mount", "--bind", "/run/tun", "/dev/net/tun")
     example, job.EXAMPLE = job.EXAMPLE, copy
     try:
         return job.two_nodes(*args, prefix=UNPRIVILEGED)
     finally:
         job.EXAMPLE = example
+        job.run("umount", "/dev/net/tun")
+        os.unlink("/run/tun")
         os.unlink(copy)
 
 
-@case("an ordinary user, in a user namespace of their own", "uml", "host")
+@case("an ordinary user, in a user namespace of their own", "host", "uml")
 def ordinary_user():
     before = job.links()
-    ended = as_nobody()
-    job.expect_success(ended, 4, 3, job.best_path())
+    job.expect_success(as_nobody(), 4, 3, job.best_path())
     job.expect_nothing_left(before)
-    ended = as_nobody("--keep")
-    expect((ended.code, ended.out, ended.err.count("\n")), (2, "", 1), "--keep: exit code, output, lines of error")
-    expect_true("--keep" in ended.err, f"--keep is not named: {ended.err!r}")
+
+
+@case("what an ordinary user cannot have: one sentence each", "host", "uml")
+def ordinary_user_refused():
+    refused = [(as_nobody("--keep"), "--keep needs root")]
+    if not job.has_driver():
+        refused.append((as_nobody(tun_mode=0o600), "/dev/net/tun: Permission denied"))
+    for ended, wanted in refused:
+        expect((ended.code, ended.out, ended.err.count("\n")), (2, "", 1), f"{wanted}: exit code, output, lines of error")
+        expect_true(wanted in ended.err, f"standard error {ended.err!r}, wanted {wanted!r}")
 
 
 @case("no user namespaces for ordinary users: one sentence", "uml")

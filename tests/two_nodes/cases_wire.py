@@ -18,7 +18,8 @@ class Tcpdump:
         self.name, netns, interface = point
         self.path = f"{job.WORK}/tcpdump-{self.name}.pcap"
         command = ["ip", "netns", "exec", netns, "tcpdump", "-Z", "root", "--immediate-mode", "-U", "-n"]
-        command += ["--time-stamp-precision=nano", "-i", interface, "-w", self.path]
+        # Immediate mode counts its ring in frames of the longest length: only a few of 262144 octets would fit.
+        command += ["-s", "2048", "--time-stamp-precision=nano", "-i", interface, "-w", self.path]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
         self.said = ""
         while "listening on" not in self.said:
@@ -27,8 +28,11 @@ class Tcpdump:
             if not line:
                 raise Fault(f"tcpdump at {self.name}: {self.said}")
 
-    def stop(self):
-        """Ends it; its file is whole, nothing was dropped."""
+    def stop(self, count):
+        """Ends it when it has written so many echo messages, or had its time; nothing was dropped."""
+        deadline = time.monotonic() + 5
+        while len(packets.echo_octets(self.path)) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
         self.process.send_signal(signal.SIGINT)
         self.said += self.process.stderr.read()
         self.process.wait(20)
@@ -44,7 +48,7 @@ def independent_captures():
         beside = [Tcpdump(point) for point in job.POINTS]
         ended = held.release()
         for tcpdump in beside:
-            tcpdump.stop()
+            tcpdump.stop(2 * count)
     job.expect_success(ended, 4, count, job.best_path())
     for tcpdump in beside:
         ours = f"{directory}/{tcpdump.name}.pcap"

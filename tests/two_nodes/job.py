@@ -14,6 +14,8 @@ from suite import Fault, expect
 EXAMPLE = os.environ.get("TWO_NODES", "")
 #: Where this place keeps its files: on the host's disk, which all places see.
 WORK = os.environ.get("TWO_NODES_WORK", "")
+#: Whether we are in a guest of tests/kernel.
+IN_GUEST = "IPIP_GUEST" in os.environ
 
 NODE_A, NODE_B, POD_A, POD_B = "ipip-node-a", "ipip-node-b", "ipip-pod-a1", "ipip-pod-b1"
 HOST_VETH = "calidd33ceb84a6"
@@ -72,6 +74,13 @@ def has_driver():
 def best_path():
     """The data path that should be chosen here."""
     return "kernel" if has_driver() else "userspace"
+
+
+def real_uid():
+    """Our user as the machine sees it: a user namespace may show another."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        inside, outside, _ = map(int, file.readline().split())
+    return os.geteuid() - inside + outside
 
 
 def namespaces():

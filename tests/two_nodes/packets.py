@@ -14,17 +14,21 @@ MAGIC_MICRO, MAGIC_NANO = 0xA1B2C3D4, 0xA1B23C4D
 
 
 def read(path):
-    """The magic number and the frames of a file written on this machine."""
+    """The magic number and the frames of a file written on this machine; the whole ones, if it is being written."""
     with open(path, "rb") as file:
         data = file.read()
+    if len(data) < 24:
+        return None, []
     magic, link_type = struct.unpack_from("<I16xI", data)
     unit = {MAGIC_MICRO: 1000, MAGIC_NANO: 1}[magic]
     frames, at = [], 24
-    while at < len(data):
+    while at + 16 <= len(data):
         seconds, fraction, captured, length = struct.unpack_from("<IIII", data, at)
         if captured != length:
             raise Fault(f"{path}: {captured} of {length} octets captured")
         octets = data[at + 16 : at + 16 + captured]
+        if len(octets) < captured:
+            break  # its writer has not finished
         frames.append(Frame(seconds * 10**9 + fraction * unit, link_type, octets))
         at += 16 + captured
     return magic, frames
