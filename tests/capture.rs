@@ -37,6 +37,10 @@ fn main() -> ExitCode {
                 live::a_stop_ends_a_wait_and_keeps_what_passed,
             ),
             (
+                "an_interface_removed_while_down_is_told",
+                live::an_interface_removed_while_down_is_told,
+            ),
+            (
                 "an_interface_that_goes_down_is_told",
                 live::an_interface_that_goes_down_is_told,
             ),

@@ -187,6 +187,24 @@ pub(crate) fn a_stop_ends_a_wait_and_keeps_what_passed() -> Outcome {
     )
 }
 
+/// The kernel tells nothing when an interface is removed that is down already.
+pub(crate) fn an_interface_removed_while_down_is_told() -> Outcome {
+    let pair = Pair::new()?;
+    let mut live = Live::open(&pair.a, &name("eth0"))?;
+    sh(&pair.a, "ip link set eth0 down")?;
+    let told = live.next_frame(SOON).err().map(|error| error.to_string());
+    same(&told.as_deref(), &Some("interface eth0 went down"), "first")?;
+    ensure(live.next_frame(NOW)?.is_none(), || "told twice".into())?;
+    sh(&pair.a, "ip link del eth0")?;
+    for timeout in [NOW, Duration::MAX] {
+        match live.next_frame(timeout) {
+            Err(CaptureError::Gone { .. }) => {}
+            other => return fail(format!("expected Gone, found {other:?}")),
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn an_interface_that_goes_down_is_told() -> Outcome {
     let pair = Pair::new()?;
     sh(&pair.a, "ip link set eth0 down")?;

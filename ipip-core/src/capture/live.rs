@@ -21,6 +21,9 @@ pub const SNAP_LEN: usize = 262_144;
 /// What we ask of the kernel as receive buffer, in octets: some 20,000 small frames, by its count.
 const RECEIVE_BUFFER: i32 = 16 << 20;
 
+/// How often a wait on an interface that is down looks whether it is still there.
+const DOWN_CHECK: Duration = Duration::from_millis(500);
+
 /// A running capture of one interface, both directions, from [`Live::open`] on.
 #[derive(Debug)]
 pub struct Live {
@@ -36,6 +39,8 @@ pub struct Live {
     counts: Counts,
     /// The kernel has said that the interface went down, and the caller does not know yet.
     went_down: bool,
+    /// No frame has passed since the capture began, or since the caller was told that it went down.
+    may_be_down: bool,
 }
 
 /// How many frames a capture met.
@@ -115,6 +120,7 @@ impl Live {
             buffer: vec![0; SNAP_LEN],
             counts: Counts::default(),
             went_down: false,
+            may_be_down: true,
         })
     }
 
@@ -131,6 +137,7 @@ impl Live {
             // Asked before reading: what passed before the stop is then certainly read.
             let stopped = self.is_stopped();
             if let Some(received) = self.receive()? {
+                self.may_be_down = false;
                 return Ok(Some(self.frame(&received)));
             }
             if self.went_down {
@@ -142,12 +149,22 @@ impl Live {
             let left = deadline.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
             });
+            // The kernel does not tell of the removal of an interface that is down already.
+            let slice = if self.may_be_down {
+                left.min(DOWN_CHECK)
+            } else {
+                left
+            };
             let ended = self
                 .wake
-                .wait(self.socket.as_fd(), left)
+                .wait(self.socket.as_fd(), slice)
                 .map_err(|source| self.place().system("wait for a frame", source))?;
             if ended == Ended::TimedOut {
-                return Ok(None);
+                if self.may_be_down && !self.is_there() {
+                    self.went_down = true;
+                } else if left == slice {
+                    return Ok(None);
+                }
             }
         }
     }
@@ -231,8 +248,8 @@ impl Live {
     }
 
     fn down(&mut self) -> CaptureError {
-        if self.interfaces.index(&self.interface).ok() == Some(self.index) {
-            self.went_down = false;
+        if self.is_there() {
+            (self.went_down, self.may_be_down) = (false, true);
             return CaptureError::Down {
                 interface: self.interface.clone(),
             };
@@ -242,6 +259,10 @@ impl Live {
             interface: self.interface.clone(),
             netns: self.netns.clone(),
         }
+    }
+
+    fn is_there(&self) -> bool {
+        self.interfaces.index(&self.interface).ok() == Some(self.index)
     }
 
     fn place(&self) -> Place<'_> {
