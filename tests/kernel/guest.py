@@ -206,6 +206,8 @@ def run(name, boot, options):
         os.close(death_pipe)
         os.waitpid(watcher, 0)
         if guest:
+            # Nothing is left to end, unless the watcher was itself ended by somebody.
+            guest.kill()
             guest.wait()
         for thread in threads:
             thread.join(10)
