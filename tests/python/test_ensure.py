@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 import pytest
 from world import (
@@ -55,7 +56,7 @@ def test_a_fresh_workload_is_wired_as_calico_wires_it(node: ipip.Netns, pod: ipi
 
 def test_a_second_call_changes_nothing(node: ipip.Netns, pod: ipip.Netns) -> None:
     add_underlay(node)
-    calls = [
+    calls: list[Callable[[], ipip.Changes]] = [
         lambda: ipip.ensure_workload(node, pod, WORKLOAD),
         lambda: ipip.ensure_blackhole(node, BLACKHOLE),
         lambda: ipip.ensure_peer_route(node, DIRECT),
@@ -112,7 +113,7 @@ def test_what_was_removed_is_gone(node: ipip.Netns, pod: ipip.Netns) -> None:
     ipip.ensure_blackhole(node, BLACKHOLE)
     ipip.ensure_peer_route(node, DIRECT)
     assert {f"blackhole {BLOCK} proto bird", f"{PEER_BLOCK} via {PEER} dev eth9 proto bird onlink"} < routes(node)
-    removals = [
+    removals: list[Callable[[], ipip.Changes]] = [
         lambda: ipip.remove_workload(node, WORKLOAD),
         lambda: ipip.remove_blackhole(node, BLACKHOLE),
         lambda: ipip.remove_peer_route(node, DIRECT),

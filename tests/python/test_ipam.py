@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import threading
+from collections.abc import Callable
 from itertools import islice
 
 import pytest
@@ -26,15 +27,15 @@ def ipam(store: ipip.MemoryStore) -> ipip.Ipam:
 
 def test_a_pool_is_cut_into_blocks() -> None:
     pool = ipip.Pool("pods", "10.244.0.0/16", ipip_mode="CrossSubnet", nat_outgoing=True)
-    network = ipaddress.ip_network("10.244.0.0/16")
+    network = ipaddress.IPv4Network("10.244.0.0/16")
     assert (pool.name, pool.cidr, pool.block_len, pool.ipip_mode) == ("pods", network, 26, "CrossSubnet")
     assert pool.nat_outgoing and pool.enabled and not ipip.Pool("p", network, disabled=True).enabled
     assert list(pool.blocks()) == list(network.subnets(new_prefix=26))
     assert pool.block_count == 1024 and pool.block(1024) is None
     assert pool.block(1023) == pool.block_of("10.244.255.255") == list(network.subnets(new_prefix=26))[-1]
     assert pool.block_of("10.245.0.0") is None
-    everything = ipip.Pool("all", "0.0.0.0/0", 32) if False else ipip.Pool("big", "10.0.0.0/8", 32)
-    assert list(islice(everything.blocks(), 2)) == [ipaddress.ip_network("10.0.0.0/32"), ipaddress.ip_network("10.0.0.1/32")]
+    big = ipip.Pool("big", "10.0.0.0/8", 32)
+    assert list(islice(big.blocks(), 2)) == [ipaddress.IPv4Network("10.0.0.0/32"), ipaddress.IPv4Network("10.0.0.1/32")]
     spec = json.loads(pool.to_json())["spec"]
     assert (spec["cidr"], spec["blockSize"], spec["ipipMode"]) == ("10.244.0.0/16", 26, "CrossSubnet")
 
@@ -50,10 +51,10 @@ def test_impossible_pools_are_refused(name: str, cidr: str, length: int) -> None
 
 def test_the_reference_picture(ipam: ipip.Ipam, store: ipip.MemoryStore) -> None:
     claimed = ipam.claim("node-a", "10.244.79.0/26")
-    assert claimed.newly and claimed.block == ipaddress.ip_network("10.244.79.0/26")
+    assert claimed.newly and claimed.block == ipaddress.IPv4Network("10.244.79.0/26")
     assert not ipam.claim("node-a", "10.244.79.0/26").newly
     pod = ipam.assign("node-a", "10.244.79.20", "pod-a", {"pod": "pod-a", "namespace": "default"})
-    assert pod.address == ipaddress.ip_address("10.244.79.20")
+    assert pod.address == ipaddress.IPv4Address("10.244.79.20")
     (block,) = ipam.blocks_of("node-a")
     assert block.affinity == "host:node-a" and block.addresses_of("pod-a") == [pod.address]
     assert block.attributes_of(pod.address) == {"pod": "pod-a", "namespace": "default", "node": "node-a"}
@@ -72,7 +73,7 @@ def test_a_full_node_claims_one_more_block(store: ipip.MemoryStore) -> None:
     ipam = ipip.Ipam(store)
     ipam.create_pool(ipip.Pool("small", "10.0.0.0/29", 30))
     addresses = [ipam.assign_any("node-a", f"pod-{n}").address for n in range(8)]
-    assert sorted(addresses) == list(ipaddress.ip_network("10.0.0.0/29"))
+    assert sorted(addresses) == list(ipaddress.IPv4Network("10.0.0.0/29"))
     assert len(ipam.blocks_of("node-a")) == 2
     with pytest.raises(ipip.Exhausted, match="small"):
         ipam.assign_any("node-a", "pod-8")
@@ -86,7 +87,7 @@ def test_refusals_each_have_their_error_and_write_nothing(ipam: ipip.Ipam, store
     ipam.claim("node-a", "10.244.79.0/26")
     ipam.assign("node-a", "10.244.79.20", "pod-a")
     before = {key: store.get(key) for key in store.keys("/calico/")}
-    for expected, pattern, call in [
+    refusals: list[tuple[type[Exception], str, Callable[[], object]]] = [
         (ipip.Taken, "host:node-a", lambda: ipam.claim("node-b", "10.244.79.0/26")),
         (ipip.Taken, "host:node-a", lambda: ipam.assign("node-b", "10.244.79.21")),
         (ipip.Taken, "already assigned", lambda: ipam.assign("node-a", "10.244.79.20")),
@@ -102,13 +103,11 @@ def test_refusals_each_have_their_error_and_write_nothing(ipam: ipip.Ipam, store
         (ipip.InvalidArgument, "argument 'node'", lambda: ipam.claim_any("node/a")),
         (TypeError, "argument 'pool' must be ipip.Pool, not str", lambda: ipam.create_pool("pods")),  # type: ignore[arg-type]
         (TypeError, "argument 'store' must be ipip.MemoryStore, not NoneType", lambda: ipip.Ipam(None)),  # type: ignore[arg-type]
-        (ipip.InvalidArgument, "must not be empty", lambda: store.get("")),
         (ipip.InvalidArgument, "does not end with", lambda: store.keys("/calico")),
-    ]:
-        if pattern == "must not be empty" and store.get("") is None:
-            continue
-        with pytest.raises(expected, match=pattern):  # type: ignore[call-overload]
-            call()  # type: ignore[no-untyped-call]
+    ]
+    for expected, pattern, call in refusals:
+        with pytest.raises(expected, match=pattern):
+            call()
     assert {key: store.get(key) for key in store.keys("/calico/")} == before
     with pytest.raises(ipip.Exhausted, match="no enabled pool"):
         ipip.Ipam(ipip.MemoryStore()).assign_any("node-a")

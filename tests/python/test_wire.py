@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Callable
 
 import dpkt
 import pytest
@@ -145,11 +146,12 @@ def test_a_refused_packet_leaves_the_buffer(headroom: int, kind: str) -> None:
 def test_limits_of_what_can_be_written() -> None:
     largest = ipip.ipv4_packet(bytes(65_515 - 20), source="1.2.3.4", destination="5.6.7.8", protocol=0)
     assert len(ipip.encapsulate(largest, OUTER)) == 65_535
-    for build in (
+    builds: list[Callable[[], bytes]] = [
         lambda: ipip.encapsulate(ipip.ipv4_packet(bytes(65_496), source="1.2.3.4", destination="5.6.7.8", protocol=0), OUTER),
         lambda: ipip.ipv4_packet(bytes(65_516), source="1.2.3.4", destination="5.6.7.8", protocol=0),
         lambda: ipip.echo_request(0, 0, bytes(65_508)),
-    ):
+    ]
+    for build in builds:
         with pytest.raises(ipip.PacketError) as caught:
             build()
         assert caught.value.kind == "PacketTooLong"

@@ -66,9 +66,9 @@ def setting(netns: ipip.Netns, key: str) -> str:
 
 
 def state(netns: ipip.Netns) -> object:
-    """Everything that a call could change, to compare before and after."""
+    """Everything that a call could change, to compare before and after; IPv6 changes by itself."""
     links = ask_ip(netns, "-d", "link", "show")
-    return links, ask_ip(netns, "addr", "show"), sorted(routes(netns))
+    return links, ask_ip(netns, "-4", "addr", "show"), sorted(routes(netns))
 
 
 def python(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:

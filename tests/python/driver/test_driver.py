@@ -149,7 +149,7 @@ def test_peer_route_on_a_device_that_is_down(node: ipip.Netns) -> None:
 
 
 def test_the_reference_picture(node: ipip.Netns, pod: ipip.Netns) -> None:
-    calls = [
+    calls: list[Callable[[], ipip.Changes]] = [
         lambda: ipip.ensure_tunnel(node, TUNNEL),
         lambda: ipip.ensure_workload(node, pod, WORKLOAD),
         lambda: ipip.ensure_peer_route(node, PEER_ROUTE),
