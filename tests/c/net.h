@@ -42,10 +42,17 @@ static inline void fresh(void) {
         printf("no namespaces: %s\n", ipip_last_error());
         exit(2);
     }
-    /* An underlay, and the default route without which a node answers no workload's ARP. */
-    const char *trouble = sh("set -e; n=%s; ip -n $n link set lo up; ip -n $n link add under type veth peer name wire;"
-                             "ip -n $n addr add 172.18.0.3/16 dev under; ip -n $n link set wire up; ip -n $n link set under up;"
-                             "ip -n $n route add default via 172.18.0.1", node_name);
+    /*
+     * An underlay, and the default route without which a node answers no workload's ARP. Nothing of IPv6, whose
+     * addresses come and settle when they please; and the links are settled before a test looks.
+     */
+    const char *trouble = sh("set -e; n=%s; p=%s; no6=net.ipv6.conf.all.disable_ipv6=1;"
+                             "for i in $n $p; do ip netns exec $i sysctl -eqw $no6 net.ipv6.conf.default.disable_ipv6=1; done;"
+                             "ip -n $n link set lo up; ip -n $n link add under type veth peer name wire;"
+                             "ip -n $n addr add 172.18.0.3/16 dev under; ip -n $n link set wire up;"
+                             "ip -n $n link set under up; ip -n $n route add default via 172.18.0.1;"
+                             "for i in $(seq 100); do ! ip -n $n link show up | grep -q LOWERLAYERDOWN && exit; sleep 0.05; done;"
+                             "echo no carrier", node_name, pod_name);
     if (*trouble) {
         printf("no underlay: %s", trouble);
         exit(2);
