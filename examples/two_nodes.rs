@@ -24,15 +24,19 @@ mod stage;
 mod watch;
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipip_core::sys::userns;
 use options::Options;
 
+/// What a shell reports of a program that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
-    let options = match Options::from_args(std::env::args().skip(1)) {
+    let options = match Options::from_args(std::env::args_os().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => {
             println!("{}", options::USAGE);
@@ -43,14 +47,28 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let outcome = run(&options, &interrupted);
+    // Whatever became of it: it is not what was asked for.
+    if interrupted.load(Ordering::Relaxed) {
+        eprintln!("two_nodes: interrupted");
+        return ExitCode::from(INTERRUPTED);
+    }
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(error) if nobody_reads(error.as_ref()) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("two_nodes: {}", chain(error.as_ref()));
             ExitCode::from(2)
         }
     }
+}
+
+/// Whether our standard output was closed, as by `two_nodes | head`: nobody is there to be told.
+fn nobody_reads(error: &(dyn Error + 'static)) -> bool {
+    let refused = error.downcast_ref::<io::Error>();
+    refused.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The error and its causes in one sentence.
@@ -65,37 +83,51 @@ fn chain(error: &dyn Error) -> String {
 }
 
 /// Sets the stage, plays, reports. The stage is struck when it goes out of scope, whatever happened.
-fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
-    become_able()?;
+fn run(options: &Options, interrupted: &Arc<AtomicBool>) -> Result<bool, Box<dyn Error>> {
+    become_able(options)?;
     // A second signal ends the process at once; the next run clears what that leaves.
-    let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupted))?;
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+        let (code, flag) = (i32::from(INTERRUPTED), Arc::clone(interrupted));
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, flag)?;
     }
-    let stage = stage::Stage::set(options, &interrupted)?;
-    report::addresses(&stage);
-    report::nodes(&stage)?;
+    if let Some(directory) = &options.pcap {
+        watch::make_directory(directory)?;
+    }
+    let out = &mut io::stdout();
+    let stage = stage::Stage::set(options, interrupted, out)?;
+    report::addresses(&stage, out)?;
+    report::nodes(&stage, out)?;
     let watch = watch::Watch::start(&stage)?;
-    let outcome = echo::play(&stage, options, &interrupted)?;
+    let outcome = echo::play(&stage, options, interrupted)?;
     let points = watch.stop()?;
     if let Some(directory) = &options.pcap {
         watch::write_pcaps(&points, directory)?;
     }
-    let complete = report::points(&stage, &points, &outcome);
+    let complete = report::points(&stage, &points, &outcome, out)?;
     if options.keep {
-        stage.keep();
+        stage.keep(out)?;
     }
     Ok(complete)
 }
 
 /// Root, or root in a user namespace of one's own; must come before the first thread.
-fn become_able() -> Result<(), Box<dyn Error>> {
+fn become_able(options: &Options) -> Result<(), Box<dyn Error>> {
     if userns::may_administer()? {
         return Ok(());
     }
+    if options.keep {
+        return Err("--keep needs root: what an ordinary user makes ends with the run".into());
+    }
     userns::enter_new().map_err(|refused| {
-        format!("needs root, or a system that lets ordinary users make user namespaces: {refused}")
+        let why = match refused.kind() {
+            // ENOSPC, user_namespaces(7): not a full disk, a limit, which may be 0.
+            io::ErrorKind::StorageFull => {
+                "the system's limit, sysctl user.max_user_namespaces, is reached".to_owned()
+            }
+            _ => refused.to_string(),
+        };
+        format!("needs root, or a system that lets ordinary users make user namespaces: {why}")
             .into()
     })
 }

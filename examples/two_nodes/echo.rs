@@ -50,15 +50,29 @@ pub(crate) fn play(
                 identifier: pair.identifier,
                 sequence,
             };
-            outcome.answered += usize::from(exchange(pair, socket, echo, interrupted)?);
-            outcome.sent.push((echo.identifier, sequence));
             if interrupted.load(Ordering::Relaxed) {
                 return Err("interrupted".into());
             }
+            outcome.answered += usize::from(exchange(pair, socket, echo, interrupted)?);
+            outcome.sent.push((echo.identifier, sequence));
         }
-        std::thread::sleep(options.interval);
+        if sequence < options.count {
+            pause(options.interval, interrupted);
+        }
     }
     Ok(outcome)
+}
+
+/// Sleeps, in steps short enough for a person who pressed Ctrl-C.
+fn pause(interval: Duration, interrupted: &AtomicBool) {
+    let end = Instant::now() + interval;
+    while !interrupted.load(Ordering::Relaxed) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
 }
 
 fn exchange(
@@ -72,7 +86,10 @@ fn exchange(
     match socket.send(&message, pair.to) {
         Ok(_) => {}
         Err(refused) => {
-            println!("echo {} to {}: {refused}", echo.sequence, pair.to);
+            eprintln!(
+                "two_nodes: echo {} to {}: {refused}",
+                echo.sequence, pair.to
+            );
             return Ok(false);
         }
     }

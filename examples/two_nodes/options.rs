@@ -1,5 +1,6 @@
 //! What the command line may say.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub(crate) struct Options {
 impl Options {
     /// `None` where help is asked for.
     pub(crate) fn from_args(
-        mut args: impl Iterator<Item = String>,
+        mut args: impl Iterator<Item = OsString>,
     ) -> Result<Option<Self>, String> {
         let mut options = Self {
             mode: IpipMode::Always,
@@ -44,8 +45,11 @@ impl Options {
             keep: false,
         };
         while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-            match arg.as_str() {
+            // What is not text is no argument of ours; only a path may be such.
+            let arg = arg.to_string_lossy();
+            let mut given = || args.next().ok_or(format!("{arg} needs a value"));
+            let mut value = || Ok::<_, String>(given()?.to_string_lossy().into_owned());
+            match &*arg {
                 "--mode" => options.mode = value()?.parse().map_err(|e| format!("--mode: {e}"))?,
                 "--data-path" => {
                     options.choice = value()?.parse().map_err(|e| format!("--data-path: {e}"))?
@@ -56,7 +60,7 @@ impl Options {
                     options.interval =
                         Duration::from_millis(number(&arg, &value()?, 0, 10_000)?.into())
                 }
-                "--pcap" => options.pcap = Some(value()?.into()),
+                "--pcap" => options.pcap = Some(given()?.into()),
                 "--keep" => options.keep = true,
                 "--help" | "-h" => return Ok(None),
                 other => return Err(format!("unknown argument {other:?}")),

@@ -1,6 +1,7 @@
 //! What a person should see.
 
 use std::error::Error;
+use std::io::{self, Write};
 
 use ipip_core::capture::Frame;
 use ipip_core::capture::describe::{Layer, layers, line, tree};
@@ -19,52 +20,55 @@ use crate::watch::Point;
 const LINES: usize = 8;
 
 /// The address plan: the pool, each block with its mask, first and last address, and who has what.
-pub(crate) fn addresses(stage: &Stage) {
-    println!("address plan, pool {}:", crate::addresses::POOL);
+pub(crate) fn addresses(stage: &Stage, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "address plan, pool {}:", crate::addresses::POOL)?;
     for node in &stage.nodes {
         let block = node.block;
-        println!(
+        writeln!(
+            out,
             "  {} {}: block {block}, mask {}, {} to {}",
             node.name,
             node.addr,
             block.netmask(),
             block.network(),
             block.last()
-        );
-        println!("    tunnel address {}", node.tunnel.address);
+        )?;
+        writeln!(out, "    tunnel address {}", node.tunnel.address)?;
         for pod in &node.pods {
-            println!(
+            writeln!(
+                out,
                 "    {} {} behind {}",
                 pod.endpoint.pod,
                 pod.endpoint.address,
                 pod.endpoint.host_veth()
-            );
+            )?;
         }
     }
+    Ok(())
 }
 
 /// The tunnel device and the routes of each node, as the kernel reports them, and which rule chooses
 /// the outer addresses.
-pub(crate) fn nodes(stage: &Stage) -> Result<(), Box<dyn Error>> {
+pub(crate) fn nodes(stage: &Stage, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     for node in &stage.nodes {
         let observed = Kernel::open(&node.netns)?.observe()?;
-        println!("\n{}:", node.name);
+        writeln!(out, "\n{}:", node.name)?;
         if let Some(link) = observed
             .link(&Place::Node, &node.tunnel.device)
             .filter(|_| stage.tunnelled)
         {
-            println!("  {}", tunnel_text(link));
+            writeln!(out, "  {}", tunnel_text(link))?;
         }
-        observed
-            .routes
-            .iter()
-            .for_each(|route| println!("  {route}"));
+        for route in &observed.routes {
+            writeln!(out, "  {route}")?;
+        }
     }
-    println!("\n{}", outer_rule(stage)?);
+    writeln!(out, "\n{}", outer_rule(stage)?)?;
     Ok(())
 }
 
-/// As `ip tunnel show` has it, with what `ip addr` adds.
+/// As `ip tunnel show` has it, with what `ip addr` adds. `any/ip`: in a namespace of our own it is the
+/// kernel's fallback device or one equal to it, whose inner protocol is 0.
 fn tunnel_text(link: &ObservedLink) -> String {
     let any = |addr: std::net::Ipv4Addr| {
         if addr.is_unspecified() {
@@ -75,7 +79,7 @@ fn tunnel_text(link: &ObservedLink) -> String {
     };
     let ends = match link.tunnel {
         Some(ends) => format!(
-            "ip/ip remote {} local {} ttl {} {}",
+            "any/ip remote {} local {} ttl {} {}",
             any(ends.remote),
             any(ends.local),
             if ends.ttl == 0 {
@@ -139,7 +143,12 @@ fn outer_rule(stage: &Stage) -> Result<String, Box<dyn Error>> {
 
 /// What each point saw, the encapsulated frame layer by layer, the overhead, and the last line.
 /// Whether everything came back and was seen everywhere.
-pub(crate) fn points(stage: &Stage, points: &[Point], outcome: &Outcome) -> bool {
+pub(crate) fn points(
+    stage: &Stage,
+    points: &[Point],
+    outcome: &Outcome,
+    out: &mut impl Write,
+) -> io::Result<bool> {
     let mut complete = 0;
     for point in points {
         let seen = outcome
@@ -156,24 +165,32 @@ pub(crate) fn points(stage: &Stage, points: &[Point], outcome: &Outcome) -> bool
         complete += usize::from(seen == expected);
         let shown: Vec<_> = point.frames.iter().filter(is_shown).collect();
         let others = point.frames.len() - shown.len();
-        println!(
+        writeln!(
+            out,
             "\n{}: {seen} of {expected} echoes seen both ways",
             point.title
-        );
-        println!("  {} frames of IPv4 and ARP, {others} others", shown.len());
-        shown
-            .iter()
-            .take(LINES)
-            .for_each(|frame| println!("  {}", line(frame)));
+        )?;
+        writeln!(
+            out,
+            "  {} frames of IPv4 and ARP, {others} others not shown; times in UTC",
+            shown.len()
+        )?;
+        for incident in &point.incidents {
+            writeln!(out, "  {incident}")?;
+        }
+        for frame in shown.iter().take(LINES) {
+            writeln!(out, "  {}", line(frame))?;
+        }
         if shown.len() > LINES {
-            println!("  … {} more", shown.len() - LINES);
+            writeln!(out, "  … {} more", shown.len() - LINES)?;
         }
     }
-    frame_tree(points);
+    frame_tree(points, out)?;
     if stage.tunnelled {
-        println!(
+        writeln!(
+            out,
             "\noverhead: {OVERHEAD} octets per packet, one IPv4 header (VXLAN adds {VXLAN_OVERHEAD})"
-        );
+        )?;
     }
     let (answered, sent) = (outcome.answered, outcome.sent.len());
     let path = stage
@@ -181,11 +198,12 @@ pub(crate) fn points(stage: &Stage, points: &[Point], outcome: &Outcome) -> bool
         .map_or("none, routed directly".to_owned(), |path| {
             path.kind().to_string()
         });
-    println!(
+    writeln!(
+        out,
         "two_nodes: {complete}/{} capture points, {answered}/{sent} echoes, data path: {path}",
         points.len()
-    );
-    complete == points.len() && answered == sent
+    )?;
+    Ok(complete == points.len() && answered == sent)
 }
 
 /// Request and reply, and on the wire both inside an outer header exactly where a tunnel is.
@@ -206,8 +224,10 @@ fn saw_both_ways(point: &Point, (identifier, sequence): (u16, u16), stage: &Stag
 }
 
 /// The first frame with as many IP layers as any has: two where a tunnel is.
-fn frame_tree(points: &[Point]) {
-    let Some(point) = points.last() else { return };
+fn frame_tree(points: &[Point], out: &mut impl Write) -> io::Result<()> {
+    let Some(point) = points.last() else {
+        return Ok(());
+    };
     let ip_layers = |frame: &Frame| {
         layers(frame.link_type, &frame.octets)
             .iter()
@@ -220,12 +240,14 @@ fn frame_tree(points: &[Point]) {
         .iter()
         .find(|frame| Some(ip_layers(frame)) == most)
     {
-        print!(
+        write!(
+            out,
             "\none frame at {}, layer by layer:\n{}",
             point.title,
             tree(frame)
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// ARP and IPv4; the rest is the namespaces' own IPv6 chatter.

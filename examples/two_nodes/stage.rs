@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,10 +80,11 @@ impl Stage {
     pub(crate) fn set(
         options: &Options,
         interrupted: &Arc<AtomicBool>,
+        out: &mut impl Write,
     ) -> Result<Self, Box<dyn Error>> {
         let lock = File::create(LOCK)?;
         lock.try_lock().map_err(|_| "another run is under way")?;
-        clear_leftovers()?;
+        clear_leftovers(out)?;
         let mut namespaces = Namespaces {
             names: vec![],
             kept: false,
@@ -195,10 +197,14 @@ impl Stage {
     }
 
     /// Leaves the namespaces and says how to enter and remove them.
-    pub(crate) fn keep(mut self) {
+    pub(crate) fn keep(mut self, out: &mut impl Write) -> io::Result<()> {
         self.namespaces.kept = true;
-        println!("\nkept; enter one with `ip netns exec ipip-node-a bash`, remove all with:");
-        println!(
+        writeln!(
+            out,
+            "\nkept; enter one with `ip netns exec ipip-node-a bash`, remove all with:"
+        )?;
+        writeln!(
+            out,
             "  {}",
             self.namespaces
                 .names
@@ -206,13 +212,17 @@ impl Stage {
                 .map(|n| format!("ip netns del {n}"))
                 .collect::<Vec<_>>()
                 .join("; ")
-        );
+        )?;
         if self
             .data_path()
             .is_some_and(|path| path.kind() == DataPathKind::Userspace)
         {
-            println!("  (tunl0 went with this process, which carried the packets)");
+            writeln!(
+                out,
+                "  (tunl0 went with this process, which carried the packets)"
+            )?;
         }
+        Ok(())
     }
 }
 
@@ -243,7 +253,7 @@ impl Pair {
 }
 
 /// What a run that was killed, or one that kept its stage, left.
-fn clear_leftovers() -> Result<(), Box<dyn Error>> {
+fn clear_leftovers(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let Ok(entries) = std::fs::read_dir(NETNS_DIR) else {
         return Ok(());
     };
@@ -252,7 +262,7 @@ fn clear_leftovers() -> Result<(), Box<dyn Error>> {
         if name.starts_with(&format!("{PREFIX}node-")) || name.starts_with(&format!("{PREFIX}pod-"))
         {
             Netns::remove(&name)?;
-            println!("cleared namespace {name} of an earlier run");
+            writeln!(out, "cleared namespace {name} of an earlier run")?;
         }
     }
     Ok(())

@@ -13,9 +13,13 @@ use crate::stage::Stage;
 /// Enough for frames that the kernel has queued to be read after the last echo.
 const DRAIN: Duration = Duration::from_millis(200);
 
+/// The kernel starts to stamp packets a moment after the first socket asks for it (by a work queue,
+/// `net_enable_timestamp`); until then a frame gets the time when it is read.
+const SETTLE: Duration = Duration::from_millis(20);
+
 /// The captures under way.
 pub(crate) struct Watch {
-    threads: Vec<(Stopper, JoinHandle<Result<Point, CaptureError>>)>,
+    threads: Vec<(Stopper, JoinHandle<Point>)>,
 }
 
 /// What one point saw.
@@ -24,6 +28,8 @@ pub(crate) struct Point {
     pub(crate) title: String,
     pub(crate) link_type: LinkType,
     pub(crate) frames: Vec<Frame>,
+    /// What happened to the interface meanwhile, such as that it went down.
+    pub(crate) incidents: Vec<CaptureError>,
 }
 
 /// One echo message, whatever it was wrapped in.
@@ -48,6 +54,7 @@ impl Watch {
                 std::thread::spawn(move || collect(&mut live, title)),
             ));
         }
+        std::thread::sleep(SETTLE);
         Ok(Self { threads })
     }
 
@@ -58,21 +65,30 @@ impl Watch {
         let join = |thread: JoinHandle<_>| thread.join().map_err(|_| "a capture thread panicked");
         self.threads
             .into_iter()
-            .map(|(_, thread)| Ok(join(thread)??))
+            .map(|(_, thread)| Ok(join(thread)?))
             .collect()
     }
 }
 
-fn collect(live: &mut Live, title: String) -> Result<Point, CaptureError> {
-    let mut frames = Vec::new();
-    while !live.is_stopped() {
-        frames.extend(live.next_frame(Duration::from_secs(1))?);
-    }
-    Ok(Point {
+fn collect(live: &mut Live, title: String) -> Point {
+    let mut point = Point {
         title,
         link_type: live.link_type(),
-        frames,
-    })
+        frames: vec![],
+        incidents: vec![],
+    };
+    while !live.is_stopped() {
+        match live.next_frame(Duration::from_secs(1)) {
+            Ok(frame) => point.frames.extend(frame),
+            // It may come up again.
+            Err(down @ CaptureError::Down { .. }) => point.incidents.push(down),
+            Err(other) => {
+                point.incidents.push(other);
+                break;
+            }
+        }
+    }
+    point
 }
 
 impl Point {
@@ -104,9 +120,15 @@ fn seen(link_type: LinkType, octets: &[u8]) -> Option<Seen> {
     })
 }
 
+/// Before anything else is made, so that a path that cannot be is told at once.
+pub(crate) fn make_directory(directory: &Path) -> Result<(), Box<dyn Error>> {
+    std::fs::create_dir_all(directory).map_err(|refused| {
+        format!("cannot make directory {}: {refused}", directory.display()).into()
+    })
+}
+
 /// One file per point, numbered in the order of the journey.
 pub(crate) fn write_pcaps(points: &[Point], directory: &Path) -> Result<(), Box<dyn Error>> {
-    std::fs::create_dir_all(directory)?;
     for (number, point) in points.iter().enumerate() {
         let file = format!("{}-{}.pcap", number + 1, point.title.replace(' ', "-"));
         let mut writer = PcapWriter::create(directory.join(file), point.link_type)?;

@@ -1,10 +1,10 @@
 //! Tests that need the kernel's ipip driver: `tests/kernel/uml` or `qemu` runs this target in a guest
-//! that has it, a host that has it runs it directly. Elsewhere each trial is ignored and says why.
+//! that has it, a host that has it runs it directly. Elsewhere each trial is ignored.
 //!
 //! A trial acts through the library in namespaces of its own and looks through `ip -j`. A file per
 //! subject; each returns its trials, made with [`trial`].
 
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 mod fallback_device;
 mod ip;
@@ -13,23 +13,16 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // One CPU in a guest, and some trials turn kernel-wide switches: one after the other.
     arguments.test_threads = Some(1);
-    let mut trials = fallback_device::trials();
-    // Set by tests/run while it runs the other targets: this one has suites of its own there.
-    if std::env::var_os("IPIP_DRIVER_TRIALS").is_some_and(|place| place == "elsewhere") {
-        trials.clear();
+    if !driver_is_loaded() {
+        eprintln!("skipped, this kernel has no ipip driver loaded: see tests/run driver-uml");
     }
+    let trials = fallback_device::trials();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// A trial that runs where the driver is, and is ignored with a reason where it is not.
+/// A trial that runs where the driver is, and is ignored where it is not.
 fn trial(name: &str, run: fn() -> Result<(), Failed>) -> Trial {
-    Trial::ignorable_test(name, move || {
-        if !driver_is_loaded() {
-            let reason = "this kernel has no ipip driver loaded: tests/run driver-uml";
-            return Ok(Completion::ignored_with(reason));
-        }
-        run().map(|()| Completion::Completed)
-    })
+    Trial::test(name, run).with_ignored_flag(!driver_is_loaded())
 }
 
 /// As a module, or built in: then the first namespace has the fallback device, of ARPHRD_TUNNEL (768).

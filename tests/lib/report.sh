@@ -1,20 +1,20 @@
-# Sourced by tests/run: runs suites one by one, reads what their logs say, prints the table and the totals.
+# Sourced by tests/run: runs suites one by one, reads what their logs say, prints the table and the totals. A test that
+# one suite ignores and another one runs (a kernel with the driver, one without) is not skipped but run elsewhere.
 # shellcheck shell=bash disable=SC2154  # logs: set by tests/run
 
-rows=()
-reasons=()
-passed_in_all=0 failed_in_all=0 skipped_in_all=0
+ran=()
+results=()
 
 # read_log FILE: prints PASSED FAILED SKIPPED LATER LINES, summed over the result lines of the four forms in use:
 # libtest and libtest-mimic, pytest, `N passed, N failed, N skipped`, and `checked` below. LATER are ignored tests whose
-# reason starts with "long", which is not a skip: `tests/run long` runs them. A Rust test that finds it cannot run here
+# name begins with "long_", which is not a skip: `tests/run long` runs them. A Rust test that finds it cannot run here
 # prints a line `skipped: REASON` and returns; libtest calls that passed, we do not.
 read_log() {
     awk '
         function number(word,    found) {
             return match($0, "[0-9]+ " word) ? substr($0, RSTART, RLENGTH) + 0 : 0
         }
-        /^test .* ignored(, | \()long/ { later++ }
+        /^test ([a-z0-9_:]*::)?long_[^ ]* .*ignored/ { later++ }
         /^skipped: / { said++ }
         /^test result: / {
             lines++; libtest = 1
@@ -41,6 +41,29 @@ checked() {
     local what=$1
     shift
     if "$@"; then echo "checked: $what ok"; else echo "checked: $what FAILED"; fi
+}
+
+# trials OUTCOME FILE: the names, each behind its target's, of the Rust tests that ended so: "ok" or "ignored". What a
+# test prints may stand between its name and its outcome.
+trials() {
+    awk -v outcome="$1" '
+        / Running .*\(.*\)$/ { target = $NF; gsub(/.*\/|-[0-9a-f]*\)$/, "", target) }
+        /^test .* \.\.\./ { name = $2 }
+        /^test result: / { name = "" }
+        name && /(^|\.\.\. )(ok|FAILED|ignored.*)$/ {
+            end = $0
+            sub(/^test .* \.\.\. /, "", end)
+            if (index(end, outcome) == 1 && name !~ /(^|::)long_/) print target, name
+            name = ""
+        }' "$2" | sort -u
+}
+
+# elsewhere NAME: how many tests that the suite ignored passed in another suite of this run, on a kernel that suits them.
+elsewhere() {
+    local other
+    for other in "${ran[@]}"; do
+        [ "$other" = "$1" ] || trials ok "$logs/$other.log"
+    done | sort -u | comm -12 - <(trials ignored "$logs/$1.log") | wc -l
 }
 
 # run_suite NAME: suite_NAME in a shell of its own, into a log.
@@ -70,34 +93,39 @@ run_suite() {
         echo "    ${why:+$why; }the end of $log:"
         tail -n "${LOG_LINES:-60}" "$log" | sed 's/^/    | /'
     fi
-    rows+=("$(printf '%-12s %7d %7d %8d %8d' "$name" "$passed" "$failed" "$skipped" "$seconds")")
-    if [ "$skipped" != 0 ]; then
-        while IFS= read -r line; do reasons+=("$name: $line"); done < <(skip_reasons "$log")
-    fi
-    passed_in_all=$((passed_in_all + passed))
-    failed_in_all=$((failed_in_all + failed))
-    skipped_in_all=$((skipped_in_all + skipped))
+    ran+=("$name")
+    results+=("$name $passed $failed $skipped $seconds")
 }
 
 # skip_reasons FILE: the lines that say why something was skipped, each once.
 skip_reasons() {
-    grep -E '^skipped: |^test .* ignored|^SKIPPED ' "$1" | grep -vE 'ignored(, | \()long' | sort | uniq -c |
+    grep -E '^skipped: |^test .* \.\.\. ignored|^SKIPPED ' "$1" | grep -vE '^test ([a-z0-9_:]*::)?long_' | sort | uniq -c |
         sed 's/^ *1 //; s/^ *\([0-9]*\) /\1 times /' || true
 }
 
-# report: the table, the reasons of all skips, and the totals as the last line. Fails if anything failed.
+# report: the table, the reasons of the skips, and the totals as the last line. Fails if anything failed.
 report() {
-    printf '\n%-12s %7s %7s %8s %8s\n' suite passed failed skipped seconds
-    printf '%s\n' "${rows[@]}"
+    local result name passed failed skipped seconds moved reasons=() all=(0 0 0)
+    printf '\n%-12s %7s %7s %8s %10s %8s\n' suite passed failed skipped elsewhere seconds
+    for result in "${results[@]}"; do
+        read -r name passed failed skipped seconds <<<"$result"
+        moved=$(elsewhere "$name")
+        skipped=$((skipped - moved))
+        printf '%-12s %7d %7d %8d %10d %8d\n' "$name" "$passed" "$failed" "$skipped" "$moved" "$seconds"
+        all=($((all[0] + passed)) $((all[1] + failed)) $((all[2] + skipped)))
+        if [ "$skipped" != 0 ]; then
+            while IFS= read -r line; do reasons+=("$name: $line"); done < <(skip_reasons "$logs/$name.log")
+        fi
+    done
     if [ ${#reasons[@]} != 0 ]; then
-        printf '\nskipped:\n'
+        printf '\nskipped (among them those that another suite ran):\n'
         printf '    %s\n' "${reasons[@]}"
     fi
-    local bad=$failed_in_all
-    if [ "${CI-}" = true ] && [ "$skipped_in_all" != 0 ]; then
-        printf '\nCI: every test must run; the %d skipped above make this run fail\n' "$skipped_in_all"
-        bad=$((bad + skipped_in_all))
+    local bad=${all[1]}
+    if [ "${CI-}" = true ] && [ "${all[2]}" != 0 ]; then
+        printf '\nCI: every test must run; the %d skipped make this run fail\n' "${all[2]}"
+        bad=$((bad + all[2]))
     fi
-    printf '\n%d passed, %d failed, %d skipped\n' "$passed_in_all" "$failed_in_all" "$skipped_in_all"
+    printf '\n%d passed, %d failed, %d skipped\n' "${all[@]}"
     [ "$bad" = 0 ]
 }

@@ -12,7 +12,7 @@ use ipip_core::plan::{
 };
 use serde_json::Value;
 
-use crate::world::{Named, World, addr, at, name};
+use crate::support::{Named, World, addr, at, name};
 
 /// A name with a dot, which `sysctl` keys write as a slash.
 const HOST: &str = "cali.7f94";

@@ -9,21 +9,11 @@
 mod changes;
 mod observed;
 mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
 mod tunnel;
-mod world;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-
-/// Name, what it needs, and the test.
-type Test = (&'static str, Needs, fn());
-
-#[derive(Clone, Copy, PartialEq)]
-enum Needs {
-    Nothing,
-    Root,
-    Driver,
-    NoDriver,
-}
+use support::{Needs, Test};
 
 fn main() {
     let tests: &[Test] = &[
@@ -138,36 +128,5 @@ fn main() {
             tunnel::a_tunnel_carries_its_plan,
         ),
     ];
-    let missing = missing();
-    let trials = tests.iter().map(|&(name, needs, test)| {
-        let reason = missing
-            .iter()
-            .find(|(what, _)| *what == needs)
-            .map(|(_, reason)| *reason);
-        if let Some(reason) = reason {
-            eprintln!("{name}: skipped, {reason}");
-        }
-        Trial::test(name, move || {
-            test();
-            Ok::<(), Failed>(())
-        })
-        .with_ignored_flag(reason.is_some())
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
-}
-
-/// What cannot be tested here, and why.
-fn missing() -> Vec<(Needs, &'static str)> {
-    if let Err(error) = ipip_core::sys::netns::Netns::create_unnamed() {
-        eprintln!("{error}: {}", std::error::Error::source(&error).unwrap());
-        let reason = "no namespace can be made (root?)";
-        return [Needs::Root, Needs::Driver, Needs::NoDriver]
-            .map(|needs| (needs, reason))
-            .into();
-    }
-    if tunnel::has_driver() {
-        vec![(Needs::NoDriver, "this kernel has the ipip driver")]
-    } else {
-        vec![(Needs::Driver, "this kernel has no ipip driver")]
-    }
+    support::run(tests);
 }

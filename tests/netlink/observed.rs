@@ -6,7 +6,7 @@ use ipip_core::netlink::Kernel;
 use ipip_core::plan::{Change, NextHop, ObservedLink, Place, Route, RouteProtocol, Target};
 use serde_json::{Value, json};
 
-use crate::world::{Named, World, at, name};
+use crate::support::{Named, World, at, name};
 
 pub(crate) fn links_are_those_that_ip_shows() {
     let mut world = World::new();

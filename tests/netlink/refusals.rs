@@ -6,7 +6,7 @@ use ipip_core::plan::{Change, NextHop, Place, Route, RouteProtocol, Setting, Tar
 use ipip_core::sys::netns::Netns;
 
 use crate::changes::state;
-use crate::world::{World, addr, at, name};
+use crate::support::{World, addr, at, name};
 
 fn via(prefix: &str, device: &str, next_hop: NextHop, protocol: RouteProtocol) -> Route {
     let device = name(device);
@@ -144,7 +144,6 @@ pub(crate) fn refusals_name_the_object() {
             "{text}, not {object}"
         );
         assert!(text.ends_with(&format!("os error {errno})")), "{text}");
-        println!("{error}: {text}");
     }
     assert_eq!(state(&world.node, &world.pod), before);
 

@@ -8,14 +8,7 @@ use ipip_core::plan::{Change, Place, Plan, ensure, removal};
 use serde_json::Value;
 
 use crate::changes::state;
-use crate::world::{Named, World, at, name};
-
-/// Whether a namespace can have an ipip device.
-pub(crate) fn has_driver() -> bool {
-    let netns = Named::new("driver");
-    let line = "ip link show tunl0 >/dev/null 2>&1 || ip link add tunl0 type ipip 2>/dev/null; ip -j link show tunl0 2>/dev/null || true";
-    !netns.sh(line).trim().is_empty()
-}
+use crate::support::{World, at, name};
 
 fn create(device: &str) -> Change {
     Change::CreateTunnel { name: name(device) }
@@ -38,21 +31,27 @@ pub(crate) fn a_missing_driver_is_named() {
     assert!(text.ends_with("os error 95)"), "{text}");
 }
 
-/// Two namespaces with the driver's fallback device, if it makes one.
+/// Two namespaces with the driver's fallback device.
 fn with_fallback() -> World {
-    std::fs::write(SYSCTL, "0").unwrap();
-    World::new()
+    made_with("0")
 }
 
 /// Two without.
 fn without_fallback() -> World {
-    std::fs::write(SYSCTL, "2").unwrap();
+    made_with("2")
+}
+
+/// The setting is the whole machine's, so it is put back at once; the tests that write it run one
+/// at a time.
+fn made_with(value: &str) -> World {
+    let before = std::fs::read_to_string(SYSCTL).unwrap();
+    std::fs::write(SYSCTL, value).unwrap();
     let world = World::new();
-    std::fs::write(SYSCTL, "0").unwrap();
+    std::fs::write(SYSCTL, before.trim()).unwrap();
     world
 }
 
-/// Whether a new namespace gets the fallback devices; the tests that write it run one at a time.
+/// Whether a new namespace gets the drivers' fallback devices.
 const SYSCTL: &str = "/proc/sys/net/core/fb_tunnels_only_for_init_net";
 
 static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());

@@ -6,8 +6,9 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use ipip_core::name::InterfaceName;
 use ipip_core::netlink::Kernel;
-use ipip_core::plan::{Change, Place, Step};
+use ipip_core::plan::{Change, InterfaceAddr, Place, Step};
 use ipip_core::sys::netns::Netns;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub(crate) type Test = (&'static str, Needs, fn());
 /// What a test needs of the machine besides this crate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Needs {
+    /// Nothing: it opens no socket.
+    Nothing,
     /// Namespaces of its own.
     Root,
     /// Those, and the kernel's ipip driver: the guests of `tests/kernel` have it.
@@ -157,5 +160,17 @@ pub(crate) fn at(place: &Place, change: Change) -> Step {
     Step {
         place: place.clone(),
         change,
+    }
+}
+
+pub(crate) fn name(text: &str) -> InterfaceName {
+    InterfaceName::try_new(text).unwrap()
+}
+
+pub(crate) fn addr(text: &str) -> InterfaceAddr {
+    let (addr, len) = text.split_once('/').unwrap();
+    InterfaceAddr {
+        addr: addr.parse().unwrap(),
+        prefix_len: len.parse().unwrap(),
     }
 }

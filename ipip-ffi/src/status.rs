@@ -1,0 +1,193 @@
+//! Status codes: one per kind of decision that a caller may take.
+
+use std::ffi::{CStr, c_char};
+
+use crate::boundary::or;
+
+/// What a call came to. 0 is success; each other number is one kind of failure, has one meaning for
+/// good and is never used again. Later versions add numbers.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ipip_status {
+    /// It worked; the `_out` parameters are written.
+    Ok = 0,
+
+    // Any call: 1 to 99. Last added: 13.
+    /// A pointer that must not be NULL is NULL; the text names the parameter.
+    NullArgument = 1,
+    /// A value is outside what its parameter or field allows; the text says what is allowed.
+    InvalidArgument = 2,
+    /// A string is not UTF-8.
+    NotUtf8 = 3,
+    /// The buffer for a result is too short; `needed_out`, where there is one, says how long it must be.
+    BufferTooSmall = 4,
+    /// The library met a fault of its own and stopped the call; a line on standard error says where.
+    /// Free the objects that the call was given and do nothing else with them; other objects are as
+    /// they were.
+    Panic = 5,
+    /// A failure without a number of its own yet; the text says which.
+    Internal = 6,
+    /// This build or this process cannot do it.
+    Unsupported = 7,
+    /// The time given is over. Nothing is wrong: call again.
+    Timeout = 8,
+    /// It was stopped from another thread.
+    Stopped = 9,
+    /// No such thing: namespace, interface, block, handle or attribute.
+    NotFound = 10,
+    /// The name is taken: namespace, pool.
+    AlreadyExists = 11,
+    /// Others kept changing the same record; the retries are used up. Call again later.
+    Busy = 12,
+    /// What a datastore holds is damaged or cannot be reached.
+    Store = 13,
+
+    // The kernel: 100 to 199; `ipip_last_errno` has its number. Last added: 108.
+    /// The kernel refused for a reason without a number of its own here.
+    Kernel = 100,
+    /// The caller lacks a privilege, such as CAP_NET_ADMIN.
+    Permission = 101,
+    /// This kernel has no driver for the link: ipip for a tunnel device, veth for a workload.
+    NoDriver = 102,
+    /// A link or route of somebody else is where ours should be, or a link that must exist does not.
+    InTheWay = 103,
+    /// The file is not a network namespace.
+    NotNetns = 104,
+    /// A workload's namespace is the node's own.
+    SameNetns = 105,
+    /// A step was refused, and the steps before it could not all be taken back.
+    HalfApplied = 106,
+    /// The interface went down; it may come up again.
+    InterfaceDown = 107,
+    /// The interface was removed.
+    InterfaceGone = 108,
+
+    // Packets: 200 to 299. Last added: 213.
+    /// The buffer ends before the packet does.
+    Truncated = 200,
+    /// A version field is not 4.
+    Version = 201,
+    /// A header length is below 5 words.
+    HeaderLen = 202,
+    /// A total length is below the header length.
+    TotalLen = 203,
+    /// A checksum does not match.
+    Checksum = 204,
+    /// The outer packet does not carry protocol 4.
+    Protocol = 205,
+    /// The outer packet is a fragment.
+    OuterFragment = 206,
+    /// The inner packet has no time left.
+    TtlZero = 207,
+    /// There is no room for 20 octets in front of the inner packet.
+    Headroom = 208,
+    /// The buffer to write a header into is shorter than the header.
+    HeaderBuffer = 209,
+    /// The packet would exceed 65,535 octets.
+    PacketTooLong = 210,
+    /// An ICMP message is neither echo request nor echo reply.
+    IcmpType = 211,
+    /// A DSCP is above 63.
+    Dscp = 212,
+    /// A fragment offset is above 8191 units of 8 octets.
+    FragmentOffset = 213,
+
+    // Addresses: 300 to 399. Last added: 311.
+    /// The block has no free address.
+    BlockFull = 300,
+    /// There is no pool, or none of them has a free address or block left.
+    PoolExhausted = 301,
+    /// The address is outside the block.
+    OutsideBlock = 302,
+    /// The address or block is in no pool.
+    OutsidePool = 303,
+    /// The address is assigned already.
+    AlreadyAssigned = 304,
+    /// The address is not assigned.
+    NotAssigned = 305,
+    /// The address is assigned with another handle.
+    HandleMismatch = 306,
+    /// The address was released and assigned again since the caller looked.
+    SequenceMismatch = 307,
+    /// The block belongs to another node.
+    OwnedByAnother = 308,
+    /// The prefix is not one that blocks of this pool have.
+    BlockSize = 309,
+    /// The block or pool would share addresses with one that is there.
+    Overlap = 310,
+    /// The pool is disabled, or being deleted.
+    PoolDisabled = 311,
+}
+
+/// The name of a status as the header spells it, such as "IPIP_STATUS_OK"; for a number that is none,
+/// "unknown status". Static, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn ipip_status_name(status: u32) -> *const c_char {
+    or(UNKNOWN.as_ptr(), || {
+        let found = NAMES.iter().find(|(known, _)| *known as u32 == status);
+        found.map_or(UNKNOWN, |(_, name)| *name).as_ptr()
+    })
+}
+
+const UNKNOWN: &CStr = c"unknown status";
+
+const NAMES: [(ipip_status, &CStr); 49] = [
+    (ipip_status::Ok, c"IPIP_STATUS_OK"),
+    (ipip_status::NullArgument, c"IPIP_STATUS_NULL_ARGUMENT"),
+    (
+        ipip_status::InvalidArgument,
+        c"IPIP_STATUS_INVALID_ARGUMENT",
+    ),
+    (ipip_status::NotUtf8, c"IPIP_STATUS_NOT_UTF8"),
+    (ipip_status::BufferTooSmall, c"IPIP_STATUS_BUFFER_TOO_SMALL"),
+    (ipip_status::Panic, c"IPIP_STATUS_PANIC"),
+    (ipip_status::Internal, c"IPIP_STATUS_INTERNAL"),
+    (ipip_status::Unsupported, c"IPIP_STATUS_UNSUPPORTED"),
+    (ipip_status::Timeout, c"IPIP_STATUS_TIMEOUT"),
+    (ipip_status::Stopped, c"IPIP_STATUS_STOPPED"),
+    (ipip_status::NotFound, c"IPIP_STATUS_NOT_FOUND"),
+    (ipip_status::AlreadyExists, c"IPIP_STATUS_ALREADY_EXISTS"),
+    (ipip_status::Busy, c"IPIP_STATUS_BUSY"),
+    (ipip_status::Store, c"IPIP_STATUS_STORE"),
+    (ipip_status::Kernel, c"IPIP_STATUS_KERNEL"),
+    (ipip_status::Permission, c"IPIP_STATUS_PERMISSION"),
+    (ipip_status::NoDriver, c"IPIP_STATUS_NO_DRIVER"),
+    (ipip_status::InTheWay, c"IPIP_STATUS_IN_THE_WAY"),
+    (ipip_status::NotNetns, c"IPIP_STATUS_NOT_NETNS"),
+    (ipip_status::SameNetns, c"IPIP_STATUS_SAME_NETNS"),
+    (ipip_status::HalfApplied, c"IPIP_STATUS_HALF_APPLIED"),
+    (ipip_status::InterfaceDown, c"IPIP_STATUS_INTERFACE_DOWN"),
+    (ipip_status::InterfaceGone, c"IPIP_STATUS_INTERFACE_GONE"),
+    (ipip_status::Truncated, c"IPIP_STATUS_TRUNCATED"),
+    (ipip_status::Version, c"IPIP_STATUS_VERSION"),
+    (ipip_status::HeaderLen, c"IPIP_STATUS_HEADER_LEN"),
+    (ipip_status::TotalLen, c"IPIP_STATUS_TOTAL_LEN"),
+    (ipip_status::Checksum, c"IPIP_STATUS_CHECKSUM"),
+    (ipip_status::Protocol, c"IPIP_STATUS_PROTOCOL"),
+    (ipip_status::OuterFragment, c"IPIP_STATUS_OUTER_FRAGMENT"),
+    (ipip_status::TtlZero, c"IPIP_STATUS_TTL_ZERO"),
+    (ipip_status::Headroom, c"IPIP_STATUS_HEADROOM"),
+    (ipip_status::HeaderBuffer, c"IPIP_STATUS_HEADER_BUFFER"),
+    (ipip_status::PacketTooLong, c"IPIP_STATUS_PACKET_TOO_LONG"),
+    (ipip_status::IcmpType, c"IPIP_STATUS_ICMP_TYPE"),
+    (ipip_status::Dscp, c"IPIP_STATUS_DSCP"),
+    (ipip_status::FragmentOffset, c"IPIP_STATUS_FRAGMENT_OFFSET"),
+    (ipip_status::BlockFull, c"IPIP_STATUS_BLOCK_FULL"),
+    (ipip_status::PoolExhausted, c"IPIP_STATUS_POOL_EXHAUSTED"),
+    (ipip_status::OutsideBlock, c"IPIP_STATUS_OUTSIDE_BLOCK"),
+    (ipip_status::OutsidePool, c"IPIP_STATUS_OUTSIDE_POOL"),
+    (
+        ipip_status::AlreadyAssigned,
+        c"IPIP_STATUS_ALREADY_ASSIGNED",
+    ),
+    (ipip_status::NotAssigned, c"IPIP_STATUS_NOT_ASSIGNED"),
+    (ipip_status::HandleMismatch, c"IPIP_STATUS_HANDLE_MISMATCH"),
+    (
+        ipip_status::SequenceMismatch,
+        c"IPIP_STATUS_SEQUENCE_MISMATCH",
+    ),
+    (ipip_status::OwnedByAnother, c"IPIP_STATUS_OWNED_BY_ANOTHER"),
+    (ipip_status::BlockSize, c"IPIP_STATUS_BLOCK_SIZE"),
+    (ipip_status::Overlap, c"IPIP_STATUS_OVERLAP"),
+    (ipip_status::PoolDisabled, c"IPIP_STATUS_POOL_DISABLED"),
+];
