@@ -170,12 +170,18 @@ def test_threads_share_objects(node: ipip.Netns) -> None:
 
 
 def test_a_second_interpreter_is_refused_clearly() -> None:
-    program = (
-        "import ipip, _xxsubinterpreters as s; i = s.create()\n"
-        "try: s.run_string(i, 'import ipip')\n"
-        "except Exception as error: print(error)\n"
-        "print(ipip.checksum(b''))"
-    )
+    program = """if True:
+        import ipip
+        try:
+            import _interpreters as interpreters  # Python 3.13
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        try:
+            print(interpreters.run_string(interpreters.create(), "import ipip"))
+        except Exception as error:
+            print(error)
+        print(ipip.checksum(b""))
+    """
     done = python("-c", program)
     assert done.returncode == 0 and "ImportError" in done.stdout and "subinterpreter" in done.stdout, done
     assert done.stdout.endswith("65535\n")
