@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -32,14 +33,18 @@ except KeyboardInterrupt:
 def test_ctrl_c_ends_the_wait(node: ipip.Netns, call: str) -> None:
     started = time.monotonic()
     with subprocess.Popen([sys.executable, "-c", PROGRAM, call], stdout=subprocess.PIPE, text=True) as process:
+        # Else a wait that nothing ends would end no test.
+        watchdog = threading.Timer(10, process.kill)
+        watchdog.start()
         assert process.stdout and process.stdout.readline() == "ready\n"
         time.sleep(0.3)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
         line = process.stdout.readline()
-        assert line, "the wait ended without KeyboardInterrupt"
+        assert line, "Ctrl-C did not end the wait"
         assert float(line) - sent < 0.1
         assert process.wait(5) == 0, "nothing hangs or crashes at exit"
+        watchdog.cancel()
     assert time.monotonic() - started < 5
 
 

@@ -66,9 +66,17 @@ def setting(netns: ipip.Netns, key: str) -> str:
 
 
 def state(netns: ipip.Netns) -> object:
-    """Everything that a call could change, to compare before and after; IPv6 changes by itself."""
+    """Everything that a call could change, to compare before and after.
+
+    Not what changes by itself: IPv6, and the carrier, which the kernel reports up to a second late.
+    """
     links = ask_ip(netns, "-d", "link", "show")
-    return links, ask_ip(netns, "-4", "addr", "show"), sorted(routes(netns))
+    for found in links:
+        for late in ("operstate", "qdisc"):
+            found.pop(late, None)
+        found["flags"] = sorted(set(found["flags"]) - {"LOWER_UP", "NO-CARRIER"})
+    addresses = [(found["ifname"], found["addr_info"]) for found in ask_ip(netns, "-4", "addr", "show")]
+    return links, addresses, sorted(routes(netns))
 
 
 def python(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
