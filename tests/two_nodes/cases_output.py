@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 
 import job
 from suite import Skip, case, expect, expect_true
@@ -39,6 +40,19 @@ def plain():
     ):
         expect_true(line in ended.out.splitlines(), f"this line is missing: {line}")
     expect(tree_layers(ended.out), TUNNELLED, "layers of the frame that is shown")
+
+
+@case("as a newcomer runs it, on this machine itself", "machine")
+def newcomer():
+    for _ in range(60):
+        ended = job.two_nodes()
+        if "another run is under way" not in ended.err:
+            break
+        time.sleep(0.5)
+    if "user namespaces" in ended.err:
+        raise Skip(ended.err.strip())
+    job.expect_success(ended, 4, 3, job.best_path())
+    expect(set(job.namespaces()) & set(job.ALL), set(), "namespaces that it left")
 
 
 TUNNELLED = [

@@ -67,8 +67,9 @@ def ip_json(netns, *args):
 
 def has_driver():
     """Whether this kernel makes ipip tunnels: asked of the kernel with `ip`, in a namespace of its own."""
-    command = "ip link add look type ipip local 192.0.2.1 remote 192.0.2.2"
-    return subprocess.run(["unshare", "-n", *command.split()], capture_output=True, check=False).returncode == 0
+    command = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
+    command += "ip link add look type ipip local 192.0.2.1 remote 192.0.2.2".split()
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def best_path():
