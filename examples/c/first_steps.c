@@ -3,7 +3,7 @@
  * packet into a packet and take it out again.
  *
  *     cargo build --release -p ipip-ffi
- *     cc -std=c99 -Iinclude examples/c/pod.c -Ltarget/release -lipip -Wl,-rpath,$PWD/target/release -o pod && ./pod
+ *     cc -std=c99 -Iinclude examples/c/first_steps.c -Ltarget/release -lipip -Wl,-rpath,$PWD/target/release -o first_steps && ./first_steps
  */
 #include <stdio.h>
 #include <stdlib.h>
