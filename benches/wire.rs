@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use ipip_core::addr::NodeAddr;
 use ipip_core::wire::{
-    Endpoints, HEADER_LEN, IpipView, Ipv4Header, Ipv4View, Layer, Outer, checksum, decapsulate,
-    encapsulate, protocol,
+    Encapsulator, Endpoints, HEADER_LEN, IpipView, Ipv4Header, Ipv4View, Layer, Outer, checksum,
+    decapsulate, encapsulate, protocol,
 };
 use wire_reference as reference;
 
@@ -249,6 +249,20 @@ fn main() {
                     reference::encapsulate(packet, HEADER_LEN, endpoints).unwrap_or(0)
                 })
             },
+        );
+        let template = black_box(reference::Template::new(endpoints, 0));
+        let tunnel = black_box(Encapsulator::new(&outer));
+        compare(
+            &named("encapsulate, one tunnel"),
+            work,
+            || {
+                ours.each_in_place(|packet| {
+                    tunnel
+                        .encapsulate(packet, HEADER_LEN)
+                        .map_or(0, |packet| packet.len())
+                })
+            },
+            || theirs.each_in_place(|packet| template.encapsulate(packet, HEADER_LEN).unwrap_or(0)),
         );
         assert!(
             ours.buffer == theirs.buffer,

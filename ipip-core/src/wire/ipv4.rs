@@ -228,6 +228,12 @@ impl<'a> Ipv4View<'a> {
         }
     }
 
+    /// The fixed header, in registers.
+    #[inline]
+    pub(super) fn words(&self) -> Words {
+        Words::load(self.header)
+    }
+
     /// Flags and fragment offset, one 16-bit field.
     #[inline]
     fn fragment_field(&self) -> u16 {

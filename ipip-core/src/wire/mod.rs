@@ -10,6 +10,7 @@
 //! | `header` | [`Ipv4Header`]: one header, written; [`FragmentOffset`], [`protocol`] numbers | RFC 791 |
 //! | `outer` | [`Outer`]: what a tunnel writes in front, and its policies | RFC 2003 3.1, 6040 |
 //! | `ipip` | [`IpipView`], [`encapsulate`], [`decapsulate`] | RFC 2003 |
+//! | `encapsulator` | [`Encapsulator`]: an [`Outer`] made ready for many packets | RFC 2003 |
 //! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
 //! | `icmp` | [`EchoView`] reads, [`Echo`] writes | RFC 792 |
 //! | `error` | [`WireError`], [`Layer`] | |
@@ -24,6 +25,7 @@
 //! ```
 
 mod checksum;
+mod encapsulator;
 mod error;
 mod header;
 mod icmp;
@@ -34,6 +36,7 @@ mod partial_checksum;
 mod tos;
 
 pub use checksum::{checksum, combine, pseudo_header_sum, sum};
+pub use encapsulator::Encapsulator;
 pub use error::{Layer, WireError};
 pub use header::{FragmentOffset, HEADER_LEN, Ipv4Header, MAX_PACKET_LEN, protocol};
 pub use icmp::{ECHO_HEADER_LEN, Echo, EchoKind, EchoView};
