@@ -138,7 +138,7 @@ impl Encapsulator {
             });
         };
         let inner = Ipv4View::parse(rest, Layer::Inner)?;
-        let len = HEADER_LEN + usize::from(inner.total_len());
+        let len = HEADER_LEN.wrapping_add(inner.packet().len());
         self.words(&inner, identification)?.store(room);
         // In range: `rest` holds the inner total length, or the parse had failed.
         Ok(&mut packet[..len])
@@ -152,17 +152,17 @@ impl Encapsulator {
         if second >> TTL == 0 {
             return Err(WireError::TtlZero);
         }
-        let inner_len = inner.total_len();
-        let too_long = WireError::PacketTooLong {
-            found: usize::from(inner_len) + HEADER_LEN,
-            max: MAX_PACKET_LEN,
-        };
-        let total_len = inner_len.checked_add(20).ok_or(too_long)?;
+        let total_len = u64::from(inner.total_len()) + 20;
+        if total_len > 0xffff {
+            return Err(WireError::PacketTooLong {
+                found: usize::from(inner.total_len()) + HEADER_LEN,
+                max: MAX_PACKET_LEN,
+            });
+        }
         let (first, second) = (first & self.first, second & self.second);
         // CE is both bits: the upper one, moved down, takes the lower one away.
         let first = first & !(first >> 1 & self.ce_to_ect0);
-        let first =
-            first | u64::from(total_len) << TOTAL_LEN | u64::from(identification) << IDENTIFICATION;
+        let first = first | total_len << TOTAL_LEN | u64::from(identification) << IDENTIFICATION;
         // No bit is set on both sides, so what is added to the octets is added to their sum.
         let sum = fold(
             u64::from(self.sum)

@@ -3,8 +3,9 @@
 
 use core::ops::Range;
 
+use super::encapsulator::Encapsulator;
 use super::error::{Layer, WireError};
-use super::header::{HEADER_LEN, protocol};
+use super::header::protocol;
 use super::ipv4::Ipv4View;
 use super::outer::Outer;
 
@@ -108,25 +109,7 @@ pub fn encapsulate<'a>(
     headroom: usize,
     outer: &Outer,
 ) -> Result<&'a mut [u8], WireError> {
-    let start = headroom
-        .checked_sub(HEADER_LEN)
-        .ok_or(WireError::Headroom {
-            needed: HEADER_LEN,
-            found: headroom,
-        })?;
-    let packet = buffer.get_mut(start..).unwrap_or_default();
-    let Some((room, rest)) = packet.split_first_chunk_mut() else {
-        return Err(WireError::Truncated {
-            layer: Layer::Inner,
-            needed: HEADER_LEN,
-            found: 0,
-        });
-    };
-    let inner = Ipv4View::parse(rest, Layer::Inner)?;
-    let inner_len = usize::from(inner.total_len());
-    outer.header(&inner)?.words(inner_len)?.store(room);
-    // In range: `rest` holds the inner total length, or the parse had failed.
-    Ok(&mut packet[..HEADER_LEN + inner_len])
+    Encapsulator::new(outer).encapsulate(buffer, headroom)
 }
 
 /// The inner packet of an IPIP packet, a part of `buffer`: without outer header and padding.
