@@ -1,6 +1,8 @@
 //! IPv4-in-IPv4 headers and the checksums they need: octets in, octets out.
 //!
-//! Uses `core` alone: no allocation, no I/O, no unsafe code, and nothing panics on any input.
+//! Uses `core` alone: no allocation, no I/O, and nothing panics on any input. With the feature `std`
+//! the checksum asks the processor whether it has AVX2; `checksum/avx2.rs`, which does so, is the only
+//! file here with unsafe code.
 //!
 //! | file | nouns | source |
 //! |---|---|---|
