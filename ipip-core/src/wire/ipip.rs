@@ -72,6 +72,15 @@ impl<'a> IpipView<'a> {
         let start = self.outer.header_len();
         start..start + usize::from(self.inner.total_len())
     }
+
+    /// The same, if the inner packet has time left.
+    #[inline(always)]
+    pub(super) fn deliverable(self) -> Result<Self, WireError> {
+        if self.inner.ttl() == 0 {
+            return Err(WireError::TtlZero);
+        }
+        Ok(self)
+    }
 }
 
 /// Writes the outer header in front of the inner packet that starts at `headroom` octets into
@@ -119,11 +128,7 @@ pub fn encapsulate<'a>(
 /// of 0 must be discarded (<https://www.rfc-editor.org/rfc/rfc2003#section-3.1>).
 #[inline]
 pub fn decapsulate(buffer: &[u8]) -> Result<&[u8], WireError> {
-    let view = IpipView::parse(buffer)?;
-    if view.inner.ttl() == 0 {
-        return Err(WireError::TtlZero);
-    }
-    Ok(view.inner.packet())
+    Ok(IpipView::parse(buffer)?.deliverable()?.inner.packet())
 }
 
 #[cfg(test)]

@@ -106,7 +106,12 @@ impl<'a> Ipv4View<'a> {
     #[must_use]
     #[inline]
     pub fn header_len(&self) -> usize {
-        usize::from(self.header[0] & 0x0f) * 4
+        self.header_len_octet().into()
+    }
+
+    #[inline]
+    pub(super) fn header_len_octet(&self) -> u8 {
+        (self.header[0] & 0x0f) * 4
     }
 
     /// Length of the packet, in octets, header included.
@@ -254,7 +259,7 @@ impl<'a> Ipv4View<'a> {
 
     /// Flags and fragment offset, one 16-bit field.
     #[inline]
-    fn fragment_field(&self) -> u16 {
+    pub(super) fn fragment_field(&self) -> u16 {
         BigEndian::read_u16(&self.header[6..8])
     }
 }
