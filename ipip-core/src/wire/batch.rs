@@ -195,7 +195,10 @@ impl Encapsulator {
             let packet = self.encapsulate_at(buffer, *span, taken, identification);
             (*packet_out, *status_out, good) = outcome(packet, good);
             identification = identification.wrapping_add(1);
-            taken = taken.max(span.end());
+            // What lies past the buffer takes no room in it.
+            if span.end() <= buffer.len() {
+                taken = taken.max(span.end());
+            }
         }
         Ok(good)
     }

@@ -121,31 +121,37 @@ fn packets_that_would_damage_each_other_are_refused() {
     let one = inner(28, 64);
     let mut buffer = [&one[..], &one[20..], &one[..], &one[..]].concat();
     let before = buffer.clone();
-    // The second has no headroom, the third has, the fourth overlaps it, the fifth goes backwards,
-    // the last is past the end.
     let spans = [
         (20, 28),
-        (48, 28),
+        (48, 28),        // no headroom
+        (usize::MAX, 2), // nowhere
         (96, 28),
-        (96, 28),
-        (20, 28),
-        (144, 29),
-        (usize::MAX, 2),
+        (96, 28),  // the same again
+        (20, 28),  // backwards
+        (97, 27),  // within what the fourth took
+        (144, 29), // past the end
     ]
     .map(|(offset, len)| Span { offset, len });
-    let (mut out, mut statuses) = ([Span::default(); 7], [7; 7]);
+    let (mut out, mut statuses) = ([Span::default(); 8], [7; 8]);
     let tunnel = Encapsulator::new(&outer());
-    let good = tunnel.encapsulate_batch(&mut buffer, &spans, 0xffff, (&mut out, &mut statuses));
+    let good = tunnel.encapsulate_batch(&mut buffer, &spans, 0xfffe, (&mut out, &mut statuses));
     assert_eq!(good, Ok(2));
-    assert_eq!(statuses, [0, 208, 0, 208, 208, 200, 200]);
-    let whole = [(0, 48), (0, 0), (76, 48), (0, 0), (0, 0), (0, 0), (0, 0)];
-    assert_eq!(out, whole.map(|(offset, len)| Span { offset, len }));
+    assert_eq!(statuses, [0, 208, 200, 0, 208, 208, 208, 200]);
+    let mut whole = [Span::default(); 8];
+    (whole[0], whole[3]) = (
+        Span { offset: 0, len: 48 },
+        Span {
+            offset: 76,
+            len: 48,
+        },
+    );
+    assert_eq!(out, whole);
     assert_eq!(buffer[20..76], before[20..76]);
     assert_eq!(buffer[96..], before[96..]);
     // Identifications go on over those that were refused.
     assert_eq!(
         (&buffer[4..6], &buffer[80..82]),
-        (&[0xff; 2][..], &[0, 1][..])
+        (&[0xff, 0xfe][..], &[0, 1][..])
     );
 }
 
