@@ -10,7 +10,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("name", &[]),
     ("mtu", &[]),
     ("peers", &["addr"]),
-    ("wire", &["addr"]),
+    ("wire", &["addr", "mtu"]),
     ("sys", &["name"]),
     ("resource", &["addr", "name"]),
     ("datastore", &["addr", "name"]),

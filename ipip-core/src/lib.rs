@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`addr`], [`name`], [`mtu`] | prefixes, planes of addresses, names, MTU arithmetic | nothing |
 //! | [`peers`] | which node owns which prefix | `addr` |
-//! | [`wire`] | IPv4-in-IPv4 headers, checksums | `addr` |
+//! | [`wire`] | IPv4-in-IPv4 headers, checksums | `addr`, `mtu` |
 //! | [`resource`] | Calico's values and their JSON | leaves |
 //! | [`datastore`] | the `Store` trait and its stores | leaves |
 //! | [`ipam`] | blocks, affinities, assignments | `resource`, `datastore` |
@@ -22,7 +22,7 @@
 //! | [`node`] | `ensure_*` and their removal | all of the above |
 //! | [`sys`] | system calls, the only unsafe code but for the choice of a checksum loop | nothing |
 //!
-//! Without the default feature `std` only [`addr`] and [`wire`] are built, on `core` alone.
+//! Without the default feature `std` only [`addr`], [`mtu`] and [`wire`] are built, on `core` alone.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
@@ -35,7 +35,6 @@ pub mod datapath;
 pub mod datastore;
 #[cfg(feature = "std")]
 pub mod ipam;
-#[cfg(feature = "std")]
 pub mod mtu;
 #[cfg(feature = "std")]
 pub mod name;
