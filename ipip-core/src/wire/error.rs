@@ -233,3 +233,29 @@ pub enum LoopError {
         max: u8,
     },
 }
+
+/// Why a packet cannot be cut into fragments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FragmentError {
+    /// The packet is too long and must stay whole: its sender is to be told that fragmentation is needed.
+    #[error("packet is {found} octets and has DF set, allowed are at most {mtu}")]
+    DontFragment {
+        /// The packet's length, in octets.
+        found: u16,
+        /// The longest that may be, in octets.
+        mtu: usize,
+    },
+    /// The packet is a fragment itself and reaches beyond the longest packet.
+    #[error("fragment ends at octet {found} of its packet's payload, allowed are at most 65515")]
+    Offset {
+        /// Where it ends, in octets.
+        found: usize,
+    },
+    /// An option's length is not possible, so those after it cannot be found.
+    #[error("option at octet {at} of the header has a length outside 2 to what is left")]
+    Options {
+        /// Where the option stands, in octets from the start of the header.
+        at: usize,
+    },
+}

@@ -16,6 +16,7 @@
 //! | `exit` | [`decapsulate_in_place`], [`EcnAlarm`] | RFC 6040 |
 //! | `edit` | [`lower_ttl`] | RFC 1624 |
 //! | `loops` | [`LoopPolicy`]: what must not be carried | RFC 2003 3.2 |
+//! | `fragment` | [`Fragments`] cuts, [`FragmentPart`] says where a piece belongs | RFC 791 3.2 |
 //! | `batch` | [`parse_batch`], [`decapsulate_batch`], [`Encapsulator::encapsulate_batch`] | |
 //! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
 //! | `icmp` | [`EchoView`] reads, [`Echo`] writes | RFC 792 |
@@ -36,6 +37,7 @@ mod edit;
 mod encapsulator;
 mod error;
 mod exit;
+mod fragment;
 mod header;
 mod icmp;
 mod ipip;
@@ -49,8 +51,9 @@ pub use batch::{HeaderFields, IpipFields, Span, decapsulate_batch, parse_batch};
 pub use checksum::{checksum, combine, pseudo_header_sum, sum, update_checksum};
 pub use edit::lower_ttl;
 pub use encapsulator::Encapsulator;
-pub use error::{BatchError, Layer, LoopError, WireError};
+pub use error::{BatchError, FragmentError, Layer, LoopError, WireError};
 pub use exit::{Decapsulated, EcnAlarm, EcnExit, Urgency, decapsulate_in_place};
+pub use fragment::{Fragment, FragmentKey, FragmentPart, Fragments};
 pub use header::{FragmentOffset, HEADER_LEN, Ipv4Header, MAX_PACKET_LEN, protocol};
 pub use icmp::{ECHO_HEADER_LEN, Echo, EchoKind, EchoView};
 pub use ipip::{IpipView, decapsulate, encapsulate};
