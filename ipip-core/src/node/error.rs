@@ -47,11 +47,11 @@ pub enum NodeError {
     /// The user-space data path cannot start.
     #[error(transparent)]
     DataPath(#[from] DatapathError),
-    /// A step was refused and the steps before it could not all be taken back.
+    /// The call failed and the steps before that could not all be taken back.
     #[error("{refused}; taking back the steps before it failed too: {undo}")]
     HalfApplied {
-        /// Why the step was refused.
-        refused: Box<NetlinkError>,
+        /// Why the call failed.
+        refused: Box<NodeError>,
         /// Why one could not be taken back.
         undo: Box<NetlinkError>,
     },
