@@ -267,9 +267,13 @@ fn veth_state<'a>(
     }
 }
 
-/// Two veth ends that name each other's index.
+/// Two veth ends that name each other's index and place. Indexes alone prove nothing: every fresh
+/// namespace counts from the same number.
 fn are_peers(one: &ObservedLink, other: &ObservedLink) -> bool {
-    one.kind == "veth" && one.peer_index == Some(other.index) && other.peer_index == Some(one.index)
+    let names = |one: &ObservedLink, other: &ObservedLink| {
+        one.peer_index == Some(other.index) && one.peer_place.as_ref() == Some(&other.place)
+    };
+    one.kind == "veth" && names(one, other) && names(other, one)
 }
 
 fn create_veth(link: &Link, peer_place: &Place, peer_name: &InterfaceName) -> Change {
