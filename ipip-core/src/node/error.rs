@@ -8,7 +8,8 @@ use crate::netlink::NetlinkError;
 use crate::plan::Conflict;
 use crate::sys::netns::NetnsError;
 
-/// Why an object could not be brought to be, or taken away. Nothing is half-applied then.
+/// Why an object could not be brought to be, or taken away. What the call did before is taken back,
+/// but for [`NodeError::HalfApplied`], and for a pair of ours that was deleted to be made anew.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
