@@ -48,7 +48,9 @@ fn repeated() {
 fn damaged() {
     let node = Named::new("node");
     ensure_blackhole(&node.netns, &own()).unwrap();
-    node.sh("ip link set lo up; ip route replace 10.244.79.0/26 dev lo proto bird");
+    // As an earlier life of the node left it, when the block was another node's.
+    node.sh("ip link add up0 type veth peer name up1; ip link set up0 up; ip addr add 172.18.0.3/32 dev up0");
+    node.sh("ip route replace 10.244.79.0/26 via 172.18.0.2 dev up0 onlink proto bird");
     assert_eq!(
         lines(&ensure_blackhole(&node.netns, &own()).unwrap()),
         ["ip route replace blackhole 10.244.79.0/26 proto bird"]

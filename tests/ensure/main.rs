@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod blackhole;
+mod concurrent;
 mod peer_route;
 #[path = "../support/mod.rs"]
 mod support;
@@ -18,6 +19,7 @@ fn main() {
             workload::TESTS,
             peer_route::TESTS,
             blackhole::TESTS,
+            concurrent::TESTS,
         ]
         .concat(),
     );

@@ -192,8 +192,8 @@ fn removed() {
     assert_eq!(
         lines(&changes),
         [
-            "ip addr del 10.244.79.0/32 dev tunl0",
-            "ip link set tunl0 down"
+            "ip link set tunl0 down",
+            "ip addr del 10.244.79.0/32 dev tunl0"
         ]
     );
     assert_eq!(node.ip("addr")[0], before.1[0]);

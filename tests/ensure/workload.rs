@@ -40,6 +40,11 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::Root,
         not_an_address,
     ),
+    (
+        "workload_whose_namespace_is_another_nodes",
+        Needs::Root,
+        another_nodes_pod,
+    ),
     ("workload_answered_by_proxy_arp", Needs::Root, proxy_arp),
 ];
 
@@ -227,6 +232,21 @@ fn namespace_replaced() {
     assert_eq!(steps[0], format!("ip link delete {HOST}"));
     assert_eq!(ensure(&node, &new), [""; 0]);
     assert!(old.try_sh("ip link show eth0").is_err());
+}
+
+/// Both ends have the same names and indexes on both nodes, so only the namespaces tell them apart.
+fn another_nodes_pod() {
+    let (node, pod) = (Named::new("node"), Named::new("pod"));
+    let (other_node, other_pod) = (Named::new("node"), Named::new("pod"));
+    ensure(&node, &pod);
+    ensure(&other_node, &other_pod);
+    let index = |at: &Named, name| at.ip(&format!("link show {name}"))[0]["ifindex"].clone();
+    assert_eq!(index(&node, HOST), index(&other_node, HOST));
+    assert_eq!(index(&pod, "eth0"), index(&other_pod, "eth0"));
+    let said = refusal(|| ensure_workload(&node.netns, &other_pod.netns, &pod_a()));
+    assert!(said.contains("link eth0 is taken: kind veth"), "{said}");
+    assert_eq!(ensure(&node, &pod), [""; 0]);
+    assert_eq!(ensure(&other_node, &other_pod), [""; 0]);
 }
 
 fn own_namespace() {

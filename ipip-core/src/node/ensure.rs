@@ -137,39 +137,83 @@ pub fn remove_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes,
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::removal)
 }
 
-/// How often a plan is made anew because what it was made from no longer held.
-const ATTEMPTS: usize = 3;
+/// How often it is observed and planned in all. Another caller who brings the same to be can be met
+/// at each object that is made, and a workload has five: the pair, the address, three routes.
+const ATTEMPTS: usize = 8;
 
-/// Observes, plans, applies. Conflicts end it before the first step. A refused step takes back those
-/// before it; if the refusal means that the kernel's state moved under the plan, it starts again.
+/// Observes, plans, applies. If a refusal means that the kernel's state moved under the plan, it
+/// observes once more and goes on from there: what is done already is part of what is wanted, and
+/// another caller may have built upon it. Whatever ends it takes back every step that it made.
 pub(super) fn converge(
     mut kernel: Kernel,
     desired: &Desired,
     compare: fn(&Desired, &Observed) -> Plan,
 ) -> Result<Changes, NodeError> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let observed = kernel.observe()?;
-        let Plan { steps, conflicts } = compare(desired, &observed);
-        if !conflicts.is_empty() {
-            return Err(NodeError::InTheWay(conflicts));
-        }
-        let Err(failure) = kernel.apply(&steps) else {
-            return Ok(Changes { steps });
-        };
-        for step in plan::undo(&steps[..failure.applied], &observed) {
-            // What is gone by itself needs no taking back.
-            if let Err(undo) = kernel.apply(&[step])
-                && !undo.cause.is_stale()
-            {
-                let (refused, undo) = (Box::new(failure.cause), Box::new(undo.cause));
-                return Err(NodeError::HalfApplied { refused, undo });
+    let mut work = Work::default();
+    match work.carry_out(&mut kernel, desired, compare) {
+        Ok(()) => Ok(Changes { steps: work.done }),
+        Err(refused) => Err(work.take_back(&mut kernel, refused)),
+    }
+}
+
+/// What one call has done so far.
+#[derive(Default)]
+struct Work {
+    done: Vec<Step>,
+    /// The steps that take it back, the next one first.
+    way_back: Vec<Step>,
+}
+
+impl Work {
+    fn carry_out(
+        &mut self,
+        kernel: &mut Kernel,
+        desired: &Desired,
+        compare: fn(&Desired, &Observed) -> Plan,
+    ) -> Result<(), NodeError> {
+        let mut doubted = vec![];
+        for attempt in 1.. {
+            let observed = kernel.observe()?;
+            let Plan { steps, conflicts } = compare(desired, &observed);
+            if !conflicts.is_empty() {
+                // Namespaces and kinds of objects are read one after the other, so half of what
+                // another caller just made looks like a stranger's. A real one is there twice.
+                if attempt == ATTEMPTS || conflicts == doubted {
+                    return Err(NodeError::InTheWay(conflicts));
+                }
+                doubted = conflicts;
+                continue;
             }
+            let Err(failure) = kernel.apply(&steps) else {
+                self.done.extend(steps);
+                break;
+            };
+            let done = steps.get(..failure.applied).unwrap_or(&steps);
+            self.way_back.splice(..0, plan::undo(done, &observed));
+            self.done.extend_from_slice(done);
+            if attempt == ATTEMPTS || !failure.cause.is_stale() {
+                return Err(NodeError::Kernel(failure.cause));
+            }
+            log::debug!("planning anew: {}", failure.cause);
         }
-        if attempt == ATTEMPTS || !failure.cause.is_stale() {
-            return Err(NodeError::Kernel(failure.cause));
+        Ok(())
+    }
+
+    /// Takes back all that can be; the error to be returned.
+    fn take_back(self, kernel: &mut Kernel, refused: NodeError) -> NodeError {
+        let mut failures = self.way_back.into_iter().filter_map(|step| {
+            let failure = kernel.apply(&[step]).err()?;
+            // What is gone by itself needs no taking back.
+            (!failure.cause.is_stale()).then_some(failure.cause)
+        });
+        let first = failures.next();
+        failures.for_each(|undo| log::warn!("not taken back: {undo}"));
+        match first {
+            None => refused,
+            Some(undo) => NodeError::HalfApplied {
+                refused: Box::new(refused),
+                undo: Box::new(undo),
+            },
         }
-        log::debug!("planning anew: {}", failure.cause);
     }
 }

@@ -8,7 +8,8 @@ use crate::netlink::NetlinkError;
 use crate::plan::Conflict;
 use crate::sys::netns::NetnsError;
 
-/// Why an object could not be brought to be, or taken away. Nothing is half-applied then.
+/// Why an object could not be brought to be, or taken away. What the call did before is taken back,
+/// but for [`NodeError::HalfApplied`], and for a pair of ours that was deleted to be made anew.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
@@ -47,11 +48,11 @@ pub enum NodeError {
     /// The user-space data path cannot start.
     #[error(transparent)]
     DataPath(#[from] DatapathError),
-    /// A step was refused and the steps before it could not all be taken back.
+    /// The call failed and the steps before that could not all be taken back.
     #[error("{refused}; taking back the steps before it failed too: {undo}")]
     HalfApplied {
-        /// Why the step was refused.
-        refused: Box<NetlinkError>,
+        /// Why the call failed.
+        refused: Box<NodeError>,
         /// Why one could not be taken back.
         undo: Box<NetlinkError>,
     },

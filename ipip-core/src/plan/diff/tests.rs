@@ -347,6 +347,55 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
     }
 }
 
+/// Calico's own plugin names a pod's link and route exactly as we do, and marks neither.
+#[test]
+fn removal_leaves_a_strangers_workload_its_route() {
+    let mut state = built();
+    for link in &mut state.links {
+        link.alias = None;
+    }
+    let mut desired = workload();
+    desired.links.retain(|link| link.place == Place::Node);
+    desired.routes.retain(|route| route.place == Place::Node);
+    assert_eq!(removal(&desired, &state), Plan::default());
+}
+
+/// Marked by whoever else uses our protocol number, such as a workload's device route.
+#[test]
+fn a_direct_route_is_not_replaced_by_one_through_a_node() {
+    let mut state = built();
+    let found = state
+        .routes
+        .iter_mut()
+        .find(|r| r.prefix == prefix("10.244.244.64/26"))
+        .unwrap();
+    found.target = Target::Device {
+        device: name("cali0"),
+        next_hop: NextHop::Direct,
+    };
+    let plan = ensure(&peer_route([172, 18, 0, 2]), &state);
+    assert_eq!((plan.steps.len(), plan.conflicts.len()), (0, 1));
+}
+
+/// Taken down first: if the process ends between the two, the address still says that it was ours.
+#[test]
+fn removal_of_a_shared_tunnel_device_can_be_interrupted() {
+    let mut state = built();
+    state.links.iter_mut().for_each(|link| link.alias = None);
+    let plan = removal(&tunnel(), &state);
+    let texts: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "ip link set tunl0 down",
+            "ip addr del 10.244.79.0/32 dev tunl0"
+        ]
+    );
+    carry_out(&mut state, &plan.steps[0]).unwrap();
+    let rest = removal(&tunnel(), &state);
+    assert_eq!(rest.steps, plan.steps[1..]);
+}
+
 #[test]
 fn removal_takes_what_is_ours_and_a_second_one_nothing() {
     let mut state = built();
