@@ -89,7 +89,7 @@ fn several_workloads() {
         for outcome in wired {
             assert_eq!(
                 outcome.map(|c| c.steps.len()).map_err(|e| e.to_string()),
-                Ok(11),
+                Ok(12),
                 "round {round}"
             );
         }

@@ -12,6 +12,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("workload_fresh", Needs::Root, fresh),
     ("workload_repeated", Needs::Root, repeated),
     ("workload_damaged", Needs::Root, damaged),
+    (
+        "workload_with_another_address",
+        Needs::Root,
+        another_address,
+    ),
     ("workload_host_name_taken", Needs::Root, host_name_taken),
     ("workload_inner_name_taken", Needs::Root, inner_name_taken),
     (
@@ -78,7 +83,7 @@ fn state(node: &Named, pod: &Named) -> [String; 4] {
 
 fn fresh() {
     let (node, pod) = (Named::new("node"), Named::new("pod"));
-    assert_eq!(ensure(&node, &pod).len(), 11);
+    assert_eq!(ensure(&node, &pod).len(), 12);
     let host = &node.ip(&format!("-d link show {HOST}"))[0];
     assert_eq!(host["address"], "ee:ee:ee:ee:ee:ee");
     assert_eq!(host["mtu"], 1480);
@@ -105,6 +110,7 @@ fn fresh() {
         ),
         (&"10.244.79.20".into(), &32.into())
     );
+    assert_eq!(pod.sysctl("conf/eth0/forwarding"), "0");
     let routes: Vec<_> = pod
         .sh("ip route")
         .lines()
@@ -158,6 +164,35 @@ fn damaged() {
         assert_eq!(ensure(&node, &pod), [""; 0], "{damage}");
         assert_eq!(state(&node, &pod), whole, "{damage}");
     }
+}
+
+/// The old address goes, from both sides; one that the pod gave itself stays.
+fn another_address() {
+    let (node, pod) = (Named::new("node"), Named::new("pod"));
+    ensure(&node, &pod);
+    pod.sh("ip addr add 192.0.2.7/32 dev eth0");
+    let moved = WorkloadEndpoint {
+        address: [10, 244, 79, 21].into(),
+        ..pod_a()
+    };
+    ensure_workload(&node.netns, &pod.netns, &moved).unwrap();
+    assert!(
+        ensure_workload(&node.netns, &pod.netns, &moved)
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        node.sh("ip route").trim(),
+        format!("10.244.79.21 dev {HOST} scope link")
+    );
+    let addresses = pod.sh("ip -4 -br addr show dev eth0");
+    assert!(!addresses.contains("10.244.79.20/32"), "{addresses}");
+    assert!(
+        addresses.contains("10.244.79.21/32") && addresses.contains("192.0.2.7/32"),
+        "{addresses}"
+    );
+    let source = pod.sh("ip route get 10.244.244.73");
+    assert!(!source.contains("10.244.79.20"), "{source}");
 }
 
 fn host_name_taken() {

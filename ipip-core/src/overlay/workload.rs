@@ -84,8 +84,8 @@ impl WorkloadEndpoint {
     }
 
     /// What the node and the workload's namespace, opened by `netns`, should hold: the pair, born in
-    /// place; on the host proxy ARP without delay, forwarding and the /32 route; inside the /32, the
-    /// gateway's link route and the default route through it.
+    /// place; on the host proxy ARP without delay, forwarding and the /32 route; inside no forwarding,
+    /// the /32, the gateway's link route and the default route through it.
     #[must_use]
     pub fn desired(&self, netns: &Path) -> Desired {
         let inside = Place::Workload(Arc::from(netns));
@@ -138,7 +138,8 @@ impl WorkloadEndpoint {
                 addr: self.address,
                 prefix_len: 32,
             }],
-            settings: vec![],
+            // A new namespace starts with what the first one has, and a workload is no router.
+            settings: vec![(Setting::Forwarding, 0)],
             up: true,
         }
     }

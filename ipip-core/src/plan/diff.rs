@@ -61,7 +61,52 @@ pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     for route in &desired.routes {
         ensure_route(route, &remain, &mut plan);
     }
+    for link in &desired.links {
+        if let LinkKind::VethWithPeer {
+            peer_place,
+            peer_name,
+        } = &link.kind
+        {
+            let peer = observed.link(peer_place, peer_name);
+            remain
+                .iter()
+                .filter(|route| is_stale(route, link, desired))
+                .for_each(|route| forget(route, peer, &mut plan));
+        }
+    }
     plan
+}
+
+/// Whether `route` is that of an address which the workload behind our veth end had before: direct,
+/// through this end, and not desired.
+fn is_stale(route: &Route, link: &Link, desired: &Desired) -> bool {
+    let direct = Target::Device {
+        device: link.name.clone(),
+        next_hop: NextHop::Direct,
+    };
+    let is_desired = |wanted: &Route| wanted.place == route.place && wanted.prefix == route.prefix;
+    let ours = route.protocol == super::RouteProtocol::BOOT && route.prefix.len() == 32;
+    ours && route.place == link.place
+        && route.target == direct
+        && !desired.routes.iter().any(is_desired)
+}
+
+/// Takes an earlier address from the workload, and its route. Other addresses inside are its own affair.
+fn forget(route: &Route, peer: Option<&ObservedLink>, plan: &mut Plan) {
+    plan.push(&route.place, Change::DeleteRoute(route.clone()));
+    let address = InterfaceAddr {
+        addr: route.prefix.network(),
+        prefix_len: 32,
+    };
+    if let Some(peer) = peer.filter(|peer| peer.addresses.contains(&address)) {
+        plan.push(
+            &peer.place,
+            Change::DeleteAddress {
+                name: peer.name.clone(),
+                address,
+            },
+        );
+    }
 }
 
 /// What must change for nothing desired to be there. What is not ours stays and is no conflict:

@@ -123,6 +123,7 @@ fn the_script_is_what_a_person_would_type() {
             "sysctl -w net.ipv4.neigh.cali7f94ce7c295.proxy_delay=0",
             "sysctl -w net.ipv4.conf.cali7f94ce7c295.forwarding=1",
             "ip link set cali7f94ce7c295 up",
+            "ip netns exec pod sysctl -w net.ipv4.conf.eth0.forwarding=0",
             "ip -n pod link set eth0 up",
             "ip -n pod addr add 10.244.79.20/32 dev eth0",
             "ip -n pod route add 169.254.1.1 dev eth0 scope link",
@@ -236,6 +237,26 @@ fn a_renumbered_node_has_its_route_replaced() {
         ensure(&peer_route([172, 18, 0, 9]), &state),
         Plan::default()
     );
+}
+
+#[test]
+fn a_workload_with_another_address_loses_the_old_one() {
+    let mut state = built();
+    let mtu = TunnelMtu::try_new(1480).unwrap();
+    let moved = WorkloadEndpoint::new("default", "podA", [10, 244, 79, 21].into(), mtu);
+    let plan = ensure(&moved.desired(netns()), &state);
+    let steps: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        steps,
+        [
+            "ip -n pod addr add 10.244.79.21/32 dev eth0",
+            "ip route add 10.244.79.21 dev cali7f94ce7c295 scope link",
+            "ip route del 10.244.79.20 dev cali7f94ce7c295 scope link",
+            "ip -n pod addr del 10.244.79.20/32 dev eth0",
+        ]
+    );
+    run(&plan, &mut state);
+    assert_eq!(ensure(&moved.desired(netns()), &state), Plan::default());
 }
 
 #[test]
