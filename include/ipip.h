@@ -832,7 +832,7 @@ struct ipip_pool {
      */
     uint8_t nat_outgoing;
     /**
-     * An enum ipip_mode.
+     * An enum ipip_mode; 0 is Never, as Calico has it where nothing is said.
      */
     uint32_t ipip_mode;
 };
