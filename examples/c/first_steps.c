@@ -47,7 +47,7 @@ static void wire(struct ipip_ipv4 address) {
 }
 
 int main(void) {
-    /* The address: a pool, a block of it for this node, the first free address of the block. */
+    /* The address, from a block that the node claims with it. */
     struct ipip_store *store;
     struct ipip_ipam *ipam;
     struct ipip_pool pool = {.name = "pods", .block_len = 26, .ipip_mode = IPIP_MODE_ALWAYS};
@@ -57,7 +57,7 @@ int main(void) {
     must(ipip_store_open_memory(&store));
     must(ipip_ipam_new(store, &ipam));
     must(ipip_ipam_create_pool(ipam, &pool));
-    must(ipip_ipam_assign_any(ipam, "node-a", &pod, &assigned));
+    must(ipip_ipam_assign(ipam, "node-a", ipv4("10.244.79.20"), &pod, &assigned));
 
     char address[16], block[19];
     must(ipip_ipv4_to_text(&assigned.address, address, sizeof address, NULL));
