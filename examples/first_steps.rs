@@ -10,14 +10,15 @@ use ipip_core::mtu::UnderlayMtu;
 use ipip_core::name::{HandleId, NodeName};
 use ipip_core::node::ensure_workload;
 use ipip_core::overlay::WorkloadEndpoint;
-use ipip_core::resource::{Attribute, Pool};
+use ipip_core::resource::{Attribute, IpipMode, Pool};
 use ipip_core::sys::netns::Netns;
 use ipip_core::wire::{self, Endpoints, HEADER_LEN, IpipView, Ipv4Header, Outer, protocol};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // An address for the pod, from a block that the node claims.
     let ipam = Ipam::new(Arc::new(Memory::new()), Ambient::system());
-    ipam.create_pool(&Pool::try_new("pods", "10.244.0.0/16".parse()?, 26)?)?;
+    let pool = Pool::try_new("pods", "10.244.0.0/16".parse()?, 26)?;
+    ipam.create_pool(&pool.with_ipip_mode(IpipMode::Always))?;
     let node_a = NodeName::try_new("node-a")?;
     let block = ipam.claim(&node_a, "10.244.79.0/26".parse()?)?.block;
     let owner = Attribute::new(Some(HandleId::try_new("default.pod-a")?)).with("pod", "pod-a");

@@ -10,7 +10,6 @@ use ipip_core::capture::CaptureError;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
 use ipip_core::netlink::NetlinkError;
 use ipip_core::node::NodeError;
-use ipip_core::plan::Conflict;
 use ipip_core::resource::BlockError;
 use ipip_core::sys::netns::NetnsError;
 use ipip_core::wire::{Layer, WireError};
@@ -180,24 +179,20 @@ fn class_of(kind: IpamErrorKind) -> &'static str {
     }
 }
 
-/// Objects of others are `ipip.InTheWay`, a missing device is `ipip.NotFound`, a missing driver is `ipip.NoDriver`, one namespace for two is
-/// `ipip.InvalidArgument`, the rest is the kernel's word.
+/// Objects of others are `ipip.InTheWay`, a missing device is `ipip.NotFound`, a missing driver is `ipip.NoDriver`, one namespace for two, an
+/// address that no workload and a route that no node can have are `ipip.InvalidArgument`, the rest is the kernel's word.
 pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
     move |error| match error {
         NodeError::Netns(error) => netns(py)(error),
-        NodeError::InTheWay(ref conflicts)
-            if conflicts
-                .iter()
-                .all(|conflict| matches!(conflict, Conflict::LinkMissing { .. })) =>
-        {
-            raise(py, "NotFound", &error.to_string())
-        }
+        _ if error.is_link_missing() => raise(py, "NotFound", &error.to_string()),
         NodeError::InTheWay(ref conflicts) => {
             let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
             in_the_way(py, &error.to_string(), texts)
                 .map_or_else(|broken| broken, PyErr::from_value)
         }
-        NodeError::Kernel(NetlinkError::NodeNamespace { .. }) => invalid(py)(&error),
+        NodeError::Kernel(NetlinkError::NodeNamespace { .. })
+        | NodeError::Address { .. }
+        | NodeError::Route(_) => invalid(py)(&error),
         NodeError::NoDriver { .. } => {
             kernel_as(py, error.errno(), &message(&error), Some("NoDriver"))
         }

@@ -14,7 +14,7 @@ static struct ipip_peer_route to_node_b(void) {
     struct ipip_peer_route route;
     memset(&route, 0, sizeof route);
     route.block = prefix("10.244.244.64/26");
-    route.node = address("172.18.0.2");
+    route.node_addr = address("172.18.0.2");
     route.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
     return route;
 }

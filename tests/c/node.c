@@ -15,7 +15,7 @@ static struct ipip_peer_route to_node_b(void) {
     struct ipip_peer_route route;
     memset(&route, 0, sizeof route);
     route.block = prefix("10.244.244.64/26");
-    route.node = address("172.18.0.2");
+    route.node_addr = address("172.18.0.2");
     route.device = "under"; /* as in crosssubnet mode: no tunnel needed */
     route.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
     return route;
@@ -124,7 +124,7 @@ static void a_peer_route_fresh_repeated_removed(void) {
     CHECK_TEXT(sh("ip -n %s route show 10.244.244.64/26", node_name), "10.244.244.64/26 via 172.18.0.2 dev under proto bird onlink \n");
     CHECK_TEXT(sh("ip netns exec %s sysctl -n net.ipv4.conf.under.forwarding", node_name), "1\n");
     CHECK_NO_CHANGES(ipip_ensure_peer_route(node, &route, &changes));
-    elsewhere.node = address("172.18.0.9");
+    elsewhere.node_addr = address("172.18.0.9");
     CHECK_NO_CHANGES(ipip_remove_peer_route(node, &elsewhere, &changes)); /* exactly that one */
     CHECK_CHANGES(ipip_ensure_peer_route(node, &elsewhere, &changes));   /* the block moved */
     CHECK_TEXT(sh("ip -n %s route show 10.244.244.64/26", node_name), "10.244.244.64/26 via 172.18.0.9 dev under proto bird onlink \n");
@@ -149,9 +149,9 @@ static void what_the_kernel_refuses_carries_its_words(void) {
     NEEDS_ROOT();
     struct ipip_peer_route route = to_node_b();
     route.device = "absent";
-    CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_IN_THE_WAY, "link absent does not exist");
+    CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_NOT_FOUND, "link absent does not exist");
     route = to_node_b();
-    route.node = address("172.18.0.3"); /* the node itself */
+    route.node_addr = address("172.18.0.3"); /* the node itself */
     CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_KERNEL, "route 10.244.244.64/26 via 172.18.0.3 dev under proto bird onlink: Nexthop has invalid gateway");
     CHECK(ipip_last_errno() == 22); /* EINVAL */
 }
@@ -185,6 +185,9 @@ static void fields_of_a_route_are_checked(void) {
     struct ipip_blackhole blackhole = own_block();
     route.protocol = 0;
     CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_INVALID_ARGUMENT, "protocol is 0, allowed are 1 to 255");
+    memset(&route.block, 0, sizeof route.block);
+    route.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
+    CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_INVALID_ARGUMENT, "block 0.0.0.0/0 is every address");
     route = to_node_b();
     route.block.network.octets[3] = 65;
     CHECK_FAILS(ipip_remove_peer_route(node, &route, NULL), IPIP_STATUS_INVALID_ARGUMENT, "block: 10.244.244.65/26 has host bits set");

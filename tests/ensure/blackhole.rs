@@ -19,6 +19,11 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::Root,
         other_protocol,
     ),
+    (
+        "blackhole_of_every_address_or_under_no_protocol",
+        Needs::Root,
+        impossible,
+    ),
 ];
 
 fn own() -> Blackhole {
@@ -107,4 +112,24 @@ fn other_protocol() {
         remove_blackhole(&node.netns, &felix).unwrap().steps.len(),
         1
     );
+}
+
+/// As left by a caller who forgot the field.
+fn impossible() {
+    let node = Named::new("node");
+    let everything = Blackhole::new("0.0.0.0/0".parse().unwrap());
+    let unmarked = Blackhole {
+        protocol: RouteProtocol(0),
+        ..own()
+    };
+    for (blackhole, words) in [
+        (everything, "block 0.0.0.0/0 is every address"),
+        (unmarked, "protocol is 0, allowed are 1 to 255"),
+    ] {
+        for call in [ensure_blackhole, remove_blackhole] {
+            let said = refusal(|| call(&node.netns, &blackhole));
+            assert!(said.starts_with(words), "{said}");
+        }
+    }
+    assert_eq!(node.sh("ip route"), "");
 }

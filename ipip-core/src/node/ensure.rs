@@ -108,32 +108,38 @@ pub fn remove_workload(netns: &Netns, workload: &WorkloadEndpoint) -> Result<Cha
 ///
 /// # Errors
 /// [`NodeError::InTheWay`] if another protocol's route has the prefix or the device is missing,
-/// [`NodeError::Kernel`] if the kernel refuses (device down, the node's address is our own).
+/// [`NodeError::Kernel`] if the kernel refuses (device down, the node's address is our own),
+/// [`NodeError::Route`] as [`PeerRoute::check`] has it.
 pub fn ensure_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
+    route.check()?;
     converge(Kernel::open(netns)?, &route.desired(), plan::ensure)
 }
 
 /// Deletes exactly this route: the same block via another node stays.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses.
+/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Route`] as [`PeerRoute::check`] has it.
 pub fn remove_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
+    route.check()?;
     converge(Kernel::open(netns)?, &route.desired(), plan::removal)
 }
 
 /// Brings the blackhole of the node's own block to be; for a /32 there is none.
 ///
 /// # Errors
-/// [`NodeError::InTheWay`] if another route has the prefix, [`NodeError::Kernel`] if the kernel refuses.
+/// [`NodeError::InTheWay`] if another route has the prefix, [`NodeError::Kernel`] if the kernel refuses,
+/// [`NodeError::Route`] as [`Blackhole::check`] has it.
 pub fn ensure_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
+    blackhole.check()?;
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::ensure)
 }
 
 /// Deletes the blackhole.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses.
+/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Route`] as [`Blackhole::check`] has it.
 pub fn remove_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
+    blackhole.check()?;
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::removal)
 }
 

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use crate::datapath::{ChooseError, DatapathError};
 use crate::name::InterfaceName;
 use crate::netlink::NetlinkError;
+use crate::overlay::RouteFault;
 use crate::plan::Conflict;
 use crate::sys::netns::NetnsError;
 
@@ -42,6 +43,9 @@ pub enum NodeError {
         /// The address.
         addr: Ipv4Addr,
     },
+    /// No node can hold such a route.
+    #[error(transparent)]
+    Route(#[from] RouteFault),
     /// The data path that was asked for cannot be had.
     #[error(transparent)]
     Choice(#[from] ChooseError),
@@ -59,6 +63,13 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// Whether all that is wrong is that a link is missing which must exist.
+    #[must_use]
+    pub fn is_link_missing(&self) -> bool {
+        let missing = |conflict: &Conflict| matches!(conflict, Conflict::LinkMissing { .. });
+        matches!(self, Self::InTheWay(conflicts) if conflicts.iter().all(missing))
+    }
+
     /// The kernel's error number, where the kernel refused something.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
@@ -67,7 +78,7 @@ impl NodeError {
             Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
             Self::HalfApplied { refused, .. } => refused.errno(),
             Self::DataPath(error) => error.errno(),
-            Self::InTheWay(_) | Self::Choice(_) | Self::Address { .. } => None,
+            Self::InTheWay(_) | Self::Choice(_) | Self::Address { .. } | Self::Route(_) => None,
         }
     }
 }

@@ -16,7 +16,7 @@ mod routes;
 mod tunnel;
 mod workload;
 
-pub use routes::{Blackhole, PeerRoute};
+pub use routes::{Blackhole, PeerRoute, RouteFault};
 pub use tunnel::{TUNNEL_DEVICE, Tunnel};
 pub use workload::{HOST_VETH_PREFIX, LINK_LOCAL_GATEWAY, WorkloadEndpoint, host_veth_name};
 

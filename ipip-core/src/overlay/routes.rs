@@ -31,6 +31,30 @@ pub struct Blackhole {
     pub protocol: RouteProtocol,
 }
 
+/// Why no route of ours can be like this. Both are what a field holds that was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteFault {
+    /// The block is 0.0.0.0/0: its route would be the node's default route.
+    #[error("block 0.0.0.0/0 is every address, its route would be the node's default route")]
+    EveryAddress,
+    /// The protocol is the kernel's "unspecified", which marks nobody's routes.
+    #[error("protocol is 0, allowed are 1 to 255; {} is bird", RouteProtocol::BIRD.0)]
+    Unmarked,
+}
+
+impl RouteFault {
+    fn check(block: Ipv4Prefix, protocol: RouteProtocol) -> Result<(), Self> {
+        if block.len() == 0 {
+            return Err(Self::EveryAddress);
+        }
+        if protocol.0 == 0 {
+            return Err(Self::Unmarked);
+        }
+        Ok(())
+    }
+}
+
 impl PeerRoute {
     /// Through `tunl0`, with protocol bird.
     #[must_use]
@@ -61,6 +85,14 @@ impl PeerRoute {
                 ..route
             }
         }
+    }
+
+    /// Whether a node can hold it.
+    ///
+    /// # Errors
+    /// [`RouteFault`] for a block of every address and for protocol 0.
+    pub fn check(&self) -> Result<(), RouteFault> {
+        RouteFault::check(self.block, self.protocol)
     }
 
     /// What the node should hold: the route, onlink, and forwarding where the peer's packets enter.
@@ -96,6 +128,14 @@ impl Blackhole {
             block,
             protocol: RouteProtocol::BIRD,
         }
+    }
+
+    /// Whether a node can hold it.
+    ///
+    /// # Errors
+    /// [`RouteFault`] for a block of every address and for protocol 0.
+    pub fn check(&self) -> Result<(), RouteFault> {
+        RouteFault::check(self.block, self.protocol)
     }
 
     /// What the node should hold: nothing for a /32, whose blackhole would take the place of the
