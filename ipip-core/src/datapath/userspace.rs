@@ -300,15 +300,20 @@ impl Shared {
 /// Opens everything in the namespace of the calling thread. The device comes last: what fails before
 /// leaves no trace.
 fn open(at: &Place<'_>, local: NodeAddr) -> Result<(RawSocket, Interfaces, Tun), DatapathError> {
+    let nowhere = || DatapathError::NodeAddr {
+        addr: local,
+        netns: at.netns.to_owned(),
+    };
+    // A raw socket can be bound to these, and then receives what is sent to any address, or to a group.
+    if local.0.is_unspecified() || local.0.is_multicast() || local.0.is_broadcast() {
+        return Err(nowhere());
+    }
     let opening = |source| at.system("open a raw socket", source);
     let raw = RawSocket::ipip().map_err(opening)?;
     raw.set_receive_buffer(RECEIVE_BUFFER).map_err(opening)?;
     raw.bind(local.0).map_err(|source| {
         if source.raw_os_error() == Some(libc::EADDRNOTAVAIL) {
-            DatapathError::NodeAddr {
-                addr: local,
-                netns: at.netns.to_owned(),
-            }
+            nowhere()
         } else {
             opening(source)
         }
