@@ -7,7 +7,9 @@
 //!
 //! It lives in an object of the process that holds it: when that ends, device and routes go with it.
 //! The kernel reassembles outer fragments before the raw socket sees them, and cuts inner packets to
-//! the device's MTU before they are read, so neither happens here.
+//! the device's MTU before they are read, so neither happens here. A congestion mark that the outer
+//! header got on its way (ECN CE) is lost here, against
+//! <https://www.rfc-editor.org/rfc/rfc6040#section-4.2>; the kernel's driver copies it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
