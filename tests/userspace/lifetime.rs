@@ -91,6 +91,11 @@ pub(crate) fn faults_name_their_object() -> Outcome {
         pair.a
     );
     same(&refusal(start(&pair.a, B))?, &nowhere, "node address")?;
+    // A raw socket would be bound to these, and receive what is sent to other addresses.
+    for addr in [[0; 4], [224, 0, 0, 1], [255; 4]].map(Ipv4Addr::from) {
+        let nowhere = nowhere.replace(&B.to_string(), &addr.to_string());
+        same(&refusal(start(&pair.a, addr))?, &nowhere, "no node address")?;
+    }
     // To the kernel this name is a pattern, and it would make tun0.
     let pattern = Userspace::start(&pair.a, &name("tun%d"), NodeAddr(A), Peers::new());
     ensure(pattern.is_err(), || "a pattern was taken as a name".into())?;
