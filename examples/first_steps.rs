@@ -56,9 +56,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(wire::decapsulate(packet)?, headers.inner.packet());
 
     // The pod's interface, in namespaces that end with this program.
-    let (Ok(node), Ok(inside)) = (Netns::create_unnamed(), Netns::create_unnamed()) else {
-        println!("not wired: making network namespaces needs root");
-        return Ok(());
+    let (node, inside) = match (Netns::create_unnamed(), Netns::create_unnamed()) {
+        (Ok(node), Ok(inside)) => (node, inside),
+        (Err(refused), _) | (_, Err(refused)) => {
+            println!("not wired, which needs root: {refused}");
+            return Ok(());
+        }
     };
     let workload = WorkloadEndpoint::new("default", "pod-a", pod, UnderlayMtu::ETHERNET.tunnel());
     print!("{}", ensure_workload(&node, &inside, &workload)?);

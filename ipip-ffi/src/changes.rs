@@ -78,7 +78,7 @@ impl From<NodeError> for Failure {
             NodeError::InTheWay(_) => ipip_status::InTheWay,
             NodeError::NoDriver { .. } => ipip_status::NoDriver,
             NodeError::HalfApplied { .. } => ipip_status::HalfApplied,
-            NodeError::Address { .. } | NodeError::Route(_) => ipip_status::InvalidArgument,
+            NodeError::Overlay(_) => ipip_status::InvalidArgument,
             // From the calls that bring a whole data path up, none of which the header has yet.
             NodeError::Choice(_) => ipip_status::Unsupported,
             NodeError::DataPath(_) => ipip_status::Kernel,

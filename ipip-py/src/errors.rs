@@ -190,9 +190,9 @@ pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
             in_the_way(py, &error.to_string(), texts)
                 .map_or_else(|broken| broken, PyErr::from_value)
         }
-        NodeError::Kernel(NetlinkError::NodeNamespace { .. })
-        | NodeError::Address { .. }
-        | NodeError::Route(_) => invalid(py)(&error),
+        NodeError::Kernel(NetlinkError::NodeNamespace { .. }) | NodeError::Overlay(_) => {
+            invalid(py)(&error)
+        }
         NodeError::NoDriver { .. } => {
             kernel_as(py, error.errno(), &message(&error), Some("NoDriver"))
         }

@@ -233,7 +233,7 @@ fn missing_driver() {
     assert!(
         error
             .to_string()
-            .contains("this kernel has no ipip driver (module ipip)"),
+            .contains("this kernel has no ipip driver; load the module ipip"),
         "{error}"
     );
     assert!(error.errno().is_some());

@@ -310,9 +310,20 @@ fn not_an_address() {
             ..pod_a()
         };
         let said = refusal(|| ensure_workload(&node.netns, &pod.netns, &workload));
-        assert!(said.contains("a workload's address must be"), "{said}");
+        assert!(
+            said.contains("must be from 1.0.0.0 to 223.255.255.255"),
+            "{said}"
+        );
     }
-    assert!(node.try_sh(&format!("ip link show {HOST}")).is_err());
+    for namespace in ["", "a/b", "new\nline", &"x".repeat(254)] {
+        let workload = WorkloadEndpoint {
+            namespace: namespace.to_owned(),
+            ..pod_a()
+        };
+        let said = refusal(|| ensure_workload(&node.netns, &pod.netns, &workload));
+        assert!(said.starts_with("workload namespace "), "{said}");
+    }
+    assert_eq!(node.sh("ip -br link | grep -c cali || true").trim(), "0");
 }
 
 /// The pod's ARP for its gateway is answered with the host end's address at once.

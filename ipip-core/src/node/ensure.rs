@@ -34,8 +34,10 @@ impl fmt::Display for Changes {
 ///
 /// # Errors
 /// [`NodeError::NoDriver`] on a kernel without the ipip driver, [`NodeError::InTheWay`] if the name
-/// belongs to another kind of device, [`NodeError::Kernel`] without `CAP_NET_ADMIN`.
+/// belongs to another kind of device, [`NodeError::Overlay`] as [`Tunnel::check`] has it,
+/// [`NodeError::Kernel`] without `CAP_NET_ADMIN`.
 pub fn ensure_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeError> {
+    tunnel.check()?;
     let changes = converge(Kernel::open(netns)?, &tunnel.desired(), plan::ensure);
     changes.map_err(|error| match error {
         NodeError::Kernel(source) if source.is_unknown_link_kind() => NodeError::NoDriver {
@@ -63,18 +65,14 @@ pub fn remove_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeErro
 ///
 /// # Errors
 /// [`NodeError::InTheWay`] if the host name, the inner name or a route is somebody else's,
-/// [`NodeError::Address`] if no interface can hold the address,
+/// [`NodeError::Overlay`] as [`WorkloadEndpoint::check`] has it,
 /// [`NodeError::Kernel`] if both namespaces are one or the kernel refuses a step.
 pub fn ensure_workload(
     netns: &Netns,
     workload_netns: &Netns,
     workload: &WorkloadEndpoint,
 ) -> Result<Changes, NodeError> {
-    if !workload.has_usable_address() {
-        return Err(NodeError::Address {
-            addr: workload.address,
-        });
-    }
+    workload.check()?;
     let mut kernel = Kernel::open(netns)?;
     kernel.add_workload(workload_netns)?;
     if let Err(error) = kernel.route_to(&Place::Node, LINK_LOCAL_GATEWAY) {
@@ -109,7 +107,7 @@ pub fn remove_workload(netns: &Netns, workload: &WorkloadEndpoint) -> Result<Cha
 /// # Errors
 /// [`NodeError::InTheWay`] if another protocol's route has the prefix or the device is missing,
 /// [`NodeError::Kernel`] if the kernel refuses (device down, the node's address is our own),
-/// [`NodeError::Route`] as [`PeerRoute::check`] has it.
+/// [`NodeError::Overlay`] as [`PeerRoute::check`] has it.
 pub fn ensure_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
     route.check()?;
     converge(Kernel::open(netns)?, &route.desired(), plan::ensure)
@@ -118,7 +116,7 @@ pub fn ensure_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, No
 /// Deletes exactly this route: the same block via another node stays.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Route`] as [`PeerRoute::check`] has it.
+/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Overlay`] as [`PeerRoute::check`] has it.
 pub fn remove_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
     route.check()?;
     converge(Kernel::open(netns)?, &route.desired(), plan::removal)
@@ -128,7 +126,7 @@ pub fn remove_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, No
 ///
 /// # Errors
 /// [`NodeError::InTheWay`] if another route has the prefix, [`NodeError::Kernel`] if the kernel refuses,
-/// [`NodeError::Route`] as [`Blackhole::check`] has it.
+/// [`NodeError::Overlay`] as [`Blackhole::check`] has it.
 pub fn ensure_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
     blackhole.check()?;
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::ensure)
@@ -137,7 +135,7 @@ pub fn ensure_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes,
 /// Deletes the blackhole.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Route`] as [`Blackhole::check`] has it.
+/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Overlay`] as [`Blackhole::check`] has it.
 pub fn remove_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
     blackhole.check()?;
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::removal)

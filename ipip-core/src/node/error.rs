@@ -1,11 +1,9 @@
 //! What can go wrong at the front desk.
 
-use std::net::Ipv4Addr;
-
 use crate::datapath::{ChooseError, DatapathError};
 use crate::name::InterfaceName;
 use crate::netlink::NetlinkError;
-use crate::overlay::RouteFault;
+use crate::overlay::OverlayError;
 use crate::plan::Conflict;
 use crate::sys::netns::NetnsError;
 
@@ -25,8 +23,8 @@ pub enum NodeError {
     InTheWay(Vec<Conflict>),
     /// The kernel has no ipip driver, so it cannot make the tunnel device.
     #[error(
-        "link {device}: this kernel has no ipip driver (module ipip); load it, or let the user-space data path \
-         carry the packets"
+        "link {device}: this kernel has no ipip driver; load the module ipip, or have a data path that does without \
+         (ensure_data_path, in Rust)"
     )]
     NoDriver {
         /// The device that was wanted.
@@ -34,18 +32,9 @@ pub enum NodeError {
         /// What the kernel said.
         source: NetlinkError,
     },
-    /// No interface can hold the workload's address.
-    #[error(
-        "workload address {addr}: a workload's address must be from 1.0.0.0 to 223.255.255.255, and neither loopback \
-         nor 169.254.1.1"
-    )]
-    Address {
-        /// The address.
-        addr: Ipv4Addr,
-    },
-    /// No node can hold such a route.
+    /// Nothing of the overlay can be like what was asked for.
     #[error(transparent)]
-    Route(#[from] RouteFault),
+    Overlay(#[from] OverlayError),
     /// The data path that was asked for cannot be had.
     #[error(transparent)]
     Choice(#[from] ChooseError),
@@ -78,7 +67,7 @@ impl NodeError {
             Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
             Self::HalfApplied { refused, .. } => refused.errno(),
             Self::DataPath(error) => error.errno(),
-            Self::InTheWay(_) | Self::Choice(_) | Self::Address { .. } | Self::Route(_) => None,
+            Self::InTheWay(_) | Self::Choice(_) | Self::Overlay(_) => None,
         }
     }
 }

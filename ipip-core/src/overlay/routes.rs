@@ -1,5 +1,6 @@
 //! One route per block: the peers' through the tunnel, our own into a blackhole.
 
+use super::error::{OverlayError, check_route};
 use super::{TUNNEL_DEVICE, well_known};
 use crate::addr::{Ipv4Prefix, NodeAddr};
 use crate::name::InterfaceName;
@@ -29,30 +30,6 @@ pub struct Blackhole {
     pub block: Ipv4Prefix,
     /// Whose mark the route bears.
     pub protocol: RouteProtocol,
-}
-
-/// Why no route of ours can be like this. Both are what a field holds that was forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RouteFault {
-    /// The block is 0.0.0.0/0: its route would be the node's default route.
-    #[error("block 0.0.0.0/0 is every address, its route would be the node's default route")]
-    EveryAddress,
-    /// The protocol is the kernel's "unspecified", which marks nobody's routes.
-    #[error("protocol is 0, allowed are 1 to 255; {} is bird", RouteProtocol::BIRD.0)]
-    Unmarked,
-}
-
-impl RouteFault {
-    fn check(block: Ipv4Prefix, protocol: RouteProtocol) -> Result<(), Self> {
-        if block.len() == 0 {
-            return Err(Self::EveryAddress);
-        }
-        if protocol.0 == 0 {
-            return Err(Self::Unmarked);
-        }
-        Ok(())
-    }
 }
 
 impl PeerRoute {
@@ -90,9 +67,9 @@ impl PeerRoute {
     /// Whether a node can hold it.
     ///
     /// # Errors
-    /// [`RouteFault`] for a block of every address and for protocol 0.
-    pub fn check(&self) -> Result<(), RouteFault> {
-        RouteFault::check(self.block, self.protocol)
+    /// [`OverlayError`] for a block of every address and for protocol 0.
+    pub fn check(&self) -> Result<(), OverlayError> {
+        check_route(self.block, self.protocol)
     }
 
     /// What the node should hold: the route, onlink, and forwarding where the peer's packets enter.
@@ -133,9 +110,9 @@ impl Blackhole {
     /// Whether a node can hold it.
     ///
     /// # Errors
-    /// [`RouteFault`] for a block of every address and for protocol 0.
-    pub fn check(&self) -> Result<(), RouteFault> {
-        RouteFault::check(self.block, self.protocol)
+    /// [`OverlayError`] for a block of every address and for protocol 0.
+    pub fn check(&self) -> Result<(), OverlayError> {
+        check_route(self.block, self.protocol)
     }
 
     /// What the node should hold: nothing for a /32, whose blackhole would take the place of the

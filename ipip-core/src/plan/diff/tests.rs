@@ -1,9 +1,11 @@
-use std::path::Path;
+mod reference;
+
+use reference::{everything, fresh, inside, netns, peer_route, tunnel, workload};
 
 use super::*;
-use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr, TunnelAddr};
+use crate::addr::{Ipv4Prefix, MacAddr};
 use crate::mtu::TunnelMtu;
-use crate::overlay::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint};
+use crate::overlay::WorkloadEndpoint;
 use crate::plan::naive_kernel::{ANY, carry_out, link};
 use crate::plan::{RouteProtocol, Setting, TunnelEnds, undo};
 
@@ -19,63 +21,6 @@ fn run(plan: &Plan, state: &mut Observed) {
     assert_eq!(plan.conflicts, []);
     for step in &plan.steps {
         carry_out(state, step).unwrap_or_else(|refused| panic!("{step}: {refused}"));
-    }
-}
-
-fn netns() -> &'static Path {
-    Path::new("/run/netns/pod")
-}
-
-fn inside() -> Place {
-    Place::Workload(netns().into())
-}
-
-fn tunnel() -> Desired {
-    Tunnel::new(
-        TunnelAddr([10, 244, 79, 0].into()),
-        TunnelMtu::try_new(1480).unwrap(),
-    )
-    .desired()
-}
-
-fn workload() -> Desired {
-    let mtu = TunnelMtu::try_new(1480).unwrap();
-    WorkloadEndpoint::new("default", "podA", [10, 244, 79, 20].into(), mtu).desired(netns())
-}
-
-fn peer_route(node: [u8; 4]) -> Desired {
-    PeerRoute::tunnelled(prefix("10.244.244.64/26"), NodeAddr(node.into())).desired()
-}
-
-fn blackhole() -> Desired {
-    Blackhole::new(prefix("10.244.79.0/26")).desired()
-}
-
-fn everything() -> Desired {
-    let parts = [
-        tunnel(),
-        workload(),
-        peer_route([172, 18, 0, 2]),
-        blackhole(),
-    ];
-    let mut all = Desired::default();
-    for part in parts {
-        // The device of a peer route is the tunnel, which is in the list already.
-        all.links.extend(
-            part.links
-                .into_iter()
-                .filter(|link| link.kind != LinkKind::Existing),
-        );
-        all.routes.extend(part.routes);
-    }
-    all
-}
-
-/// A node with an underlay interface, and a pod's namespace with nothing in it.
-fn fresh() -> Observed {
-    Observed {
-        links: vec![link(&Place::Node, "eth0", "veth", 2)],
-        routes: vec![],
     }
 }
 
