@@ -86,7 +86,7 @@ static void a_device_of_ours_is_made_and_deleted(void) {
     CHECK(status != IPIP_STATUS_HALF_APPLIED);
     CHECK_TEXT(sh("ip -n %s link show ours", node_name), "Device \"ours\" does not exist.\n");
     route.device = "ours";
-    CHECK_STATUS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_IN_THE_WAY);
+    CHECK_STATUS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_NOT_FOUND);
 }
 
 static void a_peer_route_over_the_tunnel(void) {
