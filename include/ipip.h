@@ -1355,10 +1355,10 @@ enum ipip_status ipip_block_attribute(const struct ipip_block *block,
  * The caller sees to it that:
  * `text` is NULL or points to `text_len` octets that nobody else uses.
  */
-enum ipip_status ipip_block_owner(const struct ipip_block *block,
-                                  char *text,
-                                  size_t text_len,
-                                  size_t *needed_out);
+enum ipip_status ipip_block_affinity(const struct ipip_block *block,
+                                     char *text,
+                                     size_t text_len,
+                                     size_t *needed_out);
 
 /**
  * The addresses of `handle`, in order, into an array of `addresses_len`. `needed_out` is how many there

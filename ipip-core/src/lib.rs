@@ -20,7 +20,7 @@
 //! | [`datapath`] | who carries the packets where the kernel has no ipip driver | `wire`, `peers`, `sys` |
 //! | [`capture`] | frames from live interfaces, explained | `wire`, `sys` |
 //! | [`node`] | `ensure_*` and their removal | all of the above |
-//! | [`sys`] | system calls, the only unsafe code | nothing |
+//! | [`sys`] | system calls, the only unsafe code but for the choice of a checksum loop | nothing |
 //!
 //! Without the default feature `std` only [`addr`] and [`wire`] are built, on `core` alone.
 #![cfg_attr(not(feature = "std"), no_std)]

@@ -140,7 +140,7 @@ static void addresses_are_assigned_and_released(void) {
 
     CHECK_OK(ipip_ipam_block_of(ipam, address("10.244.0.84"), &block));
     size_t used = ipip_block_used_count(block);
-    enum ipip_status owned = ipip_block_owner(block, text, sizeof text, NULL);
+    enum ipip_status owned = ipip_block_affinity(block, text, sizeof text, NULL);
     char node[64] = "";
     enum ipip_status of_node = ipip_block_attribute(block, named.address, "node", node, sizeof node, NULL);
     ipip_block_free(block);

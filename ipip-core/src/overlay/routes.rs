@@ -15,7 +15,7 @@ pub struct PeerRoute {
     /// The block, or a /32 for a borrowed address.
     pub block: Ipv4Prefix,
     /// The node that holds it. On an ipip device the kernel takes it as the outer destination.
-    pub node: NodeAddr,
+    pub node_addr: NodeAddr,
     /// `tunl0`, or the underlay's interface where this peer is reached directly.
     pub device: InterfaceName,
     /// Whose mark the route bears; [`RouteProtocol::BIRD`] unless there is a reason.
@@ -35,10 +35,10 @@ pub struct Blackhole {
 impl PeerRoute {
     /// Through `tunl0`, with protocol bird.
     #[must_use]
-    pub fn tunnelled(block: Ipv4Prefix, node: NodeAddr) -> Self {
+    pub fn tunnelled(block: Ipv4Prefix, node_addr: NodeAddr) -> Self {
         Self {
             block,
-            node,
+            node_addr,
             device: well_known(TUNNEL_DEVICE),
             protocol: RouteProtocol::BIRD,
         }
@@ -77,7 +77,7 @@ impl PeerRoute {
     pub fn desired(&self) -> Desired {
         let target = Target::Device {
             device: self.device.clone(),
-            next_hop: NextHop::Onlink(self.node),
+            next_hop: NextHop::Onlink(self.node_addr),
         };
         let entrance = Link {
             place: Place::Node,

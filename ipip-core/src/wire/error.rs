@@ -141,3 +141,40 @@ pub enum WireError {
         found: u16,
     },
 }
+
+impl WireError {
+    /// The error's number, the same in every version and language; batches state it for each packet.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::Truncated { .. } => 200,
+            Self::Version { .. } => 201,
+            Self::HeaderLen { .. } => 202,
+            Self::TotalLen { .. } => 203,
+            Self::Checksum { .. } => 204,
+            Self::Protocol { .. } => 205,
+            Self::OuterFragment { .. } => 206,
+            Self::TtlZero => 207,
+            Self::Headroom { .. } => 208,
+            Self::Buffer { .. } => 209,
+            Self::PacketTooLong { .. } => 210,
+            Self::IcmpType { .. } => 211,
+            Self::Dscp { .. } => 212,
+            Self::FragmentOffset { .. } => 213,
+        }
+    }
+}
+
+/// Why a batch was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// An output has too few places.
+    #[error("output has places for {found} packets, needs {needed}")]
+    Output {
+        /// How many packets there are.
+        needed: usize,
+        /// How many places there are.
+        found: usize,
+    },
+}

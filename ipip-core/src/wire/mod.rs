@@ -1,6 +1,8 @@
 //! IPv4-in-IPv4 headers and the checksums they need: octets in, octets out.
 //!
-//! Uses `core` alone: no allocation, no I/O, no unsafe code, and nothing panics on any input.
+//! Uses `core` alone: no allocation, no I/O, and nothing panics on any input. With the feature `std`
+//! the checksum asks the processor whether it has AVX2; `checksum/avx2.rs`, which does so, is the only
+//! file here with unsafe code.
 //!
 //! | file | nouns | source |
 //! |---|---|---|
@@ -10,6 +12,8 @@
 //! | `header` | [`Ipv4Header`]: one header, written; [`FragmentOffset`], [`protocol`] numbers | RFC 791 |
 //! | `outer` | [`Outer`]: what a tunnel writes in front, and its policies | RFC 2003 3.1, 6040 |
 //! | `ipip` | [`IpipView`], [`encapsulate`], [`decapsulate`] | RFC 2003 |
+//! | `encapsulator` | [`Encapsulator`]: an [`Outer`] made ready for many packets | RFC 2003 |
+//! | `batch` | [`parse_batch`], [`decapsulate_batch`], [`Encapsulator::encapsulate_batch`] | |
 //! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
 //! | `icmp` | [`EchoView`] reads, [`Echo`] writes | RFC 792 |
 //! | `error` | [`WireError`], [`Layer`] | |
@@ -23,7 +27,9 @@
 //! packet on the wire ─▶ IpipView ────┴─▶ decapsulate ──▶ the inner packet, a sub-slice
 //! ```
 
+mod batch;
 mod checksum;
+mod encapsulator;
 mod error;
 mod header;
 mod icmp;
@@ -33,8 +39,10 @@ mod outer;
 mod partial_checksum;
 mod tos;
 
+pub use batch::{HeaderFields, IpipFields, Span, decapsulate_batch, parse_batch};
 pub use checksum::{checksum, combine, pseudo_header_sum, sum};
-pub use error::{Layer, WireError};
+pub use encapsulator::Encapsulator;
+pub use error::{BatchError, Layer, WireError};
 pub use header::{FragmentOffset, HEADER_LEN, Ipv4Header, MAX_PACKET_LEN, protocol};
 pub use icmp::{ECHO_HEADER_LEN, Echo, EchoKind, EchoView};
 pub use ipip::{IpipView, decapsulate, encapsulate};
