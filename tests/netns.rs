@@ -50,7 +50,7 @@ const TESTS: &[Test] = &[
 
 fn main() -> ExitCode {
     if std::env::var_os(CHILD).is_some() || Netns::create_unnamed().is_err() {
-        support::run(TESTS);
+        return support::run(1, TESTS);
     }
     let script = "mount -t tmpfs none /run && exec \"$@\"";
     let status = Command::new("unshare")

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use ipip_core::capture::CaptureError;
+use ipip_core::error_chain;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
 use ipip_core::netlink::NetlinkError;
 use ipip_core::node::NodeError;
@@ -34,7 +35,7 @@ pub(crate) fn invalid_argument(py: Python<'_>, message: impl AsRef<str>) -> PyEr
 
 /// A wrong value of a type that checks itself.
 pub(crate) fn invalid(py: Python<'_>) -> impl Fn(&dyn Error) -> PyErr {
-    move |fault| invalid_argument(py, message(fault))
+    move |fault| invalid_argument(py, error_chain(fault))
 }
 
 /// `ipip.KernelError`, or the subclass that its number asks for.
@@ -145,7 +146,7 @@ pub(crate) fn netns(py: Python<'_>) -> impl Fn(NetnsError) -> PyErr {
         NetnsError::System { source, .. } if source.kind() == ErrorKind::InvalidInput => {
             invalid(py)(&error)
         }
-        _ => kernel(py, error.errno(), &message(&error)),
+        _ => kernel(py, error.errno(), &error_chain(&error)),
     }
 }
 
@@ -153,18 +154,18 @@ pub(crate) fn netns(py: Python<'_>) -> impl Fn(NetnsError) -> PyErr {
 pub(crate) fn capture(py: Python<'_>) -> impl Fn(CaptureError) -> PyErr {
     move |error| match error {
         CaptureError::HardwareType { .. } => invalid(py)(&error),
-        _ => kernel(py, error.errno(), &message(&error)),
+        _ => kernel(py, error.errno(), &error_chain(&error)),
     }
 }
 
 /// The core says what a caller can do about an error of the allocator; that is the exception.
 pub(crate) fn ipam(py: Python<'_>) -> impl Fn(IpamError) -> PyErr {
-    move |error| raise(py, class_of(error.kind()), &message(&error))
+    move |error| raise(py, class_of(error.kind()), &error_chain(&error))
 }
 
 /// The same for a block.
 pub(crate) fn block(py: Python<'_>) -> impl Fn(BlockError) -> PyErr {
-    move |error| raise(py, class_of(error.kind()), &message(&error))
+    move |error| raise(py, class_of(error.kind()), &error_chain(&error))
 }
 
 fn class_of(kind: IpamErrorKind) -> &'static str {
@@ -194,9 +195,9 @@ pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
             invalid(py)(&error)
         }
         NodeError::NoDriver { .. } => {
-            kernel_as(py, error.errno(), &message(&error), Some("NoDriver"))
+            kernel_as(py, error.errno(), &error_chain(&error), Some("NoDriver"))
         }
-        _ => kernel(py, error.errno(), &message(&error)),
+        _ => kernel(py, error.errno(), &error_chain(&error)),
     }
 }
 
@@ -208,17 +209,6 @@ fn in_the_way<'py>(
     let error = build(py, "InTheWay", message)?;
     error.setattr("conflicts", PyTuple::new(py, conflicts)?)?;
     Ok(error)
-}
-
-/// The message with its chain of causes, as one line.
-pub(crate) fn message(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// `error` again, naming the argument if it is a `TypeError`.

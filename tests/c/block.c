@@ -7,13 +7,6 @@ static struct ipip_block *block_of(const char *text) {
     return block;
 }
 
-static struct ipip_attribute owner(const char *handle) {
-    struct ipip_attribute attribute;
-    memset(&attribute, 0, sizeof attribute);
-    attribute.handle = handle;
-    return attribute;
-}
-
 static struct ipip_release release_of(const char *text, const char *handle, const uint64_t *sequence) {
     struct ipip_release release;
     release.address = address(text);

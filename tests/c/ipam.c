@@ -16,13 +16,6 @@ static struct ipip_pool pool_of(const char *name, const char *cidr, uint8_t bloc
     return pool;
 }
 
-static struct ipip_attribute owner(const char *handle) {
-    struct ipip_attribute attribute;
-    memset(&attribute, 0, sizeof attribute);
-    attribute.handle = handle;
-    return attribute;
-}
-
 static struct ipip_release release_of(struct ipip_ipv4 at, const char *handle, const uint64_t *sequence) {
     struct ipip_release release;
     release.address = at;

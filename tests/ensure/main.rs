@@ -10,10 +10,14 @@ mod support;
 mod tunnel;
 mod workload;
 
+use std::process::ExitCode;
+
 use ipip_core::node::{Changes, NodeError};
 
-fn main() {
+fn main() -> ExitCode {
+    // One at a time, since some turn kernel-wide switches.
     support::run(
+        1,
         &[
             tunnel::TESTS,
             workload::TESTS,
@@ -22,7 +26,7 @@ fn main() {
             concurrent::TESTS,
         ]
         .concat(),
-    );
+    )
 }
 
 /// The steps as text.
