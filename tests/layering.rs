@@ -11,7 +11,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("mtu", &[]),
     ("error_chain", &[]),
     ("peers", &["addr"]),
-    ("wire", &["addr"]),
+    ("wire", &["addr", "mtu"]),
     ("sys", &["name"]),
     ("resource", &["addr", "name"]),
     ("datastore", &["addr", "name"]),

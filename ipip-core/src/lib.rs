@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`addr`], [`name`], [`mtu`] | prefixes, planes of addresses, names, MTU arithmetic | nothing |
 //! | [`peers`] | which node owns which prefix | `addr` |
-//! | [`wire`] | IPv4-in-IPv4 headers, checksums | `addr` |
+//! | [`wire`] | IPv4-in-IPv4 headers, checksums | `addr`, `mtu` |
 //! | [`resource`] | Calico's values and their JSON | leaves |
 //! | [`datastore`] | the `Store` trait and its stores | leaves |
 //! | [`ipam`] | blocks, affinities, assignments | `resource`, `datastore` |
@@ -24,7 +24,7 @@
 //!
 //! An error says what was found and what is allowed; [`error_chain`] adds the words of its causes.
 //!
-//! Without the default feature `std` only [`addr`] and [`wire`] are built, on `core` alone.
+//! Without the default feature `std` only [`addr`], [`mtu`] and [`wire`] are built, on `core` alone.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
@@ -39,7 +39,6 @@ pub mod datastore;
 mod error_chain;
 #[cfg(feature = "std")]
 pub mod ipam;
-#[cfg(feature = "std")]
 pub mod mtu;
 #[cfg(feature = "std")]
 pub mod name;

@@ -63,6 +63,19 @@ pub fn combine(a: u16, b: u16) -> u16 {
     fold(u64::from(a) + u64::from(b))
 }
 
+/// The checksum after one of the words it covers changed from `before` to `after`: equation 3 of
+/// <https://www.rfc-editor.org/rfc/rfc1624#section-3>.
+///
+/// ```
+/// // The example of RFC 1624 section 4, where the older equation of RFC 1141 gives 0xffff.
+/// assert_eq!(ipip_core::wire::update_checksum(0xdd2f, 0x5555, 0x3285), 0x0000);
+/// ```
+#[must_use]
+#[inline]
+pub fn update_checksum(checksum: u16, before: u16, after: u16) -> u16 {
+    !fold(u64::from(!checksum) + u64::from(!before) + u64::from(after))
+}
+
 /// The sum of the pseudo-header that TCP and UDP add to their own octets
 /// (<https://www.rfc-editor.org/rfc/rfc9293#section-3.1>): both addresses, the protocol and `len`, the
 /// length of the TCP segment or UDP datagram in octets.
@@ -165,6 +178,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rfc1624_section_3_carries_are_added_in_until_none_is_left() {
+        // Three words whose sum is 0x1ffff: the carry makes another one.
+        assert_eq!(update_checksum(0x0000, 0x0000, 0x0001), 0xfffe);
+        assert_eq!(update_checksum(0x0000, 0x0000, 0xffff), 0x0000);
+    }
+
     proptest! {
         #[test]
         fn every_length_and_alignment_agrees_with_the_naive_loop(
@@ -173,6 +193,19 @@ mod tests {
             let bytes = bytes.get(skip..).unwrap_or(&[]);
             prop_assert_eq!(sum(bytes), naive_sum(bytes));
             prop_assert_eq!(checksum(bytes), !naive_sum(bytes));
+        }
+
+        #[test]
+        fn rfc1624_section_3_an_update_is_a_new_sum(
+            mut bytes in prop::collection::vec(any::<u8>(), 2..64), at: prop::sample::Index, after: u16,
+        ) {
+            // A word that never changes and is not zero, as every IPv4 header has.
+            bytes.splice(0..0, [0x45, 0]);
+            let at = 2 + at.index(bytes.len() / 2 - 1) * 2;
+            let before = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+            let updated = update_checksum(!naive_sum(&bytes), before, after);
+            bytes[at..at + 2].copy_from_slice(&after.to_be_bytes());
+            prop_assert_eq!(updated, !naive_sum(&bytes));
         }
 
         #[test]

@@ -194,9 +194,11 @@ fn codes_are_all_different() {
         WireError::IcmpType { found: 0, code: 0 },
         WireError::Dscp { found: 0 },
         WireError::FragmentOffset { found: 0 },
+        WireError::TtlExpired { found: 0 },
+        WireError::EcnDrop,
     ]
     .map(|error| error.code());
-    assert!(codes.into_iter().eq(200..214), "{codes:?}");
+    assert!(codes.into_iter().eq(200..216), "{codes:?}");
 }
 
 proptest! {
