@@ -9,6 +9,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("addr", &[]),
     ("name", &[]),
     ("mtu", &[]),
+    ("error_chain", &[]),
     ("peers", &["addr"]),
     ("wire", &["addr", "mtu"]),
     ("sys", &["name"]),

@@ -22,6 +22,8 @@
 //! | [`node`] | `ensure_*` and their removal | all of the above |
 //! | [`sys`] | system calls, the only unsafe code but for the choice of a checksum loop | nothing |
 //!
+//! An error says what was found and what is allowed; [`error_chain`] adds the words of its causes.
+//!
 //! Without the default feature `std` only [`addr`], [`mtu`] and [`wire`] are built, on `core` alone.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
@@ -33,6 +35,8 @@ pub mod capture;
 pub mod datapath;
 #[cfg(feature = "std")]
 pub mod datastore;
+#[cfg(feature = "std")]
+mod error_chain;
 #[cfg(feature = "std")]
 pub mod ipam;
 pub mod mtu;
@@ -53,3 +57,6 @@ pub mod resource;
 #[cfg(feature = "std")]
 pub mod sys;
 pub mod wire;
+
+#[cfg(feature = "std")]
+pub use error_chain::error_chain;
