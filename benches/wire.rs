@@ -258,6 +258,21 @@ fn main() {
             },
         );
 
+        let template = black_box(reference::Template::new(endpoints, 0));
+        let tunnel = black_box(Encapsulator::new(&outer));
+        compare(
+            &named("outer header, one tunnel"),
+            work,
+            || {
+                let headers = views.iter().map(|v| tunnel.header(v).ok());
+                headers.fold(0, |sum, header| sum + mix_header(header))
+            },
+            || {
+                let headers = inner.iter().map(|i| template.build(i));
+                headers.fold(0, |sum, header| sum + mix_header(header))
+            },
+        );
+
         let mut theirs = Corpus::new(inner_len);
         let mut ours = corpus;
         compare(
@@ -274,8 +289,6 @@ fn main() {
                 })
             },
         );
-        let template = black_box(reference::Template::new(endpoints, 0));
-        let tunnel = black_box(Encapsulator::new(&outer));
         compare(
             &named("encapsulate, one tunnel"),
             work,

@@ -165,22 +165,38 @@ impl Template {
     pub(crate) fn encapsulate(&self, buffer: &mut [u8], headroom: usize) -> Option<usize> {
         let inner = header(buffer.get(headroom..)?)?;
         let len = inner.len + 20;
-        if inner.ttl == 0 || len > 0xffff {
+        let total_len = u64::try_from(len).ok()?;
+        let outer = self.finish((inner.tos, inner.df, inner.ttl), total_len)?;
+        *buffer
+            .get_mut(headroom.checked_sub(20)?..)?
+            .first_chunk_mut()? = outer;
+        Some(len)
+    }
+
+    /// As [`build`], the constant part not summed again.
+    #[inline(always)]
+    pub(crate) fn build(&self, inner: &[u8]) -> Option<[u8; 20]> {
+        let (a, b) = (be64(inner)?, be64(inner.get(8..)?)?);
+        let total_len = (a >> 32 & 0xffff) + 20;
+        self.finish((a >> 48 & 0xff, a & 0x4000, b >> 56), total_len)
+    }
+
+    #[inline(always)]
+    fn finish(&self, (tos, df, ttl): (u64, u64, u64), total_len: u64) -> Option<[u8; 20]> {
+        if ttl == 0 || total_len > 0xffff {
             return None;
         }
-        let total_len = u64::try_from(len).ok()?;
-        let ecn = if inner.tos & 3 == 3 { 2 } else { inner.tos & 3 };
-        let sum = self.sum + ecn + total_len + inner.df + (inner.ttl << 8);
+        let ecn = if tos & 3 == 3 { 2 } else { tos & 3 };
+        let sum = self.sum + ecn + total_len + df + (ttl << 8);
         let sum = (sum >> 16) + (sum & 0xffff);
         let sum = (sum + (sum >> 16)) & 0xffff;
-        let a = self.a | ecn << 48 | total_len << 32 | inner.df;
-        let b = self.b | inner.ttl << 56 | (sum ^ 0xffff) << 32;
-        let room = buffer.get_mut(headroom.checked_sub(20)?..)?;
-        let room: &mut [u8; 20] = room.first_chunk_mut()?;
-        room[..8].copy_from_slice(&a.to_be_bytes());
-        room[8..16].copy_from_slice(&b.to_be_bytes());
-        room[16..].copy_from_slice(&self.destination.to_be_bytes());
-        Some(len)
+        let a = self.a | ecn << 48 | total_len << 32 | df;
+        let b = self.b | ttl << 56 | (sum ^ 0xffff) << 32;
+        let mut out = [0; 20];
+        out[..8].copy_from_slice(&a.to_be_bytes());
+        out[8..16].copy_from_slice(&b.to_be_bytes());
+        out[16..].copy_from_slice(&self.destination.to_be_bytes());
+        Some(out)
     }
 }
 

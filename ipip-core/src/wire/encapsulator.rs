@@ -144,7 +144,17 @@ impl Encapsulator {
         Ok(&mut packet[..len])
     }
 
-    /// The outer header for `inner`.
+    /// The outer header for `inner`, to stand in front of a packet that lies elsewhere.
+    ///
+    /// # Errors
+    /// [`WireError::TtlZero`] and [`WireError::PacketTooLong`], as [`Self::encapsulate`].
+    #[inline(always)]
+    pub fn header(&self, inner: &Ipv4View<'_>) -> Result<[u8; HEADER_LEN], WireError> {
+        let mut octets = [0; HEADER_LEN];
+        self.words(inner, self.identification)?.store(&mut octets);
+        Ok(octets)
+    }
+
     #[inline(always)]
     fn words(&self, inner: &Ipv4View<'_>, identification: u16) -> Result<Words, WireError> {
         let Words(first, second, _) = inner.words();
@@ -152,7 +162,8 @@ impl Encapsulator {
         if second >> TTL == 0 {
             return Err(WireError::TtlZero);
         }
-        let total_len = u64::from(inner.total_len()) + 20;
+        // From the register that holds it already.
+        let total_len = (first >> TOTAL_LEN & 0xffff).wrapping_add(20);
         if total_len > 0xffff {
             return Err(WireError::PacketTooLong {
                 found: usize::from(inner.total_len()) + HEADER_LEN,

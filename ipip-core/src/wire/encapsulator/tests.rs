@@ -110,6 +110,7 @@ proptest! {
         prop_assert_eq!(&packet[..20], expected);
         prop_assert_eq!(&packet[20..], &before[headroom..]);
         let inner = Ipv4View::parse(&before[headroom..], Layer::Inner).unwrap();
+        prop_assert_eq!(Encapsulator::new(&outer).header(&inner), Ok(expected));
         prop_assert_eq!(outer.header(&inner).unwrap().to_octets(len), Ok(expected));
         prop_assert_eq!(&buffer[..headroom - 20], &before[..headroom - 20]);
     }
