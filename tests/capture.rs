@@ -2,6 +2,8 @@
 
 #[path = "capture/explain.rs"]
 mod explain;
+#[path = "capture/files.rs"]
+mod files;
 #[path = "capture/live.rs"]
 mod live;
 mod two_netns;
@@ -22,6 +24,15 @@ fn main() -> ExitCode {
                 "damaged_frames_are_described_all_the_same",
                 explain::damaged_frames_are_described_all_the_same,
             ),
+            (
+                "every_format_of_editcap_is_read",
+                files::every_format_of_editcap_is_read,
+            ),
+            (
+                "merged_files_keep_their_interfaces",
+                files::merged_files_keep_their_interfaces,
+            ),
+            ("a_missing_file_is_named", files::a_missing_file_is_named),
         ],
         &[
             ("frames_are_tcpdumps", live::frames_are_tcpdumps),

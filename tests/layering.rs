@@ -48,6 +48,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("netlink_sys", &["netlink"]),
     ("serde_json", &["resource"]),
     ("libc::", &["sys", "netlink", "datapath", "capture"]),
+    ("pcap_parser", &["capture"]),
     ("byteorder", &["wire", "netlink", "capture"]),
 ];
 

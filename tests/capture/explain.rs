@@ -53,6 +53,10 @@ fn vectors() -> Result<Vec<Vector>, Failed> {
     Ok(vectors)
 }
 
+pub(crate) fn frames() -> Result<Vec<Frame>, Failed> {
+    Ok(vectors()?.into_iter().map(|vector| vector.frame).collect())
+}
+
 pub(crate) fn lines_are_tcpdumps() -> Outcome {
     for vector in vectors()? {
         let expected = format!("12:34:56.789012 {}", vector.tcpdump);

@@ -1,7 +1,7 @@
-//! Frames from live interfaces, kept and explained.
+//! Frames from live interfaces and capture files, kept and explained.
 //!
-//! A [`Frame`] comes from [`Live`] (one interface in one namespace, by AF_PACKET), goes
-//! to a file through [`PcapWriter`], and is explained by [`describe`]: one line as tcpdump
+//! A [`Frame`] comes from [`Live`] (one interface in one namespace, by AF_PACKET) or from [`Reader`]
+//! (a pcap or pcapng file), goes to a file through [`PcapWriter`], and is explained by [`describe`]: one line as tcpdump
 //! prints it, or its layers as a tree as Wireshark shows them. An encapsulated frame has two IPv4
 //! layers, and both are shown.
 //!
@@ -12,8 +12,11 @@ mod error;
 mod frame;
 mod live;
 mod pcap;
+mod pcapng;
+mod reader;
 
-pub use error::{CaptureError, PcapError};
+pub use error::{CaptureError, Damage, PcapError, ReadError};
 pub use frame::{Direction, Frame, LinkType};
 pub use live::{Counts, Live, SNAP_LEN, Stopper};
 pub use pcap::PcapWriter;
+pub use reader::{Interface, Reader};

@@ -262,6 +262,7 @@ fn opaque_text(opaque: &Opaque<'_>, before: Option<&Layer<'_>>, named: bool) -> 
             Some(_) => format!("{len} octets"),
             None => format!("length {len}"),
         },
+        OpaqueKind::Link(number) => format!("link type {number}, length {len}"),
         OpaqueKind::Fragment(protocol) => format!("ip-proto-{protocol}"),
         // Two spaces after the colon, as tcpdump has them.
         OpaqueKind::Protocol(protocol) => format!(" ip-proto-{protocol} {len}"),

@@ -63,6 +63,8 @@ pub struct Opaque<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpaqueKind {
+    /// A frame of this link type's number.
+    Link(u32),
     /// The payload of this EtherType, or of an IEEE 802.3 frame below 0x0600.
     EtherType(u16),
     /// The payload of this IP protocol.
@@ -134,6 +136,10 @@ pub fn layers(link_type: LinkType, octets: &[u8]) -> Vec<Layer<'_>> {
             }
             _ => read_ipv4(octets, &mut layers),
         },
+        other => {
+            layers.push(opaque(OpaqueKind::Link(other.number()), octets));
+            Ok(())
+        }
     };
     if let Err(malformed) = outcome {
         layers.push(Layer::Malformed(malformed));

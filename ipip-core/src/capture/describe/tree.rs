@@ -298,6 +298,7 @@ fn data_field(data: &[u8]) -> String {
 
 fn opaque_branch(opaque: &Opaque<'_>) -> Branch {
     let what = match opaque.kind {
+        OpaqueKind::Link(number) => format!("Link type {number}"),
         OpaqueKind::EtherType(ether_type::IPV6) => "Internet Protocol Version 6".to_owned(),
         OpaqueKind::EtherType(number @ ..ether_type::MIN) => {
             format!("IEEE 802.3 frame of length {number}")
