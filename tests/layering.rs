@@ -22,7 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "datapath",
         &["addr", "name", "mtu", "wire", "peers", "netlink", "sys"],
     ),
-    ("capture", &["addr", "name", "wire", "sys"]),
+    ("capture", &["addr", "name", "peers", "wire", "sys"]),
     (
         "node",
         &[
@@ -46,7 +46,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("netlink_packet_route", &["netlink"]),
     ("netlink_packet_core", &["netlink"]),
     ("netlink_sys", &["netlink"]),
-    ("serde_json", &["resource"]),
+    ("serde_json", &["resource", "capture"]),
     ("libc::", &["sys", "netlink", "datapath", "capture"]),
     ("pcap_parser", &["capture"]),
     ("byteorder", &["wire", "netlink", "capture"]),

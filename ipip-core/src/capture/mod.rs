@@ -5,18 +5,27 @@
 //! prints it, or its layers as a tree as Wireshark shows them. An encapsulated frame has two IPv4
 //! layers, and both are shown.
 //!
+//! A [`Filter`] picks frames, [`findings`] say what is wrong with one at its point, and [`journeys`]
+//! find the same inner packet at several [`Point`]s.
+//!
 //! `live` alone touches the kernel; the other files are values and pure functions.
 
 pub mod describe;
 mod error;
+mod filter;
+mod finding;
 mod frame;
+mod journey;
 mod live;
 mod pcap;
 mod pcapng;
 mod reader;
 
 pub use error::{CaptureError, Damage, PcapError, ReadError};
+pub use filter::Filter;
+pub use finding::{Expected, Finding, findings};
 pub use frame::{Direction, Frame, LinkType};
+pub use journey::{Journey, PacketKey, Point, Sighting, journeys};
 pub use live::{Counts, Live, SNAP_LEN, Stopper};
 pub use pcap::PcapWriter;
 pub use reader::{Interface, Reader};

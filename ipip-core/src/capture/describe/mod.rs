@@ -3,13 +3,14 @@
 //! [`layers`] takes a frame apart without fail: what cannot be read becomes a
 //! [`Layer::Malformed`] that says why, and ends the list. [`line()`] prints the layers as
 //! `tcpdump -n -S` does (with `-e` where there are MAC addresses), [`tree()`] as Wireshark's packet
-//! details do. Both show every IP layer, so an encapsulated packet has two.
+//! details do, [`json()`] as an object of all fields. All show every IP layer, so an encapsulated packet has two.
 //!
 //! Checksums are judged ([`verdicts`]) but never demanded, and a packet may be cut short: a capture
 //! also shows frames that are wrong, and those of which only the beginning was kept.
 
 mod checksum;
 mod ip;
+mod json;
 mod line;
 mod link;
 mod transport;
@@ -23,6 +24,7 @@ use ip::{ICMPV6, IPV6_IN_IP, NO_NEXT_HEADER, is_tunnel};
 
 pub use checksum::{Verdict, verdicts};
 pub use ip::{Extension, Ipv4, Ipv6};
+pub use json::json;
 pub use line::line;
 pub use link::{Arp, Ethernet, Sll, Vlan, ether_type};
 pub use transport::{Icmp, Tcp, TcpFlags, Udp};
