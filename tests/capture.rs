@@ -1,5 +1,7 @@
 //! Live capture, capture files and their explanation, against tcpdump and tshark.
 
+#[path = "capture/agree.rs"]
+mod agree;
 #[path = "capture/explain.rs"]
 mod explain;
 #[path = "capture/files.rs"]
@@ -31,6 +33,14 @@ fn main() -> ExitCode {
             (
                 "merged_files_keep_their_interfaces",
                 files::merged_files_keep_their_interfaces,
+            ),
+            (
+                "every_field_of_a_scapy_capture_is_tsharks",
+                agree::every_field_of_a_scapy_capture_is_tsharks,
+            ),
+            (
+                "long_every_field_of_ten_thousand_scapy_frames_is_tsharks",
+                agree::long_every_field_of_ten_thousand_scapy_frames_is_tsharks,
             ),
             ("a_missing_file_is_named", files::a_missing_file_is_named),
         ],

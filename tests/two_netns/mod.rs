@@ -33,7 +33,10 @@ pub(crate) fn run(anywhere: &[Case], as_root: &[Case]) -> ExitCode {
     if let Some(error) = &refused {
         eprintln!("{} tests skipped, they need root: {error}", as_root.len());
     }
-    let trial = |case: &Case, skip| Trial::test(case.0, case.1).with_ignored_flag(skip);
+    let trial = |case: &Case, skip| {
+        // `tests/run long` asks for those that take long by their name.
+        Trial::test(case.0, case.1).with_ignored_flag(skip || case.0.starts_with("long_"))
+    };
     let anywhere = anywhere.iter().map(|case| trial(case, false));
     let as_root = as_root.iter().map(|case| trial(case, refused.is_some()));
     libtest_mimic::run(&args, anywhere.chain(as_root).collect()).exit_code()
