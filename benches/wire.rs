@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use ipip_core::addr::NodeAddr;
 use ipip_core::wire::{
-    Endpoints, HEADER_LEN, IpipView, Ipv4Header, Ipv4View, Layer, Outer, checksum, decapsulate,
-    encapsulate, protocol,
+    Encapsulator, Endpoints, HEADER_LEN, IpipFields, IpipView, Ipv4Header, Ipv4View, Layer, Outer,
+    Span, checksum, decapsulate, encapsulate, parse_batch, protocol,
 };
 use wire_reference as reference;
 
@@ -166,12 +166,12 @@ fn compare(
     let rate = octets.map_or(String::new(), |o| {
         format!("{:8.1} GB/s", f64::from(o) / ours)
     });
-    println!("{name:<34} {ours:>9.2} {reference:>12.2} {ratio:>7.2}{rate}");
+    println!("{name:<43} {ours:>9.2} {reference:>12.2} {ratio:>7.2}{rate}");
 }
 
 fn main() {
     println!(
-        "{:<34} {:>9} {:>12} {:>7}",
+        "{:<43} {:>9} {:>12} {:>7}",
         "ns per packet, median", "ipip", "reference", "ratio"
     );
     for inner_len in [64, 1500] {
@@ -191,6 +191,30 @@ fn main() {
             || {
                 let found = corpus.packets().map(|p| mix(reference::parse(p)));
                 found.fold(0, |sum, found| sum ^ found)
+            },
+        );
+        let spans: Vec<_> = (0..PACKETS)
+            .map(|i| Span {
+                offset: i * corpus.stride,
+                len: corpus.len,
+            })
+            .collect();
+        let mut records = vec![IpipFields::default(); PACKETS];
+        let mut found = vec![None; PACKETS];
+        compare(
+            &named("parse, one batch"),
+            work,
+            || {
+                let good = parse_batch(&corpus.buffer, &spans, &mut records).unwrap_or(0);
+                black_box(&mut records);
+                digest(good)
+            },
+            || {
+                for (packet, out) in corpus.packets().zip(&mut found) {
+                    *out = reference::parse(packet);
+                }
+                black_box(&mut found);
+                digest(found.len())
             },
         );
         compare(
@@ -249,6 +273,20 @@ fn main() {
                     reference::encapsulate(packet, HEADER_LEN, endpoints).unwrap_or(0)
                 })
             },
+        );
+        let template = black_box(reference::Template::new(endpoints, 0));
+        let tunnel = black_box(Encapsulator::new(&outer));
+        compare(
+            &named("encapsulate, one tunnel"),
+            work,
+            || {
+                ours.each_in_place(|packet| {
+                    tunnel
+                        .encapsulate(packet, HEADER_LEN)
+                        .map_or(0, |packet| packet.len())
+                })
+            },
+            || theirs.each_in_place(|packet| template.encapsulate(packet, HEADER_LEN).unwrap_or(0)),
         );
         assert!(
             ours.buffer == theirs.buffer,

@@ -137,6 +137,53 @@ fn finish(
     Some(out)
 }
 
+/// What never changes in a tunnel's outer header: fixed part and its sum, DF and TTL inherited, ECN
+/// copied, DSCP 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Template {
+    a: u64,
+    b: u64,
+    destination: u32,
+    sum: u64,
+}
+
+impl Template {
+    pub(crate) fn new(endpoints: (u32, u32), identification: u16) -> Self {
+        let a = 0x45 << 56 | u64::from(identification) << 16;
+        let b = 4 << 48 | u64::from(endpoints.0);
+        let sum = fold(add(add(a, b), endpoints.1.into()));
+        Self {
+            a,
+            b,
+            destination: endpoints.1,
+            sum,
+        }
+    }
+
+    /// As [`encapsulate`], the constant part not summed again.
+    #[inline(always)]
+    pub(crate) fn encapsulate(&self, buffer: &mut [u8], headroom: usize) -> Option<usize> {
+        let inner = header(buffer.get(headroom..)?)?;
+        let len = inner.len + 20;
+        if inner.ttl == 0 || len > 0xffff {
+            return None;
+        }
+        let total_len = u64::try_from(len).ok()?;
+        let ecn = if inner.tos & 3 == 3 { 2 } else { inner.tos & 3 };
+        let sum = self.sum + ecn + total_len + inner.df + (inner.ttl << 8);
+        let sum = (sum >> 16) + (sum & 0xffff);
+        let sum = (sum + (sum >> 16)) & 0xffff;
+        let a = self.a | ecn << 48 | total_len << 32 | inner.df;
+        let b = self.b | inner.ttl << 56 | (sum ^ 0xffff) << 32;
+        let room = buffer.get_mut(headroom.checked_sub(20)?..)?;
+        let room: &mut [u8; 20] = room.first_chunk_mut()?;
+        room[..8].copy_from_slice(&a.to_be_bytes());
+        room[8..16].copy_from_slice(&b.to_be_bytes());
+        room[16..].copy_from_slice(&self.destination.to_be_bytes());
+        Some(len)
+    }
+}
+
 /// The sum of RFC 1071: 32-bit words into 64 bits.
 #[inline(always)]
 pub(crate) fn checksum(bytes: &[u8]) -> u16 {

@@ -10,14 +10,15 @@ use ipip_core::mtu::UnderlayMtu;
 use ipip_core::name::{HandleId, NodeName};
 use ipip_core::node::ensure_workload;
 use ipip_core::overlay::WorkloadEndpoint;
-use ipip_core::resource::{Attribute, Pool};
+use ipip_core::resource::{Attribute, IpipMode, Pool};
 use ipip_core::sys::netns::Netns;
 use ipip_core::wire::{self, Endpoints, HEADER_LEN, IpipView, Ipv4Header, Outer, protocol};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // An address for the pod, from a block that the node claims.
     let ipam = Ipam::new(Arc::new(Memory::new()), Ambient::system());
-    ipam.create_pool(&Pool::try_new("pods", "10.244.0.0/16".parse()?, 26)?)?;
+    let pool = Pool::try_new("pods", "10.244.0.0/16".parse()?, 26)?;
+    ipam.create_pool(&pool.with_ipip_mode(IpipMode::Always))?;
     let node_a = NodeName::try_new("node-a")?;
     let block = ipam.claim(&node_a, "10.244.79.0/26".parse()?)?.block;
     let owner = Attribute::new(Some(HandleId::try_new("default.pod-a")?)).with("pod", "pod-a");
@@ -55,9 +56,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(wire::decapsulate(packet)?, headers.inner.packet());
 
     // The pod's interface, in namespaces that end with this program.
-    let (Ok(node), Ok(inside)) = (Netns::create_unnamed(), Netns::create_unnamed()) else {
-        println!("not wired: making network namespaces needs root");
-        return Ok(());
+    let (node, inside) = match (Netns::create_unnamed(), Netns::create_unnamed()) {
+        (Ok(node), Ok(inside)) => (node, inside),
+        (Err(refused), _) | (_, Err(refused)) => {
+            println!("not wired, which needs root: {refused}");
+            return Ok(());
+        }
     };
     let workload = WorkloadEndpoint::new("default", "pod-a", pod, UnderlayMtu::ETHERNET.tunnel());
     print!("{}", ensure_workload(&node, &inside, &workload)?);

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ipip_core::error_chain;
 use ipip_core::sys::userns;
 use options::Options;
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(wrong) => {
-            eprintln!("two_nodes: {wrong}\n{}", options::USAGE);
+            eprintln!("two_nodes: {wrong}\n{}", options::HINT);
             return ExitCode::from(2);
         }
     };
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) if nobody_reads(error.as_ref()) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("two_nodes: {}", chain(error.as_ref()));
+            eprintln!("two_nodes: {}", error_chain(error.as_ref()));
             ExitCode::from(2)
         }
     }
@@ -69,17 +70,6 @@ fn main() -> ExitCode {
 fn nobody_reads(error: &(dyn Error + 'static)) -> bool {
     let refused = error.downcast_ref::<io::Error>();
     refused.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// The error and its causes in one sentence.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// Sets the stage, plays, reports. The stage is struck when it goes out of scope, whatever happened.

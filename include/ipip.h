@@ -127,7 +127,7 @@ enum ipip_status {
      */
     IPIP_STATUS_NO_DRIVER = 102,
     /**
-     * A link or route of somebody else is where ours should be, or a link that must exist does not.
+     * A link or route of somebody else is where ours should be.
      */
     IPIP_STATUS_IN_THE_WAY = 103,
     /**
@@ -836,7 +836,7 @@ struct ipip_pool {
      */
     uint8_t nat_outgoing;
     /**
-     * An enum ipip_mode.
+     * An enum ipip_mode; 0 is Never, as Calico has it where nothing is said.
      */
     uint32_t ipip_mode;
 };
@@ -895,14 +895,14 @@ struct ipip_workload {
  */
 struct ipip_peer_route {
     /**
-     * The block, or a /32 for a borrowed address.
+     * The block, or a /32 for a borrowed address; not 0.0.0.0/0.
      */
     struct ipip_prefix block;
     /**
      * The underlay address of the node that holds it. On an ipip device the kernel takes it as the
      * outer destination.
      */
-    struct ipip_ipv4 node;
+    struct ipip_ipv4 node_addr;
     /**
      * NULL for "tunl0"; the underlay's interface where this node is reached directly.
      */
@@ -920,7 +920,7 @@ struct ipip_peer_route {
  */
 struct ipip_blackhole {
     /**
-     * The node's own block.
+     * The node's own block; not 0.0.0.0/0.
      */
     struct ipip_prefix block;
     /**
@@ -1359,10 +1359,10 @@ enum ipip_status ipip_block_attribute(const struct ipip_block *block,
  * The caller sees to it that:
  * `text` is NULL or points to `text_len` octets that nobody else uses.
  */
-enum ipip_status ipip_block_owner(const struct ipip_block *block,
-                                  char *text,
-                                  size_t text_len,
-                                  size_t *needed_out);
+enum ipip_status ipip_block_affinity(const struct ipip_block *block,
+                                     char *text,
+                                     size_t text_len,
+                                     size_t *needed_out);
 
 /**
  * The addresses of `handle`, in order, into an array of `addresses_len`. `needed_out` is how many there
@@ -1838,8 +1838,8 @@ enum ipip_status ipip_remove_workload(const struct ipip_netns *netns,
  * Brings the route to another node's block to be, and forwarding where its packets enter.
  * `changes_out` may be NULL.
  *
- * IPIP_STATUS_IN_THE_WAY if a route of another protocol has the prefix, or the device is missing;
- * IPIP_STATUS_KERNEL if the kernel refuses (the device is down, the node's address is our own);
+ * IPIP_STATUS_IN_THE_WAY if a route of another protocol has the prefix; IPIP_STATUS_NOT_FOUND if there
+ * is no such device; IPIP_STATUS_KERNEL if the kernel refuses (the device is down, the node's address is our own);
  * IPIP_STATUS_PERMISSION without CAP_NET_ADMIN; IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
  *
  * The caller sees to it that:

@@ -28,7 +28,7 @@ static struct ipip_ipv4 ipv4(const char *text) {
 static void wire(struct ipip_ipv4 address) {
     struct ipip_netns *node, *inside;
     struct ipip_changes *changes;
-    struct ipip_workload pod = {.pod_namespace = "default", .pod = "podA", .address = address, .mtu = 1480};
+    struct ipip_workload pod = {.pod_namespace = "default", .pod = "pod-a", .address = address, .mtu = 1480};
     must(ipip_netns_create_unnamed(&node));
     must(ipip_netns_create_unnamed(&inside));
     must(ipip_ensure_workload(node, inside, &pod, &changes));
@@ -47,22 +47,22 @@ static void wire(struct ipip_ipv4 address) {
 }
 
 int main(void) {
-    /* The address: a pool, a block of it for this node, the first free address of the block. */
+    /* The address, from a block that the node claims with it. */
     struct ipip_store *store;
     struct ipip_ipam *ipam;
     struct ipip_pool pool = {.name = "pods", .block_len = 26, .ipip_mode = IPIP_MODE_ALWAYS};
-    struct ipip_attribute pod = {.handle = "default.podA"};
+    struct ipip_attribute pod = {.handle = "default.pod-a"};
     struct ipip_assignment assigned;
     must(ipip_prefix_from_text("10.244.0.0/16", &pool.cidr));
     must(ipip_store_open_memory(&store));
     must(ipip_ipam_new(store, &ipam));
     must(ipip_ipam_create_pool(ipam, &pool));
-    must(ipip_ipam_assign_any(ipam, "node-a", &pod, &assigned));
+    must(ipip_ipam_assign(ipam, "node-a", ipv4("10.244.79.20"), &pod, &assigned));
 
     char address[16], block[19];
     must(ipip_ipv4_to_text(&assigned.address, address, sizeof address, NULL));
     must(ipip_prefix_to_text(&assigned.block, block, sizeof block, NULL));
-    printf("podA on node-a has %s of block %s\n", address, block);
+    printf("pod-a on node-a has %s of block %s\n", address, block);
 
     /* A block can also be used alone, without a store. */
     struct ipip_block *alone;
@@ -88,7 +88,7 @@ int main(void) {
     must(ipip_decapsulate(buffer + packet.offset, packet.len, &found));
     printf("%zu octets on the wire carry %zu octets, found %zu octets in\n", packet.len, found.len, found.offset);
 
-    must(ipip_ipam_release_handle(ipam, "default.podA", NULL));
+    must(ipip_ipam_release_handle(ipam, "default.pod-a", NULL));
     ipip_ipam_free(ipam);
     ipip_store_free(store);
     return found.len == 84 ? 0 : 1;

@@ -9,7 +9,7 @@ def main() -> None:
     """One node's side of the reference picture."""
     # An address for the pod, from a block that the node claims.
     ipam = ipip.Ipam(ipip.MemoryStore())
-    ipam.create_pool(ipip.Pool("pods", "10.244.0.0/16"))
+    ipam.create_pool(ipip.Pool("pods", "10.244.0.0/16", ipip_mode="Always"))
     block = ipam.claim("node-a", "10.244.79.0/26").block
     pod = ipam.assign("node-a", "10.244.79.20", handle_id="default.pod-a", attributes={"pod": "pod-a"})
     print(f"{pod.address} from block {block}, {ipam.blocks_of('node-a')[0].free_count} left")

@@ -7,7 +7,10 @@ use std::time::Duration;
 use ipip_core::datapath::Choice;
 use ipip_core::resource::IpipMode;
 
-/// Printed by `--help` and after a mistake.
+/// Printed after a mistake: short, so that the reason above it is still seen.
+pub(crate) const HINT: &str = "usage: two_nodes [OPTION]..., two_nodes --help lists them";
+
+/// Printed by `--help`.
 pub(crate) const USAGE: &str = "\
 usage: two_nodes [--mode always|crosssubnet|never] [--pods N] [--count N] [--interval MS]
                  [--data-path auto|kernel|userspace] [--pcap DIR] [--keep]

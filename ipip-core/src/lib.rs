@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`addr`], [`name`], [`mtu`] | prefixes, planes of addresses, names, MTU arithmetic | nothing |
 //! | [`peers`] | which node owns which prefix | `addr` |
-//! | [`wire`] | IPv4-in-IPv4 headers, checksums | `addr` |
+//! | [`wire`] | IPv4-in-IPv4 headers, checksums | `addr`, `mtu` |
 //! | [`resource`] | Calico's values and their JSON | leaves |
 //! | [`datastore`] | the `Store` trait and its stores | leaves |
 //! | [`ipam`] | blocks, affinities, assignments | `resource`, `datastore` |
@@ -20,9 +20,11 @@
 //! | [`datapath`] | who carries the packets where the kernel has no ipip driver | `wire`, `peers`, `sys` |
 //! | [`capture`] | frames from live interfaces, explained | `wire`, `sys` |
 //! | [`node`] | `ensure_*` and their removal | all of the above |
-//! | [`sys`] | system calls, the only unsafe code | nothing |
+//! | [`sys`] | system calls, the only unsafe code but for the choice of a checksum loop | nothing |
 //!
-//! Without the default feature `std` only [`addr`] and [`wire`] are built, on `core` alone.
+//! An error says what was found and what is allowed; [`error_chain`] adds the words of its causes.
+//!
+//! Without the default feature `std` only [`addr`], [`mtu`] and [`wire`] are built, on `core` alone.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
@@ -34,8 +36,9 @@ pub mod datapath;
 #[cfg(feature = "std")]
 pub mod datastore;
 #[cfg(feature = "std")]
-pub mod ipam;
+mod error_chain;
 #[cfg(feature = "std")]
+pub mod ipam;
 pub mod mtu;
 #[cfg(feature = "std")]
 pub mod name;
@@ -54,3 +57,6 @@ pub mod resource;
 #[cfg(feature = "std")]
 pub mod sys;
 pub mod wire;
+
+#[cfg(feature = "std")]
+pub use error_chain::error_chain;

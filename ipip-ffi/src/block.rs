@@ -291,7 +291,7 @@ pub unsafe extern "C" fn ipip_block_attribute(
 /// # Safety
 /// `text` is NULL or points to `text_len` octets that nobody else uses.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ipip_block_owner(
+pub unsafe extern "C" fn ipip_block_affinity(
     block: Option<&ipip_block>,
     text: *mut c_char,
     text_len: usize,

@@ -74,10 +74,11 @@ impl From<NodeError> for Failure {
         let status = match error {
             NodeError::Netns(error) => return error.into(),
             NodeError::Kernel(error) => return error.into(),
+            _ if error.is_link_missing() => ipip_status::NotFound,
             NodeError::InTheWay(_) => ipip_status::InTheWay,
             NodeError::NoDriver { .. } => ipip_status::NoDriver,
             NodeError::HalfApplied { .. } => ipip_status::HalfApplied,
-            NodeError::Address { .. } => ipip_status::InvalidArgument,
+            NodeError::Overlay(_) => ipip_status::InvalidArgument,
             // From the calls that bring a whole data path up, none of which the header has yet.
             NodeError::Choice(_) => ipip_status::Unsupported,
             NodeError::DataPath(_) => ipip_status::Kernel,

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::ffi::{CString, c_char, c_int};
 
 use ipip_core::addr::PrefixError;
+use ipip_core::error_chain;
 use ipip_core::mtu::MtuError;
 use ipip_core::name::NameError;
 
@@ -51,12 +52,6 @@ impl Failure {
     /// From an error of the library: its message, then those of its causes. A kernel error number
     /// that stands for a decision of its own replaces `status`.
     pub(crate) fn of(status: ipip_status, error: &dyn Error, errno: Option<c_int>) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
         let status = match (status, errno) {
             (ipip_status::Kernel, Some(libc::EPERM | libc::EACCES)) => ipip_status::Permission,
             (status, _) => status,
@@ -64,7 +59,7 @@ impl Failure {
         Self {
             status,
             errno: errno.unwrap_or(0),
-            text,
+            text: error_chain(error),
         }
     }
 

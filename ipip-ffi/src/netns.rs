@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use ipip_core::sys::netns::{Netns, NetnsError};
 
-use crate::boundary::{TextBuffer, give, guard, or, required, text};
+use crate::boundary::{Out, TextBuffer, give, guard, or, required, text};
 use crate::error::Failure;
 use crate::status::ipip_status;
 
@@ -34,11 +34,8 @@ pub unsafe extern "C" fn ipip_netns_create(
     netns_out: Option<&mut MaybeUninit<*mut ipip_netns>>,
 ) -> ipip_status {
     guard(|| {
-        let out = required(netns_out, "netns_out")?;
         // SAFETY: the caller's duty, as documented.
-        let name = unsafe { text(name, "name") }?;
-        give(out, ipip_netns(Netns::create(name)?));
-        Ok(())
+        unsafe { give_opened(name, "name", Netns::create, netns_out) }
     })
 }
 
@@ -68,11 +65,8 @@ pub unsafe extern "C" fn ipip_netns_open(
     netns_out: Option<&mut MaybeUninit<*mut ipip_netns>>,
 ) -> ipip_status {
     guard(|| {
-        let out = required(netns_out, "netns_out")?;
         // SAFETY: the caller's duty, as documented.
-        let path = unsafe { text(path, "path") }?;
-        give(out, ipip_netns(Netns::open(path)?));
-        Ok(())
+        unsafe { give_opened(path, "path", |path| Netns::open(path), netns_out) }
     })
 }
 
@@ -88,11 +82,8 @@ pub unsafe extern "C" fn ipip_netns_open_named(
     netns_out: Option<&mut MaybeUninit<*mut ipip_netns>>,
 ) -> ipip_status {
     guard(|| {
-        let out = required(netns_out, "netns_out")?;
         // SAFETY: the caller's duty, as documented.
-        let name = unsafe { text(name, "name") }?;
-        give(out, ipip_netns(Netns::named(name)?));
-        Ok(())
+        unsafe { give_opened(name, "name", Netns::named, netns_out) }
     })
 }
 
@@ -220,6 +211,24 @@ pub extern "C" fn ipip_netns_fd(netns: Option<&ipip_netns>) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_netns_free(netns: Option<Box<ipip_netns>>) {
     or((), || drop(netns));
+}
+
+/// Hands over what `open` makes of the string at `pointer`; it is not called if there is nowhere to
+/// put it.
+///
+/// # Safety
+/// As [`text`].
+unsafe fn give_opened(
+    pointer: *const c_char,
+    name: &str,
+    open: impl FnOnce(&str) -> Result<Netns, NetnsError>,
+    netns_out: Out<'_, *mut ipip_netns>,
+) -> Result<(), Failure> {
+    let out = required(netns_out, "netns_out")?;
+    // SAFETY: the same duties.
+    let text = unsafe { text(pointer, name) }?;
+    give(out, ipip_netns(open(text)?));
+    Ok(())
 }
 
 struct Visit {

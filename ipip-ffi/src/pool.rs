@@ -36,7 +36,7 @@ pub struct ipip_pool {
     pub disabled: u8,
     /// 1 if packets that leave the cluster take the node's address, else 0.
     pub nat_outgoing: u8,
-    /// An enum ipip_mode.
+    /// An enum ipip_mode; 0 is Never, as Calico has it where nothing is said.
     pub ipip_mode: u32,
 }
 

@@ -25,11 +25,11 @@ const _: () = assert!(IPIP_ROUTE_PROTOCOL_BIRD == RouteProtocol::BIRD.0);
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ipip_peer_route {
-    /// The block, or a /32 for a borrowed address.
+    /// The block, or a /32 for a borrowed address; not 0.0.0.0/0.
     pub block: ipip_prefix,
     /// The underlay address of the node that holds it. On an ipip device the kernel takes it as the
     /// outer destination.
-    pub node: ipip_ipv4,
+    pub node_addr: ipip_ipv4,
     /// NULL for "tunl0"; the underlay's interface where this node is reached directly.
     pub device: *const c_char,
     /// Whose mark the route bears, as in /etc/iproute2/rt_protos: IPIP_ROUTE_PROTOCOL_BIRD as a rule;
@@ -42,7 +42,7 @@ pub struct ipip_peer_route {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ipip_blackhole {
-    /// The node's own block.
+    /// The node's own block; not 0.0.0.0/0.
     pub block: ipip_prefix,
     /// Whose mark the route bears: IPIP_ROUTE_PROTOCOL_BIRD as a rule; not 0.
     pub protocol: u8,
@@ -51,8 +51,8 @@ pub struct ipip_blackhole {
 /// Brings the route to another node's block to be, and forwarding where its packets enter.
 /// `changes_out` may be NULL.
 ///
-/// IPIP_STATUS_IN_THE_WAY if a route of another protocol has the prefix, or the device is missing;
-/// IPIP_STATUS_KERNEL if the kernel refuses (the device is down, the node's address is our own);
+/// IPIP_STATUS_IN_THE_WAY if a route of another protocol has the prefix; IPIP_STATUS_NOT_FOUND if there
+/// is no such device; IPIP_STATUS_KERNEL if the kernel refuses (the device is down, the node's address is our own);
 /// IPIP_STATUS_PERMISSION without CAP_NET_ADMIN; IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
 ///
 /// # Safety
@@ -130,8 +130,8 @@ impl ipip_peer_route {
     /// `device` is NULL or a string that ends in a zero.
     unsafe fn checked(&self) -> Result<PeerRoute, Failure> {
         let block = self.block.checked("block")?;
-        let mut route = PeerRoute::tunnelled(block, NodeAddr(self.node.into()));
-        route.protocol = protocol(self.protocol)?;
+        let mut route = PeerRoute::tunnelled(block, NodeAddr(self.node_addr.into()));
+        route.protocol = RouteProtocol(self.protocol);
         // SAFETY: the caller's duty.
         if let Some(device) = unsafe { optional_text(self.device, "device") }? {
             route.device = InterfaceName::try_new(device)?;
@@ -143,18 +143,7 @@ impl ipip_peer_route {
 impl ipip_blackhole {
     fn checked(self) -> Result<Blackhole, Failure> {
         let mut blackhole = Blackhole::new(self.block.checked("block")?);
-        blackhole.protocol = protocol(self.protocol)?;
+        blackhole.protocol = RouteProtocol(self.protocol);
         Ok(blackhole)
     }
-}
-
-/// 0 is the kernel's "unspecified", and what a caller leaves who forgot the field.
-fn protocol(number: u8) -> Result<RouteProtocol, Failure> {
-    if number == 0 {
-        return Err(Failure::new(
-            ipip_status::InvalidArgument,
-            "protocol is 0, allowed are 1 to 255; 12 is bird",
-        ));
-    }
-    Ok(RouteProtocol(number))
 }

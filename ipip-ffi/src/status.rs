@@ -49,7 +49,7 @@ pub enum ipip_status {
     Permission = 101,
     /// This kernel has no driver for the link: ipip for a tunnel device, veth for a workload.
     NoDriver = 102,
-    /// A link or route of somebody else is where ours should be, or a link that must exist does not.
+    /// A link or route of somebody else is where ours should be.
     InTheWay = 103,
     /// The file is not a network namespace.
     NotNetns = 104,

@@ -7,10 +7,10 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use ipip_core::capture::CaptureError;
+use ipip_core::error_chain;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
 use ipip_core::netlink::NetlinkError;
 use ipip_core::node::NodeError;
-use ipip_core::plan::Conflict;
 use ipip_core::resource::BlockError;
 use ipip_core::sys::netns::NetnsError;
 use ipip_core::wire::{Layer, WireError};
@@ -35,7 +35,7 @@ pub(crate) fn invalid_argument(py: Python<'_>, message: impl AsRef<str>) -> PyEr
 
 /// A wrong value of a type that checks itself.
 pub(crate) fn invalid(py: Python<'_>) -> impl Fn(&dyn Error) -> PyErr {
-    move |fault| invalid_argument(py, message(fault))
+    move |fault| invalid_argument(py, error_chain(fault))
 }
 
 /// `ipip.KernelError`, or the subclass that its number asks for.
@@ -146,7 +146,7 @@ pub(crate) fn netns(py: Python<'_>) -> impl Fn(NetnsError) -> PyErr {
         NetnsError::System { source, .. } if source.kind() == ErrorKind::InvalidInput => {
             invalid(py)(&error)
         }
-        _ => kernel(py, error.errno(), &message(&error)),
+        _ => kernel(py, error.errno(), &error_chain(&error)),
     }
 }
 
@@ -154,18 +154,18 @@ pub(crate) fn netns(py: Python<'_>) -> impl Fn(NetnsError) -> PyErr {
 pub(crate) fn capture(py: Python<'_>) -> impl Fn(CaptureError) -> PyErr {
     move |error| match error {
         CaptureError::HardwareType { .. } => invalid(py)(&error),
-        _ => kernel(py, error.errno(), &message(&error)),
+        _ => kernel(py, error.errno(), &error_chain(&error)),
     }
 }
 
 /// The core says what a caller can do about an error of the allocator; that is the exception.
 pub(crate) fn ipam(py: Python<'_>) -> impl Fn(IpamError) -> PyErr {
-    move |error| raise(py, class_of(error.kind()), &message(&error))
+    move |error| raise(py, class_of(error.kind()), &error_chain(&error))
 }
 
 /// The same for a block.
 pub(crate) fn block(py: Python<'_>) -> impl Fn(BlockError) -> PyErr {
-    move |error| raise(py, class_of(error.kind()), &message(&error))
+    move |error| raise(py, class_of(error.kind()), &error_chain(&error))
 }
 
 fn class_of(kind: IpamErrorKind) -> &'static str {
@@ -180,28 +180,24 @@ fn class_of(kind: IpamErrorKind) -> &'static str {
     }
 }
 
-/// Objects of others are `ipip.InTheWay`, a missing device is `ipip.NotFound`, a missing driver is `ipip.NoDriver`, one namespace for two is
-/// `ipip.InvalidArgument`, the rest is the kernel's word.
+/// Objects of others are `ipip.InTheWay`, a missing device is `ipip.NotFound`, a missing driver is `ipip.NoDriver`, one namespace for two, an
+/// address that no workload and a route that no node can have are `ipip.InvalidArgument`, the rest is the kernel's word.
 pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
     move |error| match error {
         NodeError::Netns(error) => netns(py)(error),
-        NodeError::InTheWay(ref conflicts)
-            if conflicts
-                .iter()
-                .all(|conflict| matches!(conflict, Conflict::LinkMissing { .. })) =>
-        {
-            raise(py, "NotFound", &error.to_string())
-        }
+        _ if error.is_link_missing() => raise(py, "NotFound", &error.to_string()),
         NodeError::InTheWay(ref conflicts) => {
             let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
             in_the_way(py, &error.to_string(), texts)
                 .map_or_else(|broken| broken, PyErr::from_value)
         }
-        NodeError::Kernel(NetlinkError::NodeNamespace { .. }) => invalid(py)(&error),
-        NodeError::NoDriver { .. } => {
-            kernel_as(py, error.errno(), &message(&error), Some("NoDriver"))
+        NodeError::Kernel(NetlinkError::NodeNamespace { .. }) | NodeError::Overlay(_) => {
+            invalid(py)(&error)
         }
-        _ => kernel(py, error.errno(), &message(&error)),
+        NodeError::NoDriver { .. } => {
+            kernel_as(py, error.errno(), &error_chain(&error), Some("NoDriver"))
+        }
+        _ => kernel(py, error.errno(), &error_chain(&error)),
     }
 }
 
@@ -213,17 +209,6 @@ fn in_the_way<'py>(
     let error = build(py, "InTheWay", message)?;
     error.setattr("conflicts", PyTuple::new(py, conflicts)?)?;
     Ok(error)
-}
-
-/// The message with its chain of causes, as one line.
-pub(crate) fn message(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// `error` again, naming the argument if it is a `TypeError`.

@@ -55,7 +55,7 @@ impl MemoryStore {
 fn store_error(py: Python<'_>) -> impl Fn(StoreError) -> PyErr {
     move |error| match error {
         StoreError::EmptyKey | StoreError::Prefix { .. } => errors::invalid(py)(&error),
-        _ => errors::raise(py, "StoreError", &errors::message(&error)),
+        _ => errors::raise(py, "StoreError", &ipip_core::error_chain(&error)),
     }
 }
 

@@ -208,7 +208,7 @@ impl PeerRoute {
     /// The underlay address of the node that holds it.
     #[getter]
     fn node_addr(&self) -> Ipv4Addr {
-        self.0.node.0
+        self.0.node_addr.0
     }
 
     /// The device that it goes through.
@@ -227,7 +227,7 @@ impl PeerRoute {
         format!(
             "PeerRoute(block='{}', node_addr='{}', device='{}', protocol={})",
             self.0.block,
-            self.0.node,
+            self.0.node_addr,
             self.device(),
             self.protocol()
         )

@@ -14,8 +14,9 @@ const MODES: [(&str, IpipMode); 3] = [
 
 /// A pool: the prefix that blocks are cut from, and how its addresses are routed.
 ///
-/// block_len is the prefix length of its blocks, 20 to 32; ipip_mode is Calico's "Always",
-/// "CrossSubnet" or "Never"; nothing is assigned from a disabled pool.
+/// block_len is the prefix length of its blocks, 20 to 32; ipip_mode says when packets
+/// between two nodes are encapsulated: "Always", "CrossSubnet" or, as Calico has it where nothing is
+/// said, "Never"; nothing is assigned from a disabled pool.
 ///
 /// Raises InvalidArgument for a name that Kubernetes refuses, a link-local prefix, or one smaller than
 /// a block.
@@ -28,7 +29,7 @@ impl Pool {
     #[new]
     #[pyo3(
         signature = (name, cidr, block_len=Given::Default, *, ipip_mode=Given::Default, nat_outgoing=Given::Default, disabled=Given::Default),
-        text_signature = "(name, cidr, block_len=26, *, ipip_mode='Always', nat_outgoing=False, disabled=False)"
+        text_signature = "(name, cidr, block_len=26, *, ipip_mode='Never', nat_outgoing=False, disabled=False)"
     )]
     fn new<'py>(
         name: &Bound<'py, PyAny>,
@@ -44,7 +45,7 @@ impl Pool {
         let block_len = block_len.or(resource::DEFAULT_BLOCK_LEN, |len| {
             args::octet("block_len", len)
         })?;
-        let mode = ipip_mode.or(IpipMode::Always, |mode| {
+        let mode = ipip_mode.or(IpipMode::default(), |mode| {
             args::choice("ipip_mode", mode, &MODES)
         })?;
         let flag = |name, given: Given<'py>| given.or(false, |value| args::flag(name, value));

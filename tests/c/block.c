@@ -7,13 +7,6 @@ static struct ipip_block *block_of(const char *text) {
     return block;
 }
 
-static struct ipip_attribute owner(const char *handle) {
-    struct ipip_attribute attribute;
-    memset(&attribute, 0, sizeof attribute);
-    attribute.handle = handle;
-    return attribute;
-}
-
 static struct ipip_release release_of(const char *text, const char *handle, const uint64_t *sequence) {
     struct ipip_release release;
     release.address = address(text);
@@ -127,7 +120,7 @@ static void what_is_known_of_a_workload_can_be_asked(void) {
     CHECK_OK(ipip_block_use(block, free_one, &use, &sequence));
     CHECK(use == IPIP_USE_FREE && sequence == 77);
     CHECK_STATUS(ipip_block_use(block, address("10.0.0.0"), &use, NULL), IPIP_STATUS_OUTSIDE_BLOCK);
-    CHECK_OK(ipip_block_owner(block, text, sizeof text, &needed));
+    CHECK_OK(ipip_block_affinity(block, text, sizeof text, &needed));
     CHECK_TEXT(text, "");
     CHECK(needed == 1);
 }

@@ -130,4 +130,11 @@ static inline struct ipip_prefix prefix(const char *text) {
     return result;
 }
 
+static inline struct ipip_attribute owner(const char *handle) {
+    struct ipip_attribute attribute;
+    memset(&attribute, 0, sizeof attribute);
+    attribute.handle = handle;
+    return attribute;
+}
+
 #endif

@@ -16,13 +16,6 @@ static struct ipip_pool pool_of(const char *name, const char *cidr, uint8_t bloc
     return pool;
 }
 
-static struct ipip_attribute owner(const char *handle) {
-    struct ipip_attribute attribute;
-    memset(&attribute, 0, sizeof attribute);
-    attribute.handle = handle;
-    return attribute;
-}
-
 static struct ipip_release release_of(struct ipip_ipv4 at, const char *handle, const uint64_t *sequence) {
     struct ipip_release release;
     release.address = at;
@@ -140,7 +133,7 @@ static void addresses_are_assigned_and_released(void) {
 
     CHECK_OK(ipip_ipam_block_of(ipam, address("10.244.0.84"), &block));
     size_t used = ipip_block_used_count(block);
-    enum ipip_status owned = ipip_block_owner(block, text, sizeof text, NULL);
+    enum ipip_status owned = ipip_block_affinity(block, text, sizeof text, NULL);
     char node[64] = "";
     enum ipip_status of_node = ipip_block_attribute(block, named.address, "node", node, sizeof node, NULL);
     ipip_block_free(block);

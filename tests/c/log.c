@@ -29,14 +29,6 @@ static void reset(void) {
     pthread_mutex_init(&heard.lock, NULL);
 }
 
-static struct ipip_blackhole own_block(void) {
-    struct ipip_blackhole blackhole;
-    memset(&blackhole, 0, sizeof blackhole);
-    blackhole.block = prefix("10.244.79.0/26");
-    blackhole.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
-    return blackhole;
-}
-
 static void each_step_is_told_as_its_command(void) {
     NEEDS_ROOT();
     struct ipip_blackhole blackhole = own_block();

@@ -73,6 +73,26 @@ static inline void run_in_net(const char *name, void (*test)(void)) {
 
 #define RUN_IN_NET(test) run_in_net(#test, test)
 
+/* The guard of the node's own block. */
+static inline struct ipip_blackhole own_block(void) {
+    struct ipip_blackhole blackhole;
+    memset(&blackhole, 0, sizeof blackhole);
+    blackhole.block = prefix("10.244.79.0/26");
+    blackhole.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
+    return blackhole;
+}
+
+/* The route to the other node's block, on `device`; NULL is the tunnel device. */
+static inline struct ipip_peer_route to_node_b(const char *device) {
+    struct ipip_peer_route route;
+    memset(&route, 0, sizeof route);
+    route.block = prefix("10.244.244.64/26");
+    route.node_addr = address("172.18.0.2");
+    route.device = device;
+    route.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
+    return route;
+}
+
 /* Frees `changes` and answers how many steps there were; prints them if that is not `expected`. */
 static inline int steps_are(struct ipip_changes *changes, int at_least, int at_most) {
     size_t count = ipip_changes_count(changes);

@@ -1,6 +1,8 @@
 /* Workloads, routes and blackholes on any kernel; `ip` looks at what came of them. */
 #include "net.h"
 
+static const char under[] = "under"; /* where routes go in crosssubnet mode: no tunnel needed */
+
 static struct ipip_workload pod_a(void) {
     struct ipip_workload workload;
     memset(&workload, 0, sizeof workload);
@@ -9,24 +11,6 @@ static struct ipip_workload pod_a(void) {
     workload.address = address("10.244.79.20");
     workload.mtu = 1480;
     return workload;
-}
-
-static struct ipip_peer_route to_node_b(void) {
-    struct ipip_peer_route route;
-    memset(&route, 0, sizeof route);
-    route.block = prefix("10.244.244.64/26");
-    route.node = address("172.18.0.2");
-    route.device = "under"; /* as in crosssubnet mode: no tunnel needed */
-    route.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
-    return route;
-}
-
-static struct ipip_blackhole own_block(void) {
-    struct ipip_blackhole blackhole;
-    memset(&blackhole, 0, sizeof blackhole);
-    blackhole.block = prefix("10.244.79.0/26");
-    blackhole.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
-    return blackhole;
 }
 
 static void the_host_veths_name_is_calicos(void) {
@@ -119,12 +103,12 @@ static void fields_of_a_workload_are_checked(void) {
 
 static void a_peer_route_fresh_repeated_removed(void) {
     NEEDS_ROOT();
-    struct ipip_peer_route route = to_node_b(), elsewhere = to_node_b();
+    struct ipip_peer_route route = to_node_b(under), elsewhere = to_node_b(under);
     CHECK_CHANGES(ipip_ensure_peer_route(node, &route, &changes));
     CHECK_TEXT(sh("ip -n %s route show 10.244.244.64/26", node_name), "10.244.244.64/26 via 172.18.0.2 dev under proto bird onlink \n");
     CHECK_TEXT(sh("ip netns exec %s sysctl -n net.ipv4.conf.under.forwarding", node_name), "1\n");
     CHECK_NO_CHANGES(ipip_ensure_peer_route(node, &route, &changes));
-    elsewhere.node = address("172.18.0.9");
+    elsewhere.node_addr = address("172.18.0.9");
     CHECK_NO_CHANGES(ipip_remove_peer_route(node, &elsewhere, &changes)); /* exactly that one */
     CHECK_CHANGES(ipip_ensure_peer_route(node, &elsewhere, &changes));   /* the block moved */
     CHECK_TEXT(sh("ip -n %s route show 10.244.244.64/26", node_name), "10.244.244.64/26 via 172.18.0.9 dev under proto bird onlink \n");
@@ -135,7 +119,7 @@ static void a_peer_route_fresh_repeated_removed(void) {
 
 static void a_foreign_route_in_the_way_stays(void) {
     NEEDS_ROOT();
-    struct ipip_peer_route route = to_node_b();
+    struct ipip_peer_route route = to_node_b(under);
     struct ipip_blackhole blackhole = own_block();
     CHECK_TEXT(sh("ip -n %s route add 10.244.244.64/26 via 172.18.0.7 proto static", node_name), "");
     CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_IN_THE_WAY, "the prefix is taken by route 10.244.244.64/26 via 172.18.0.7");
@@ -147,11 +131,11 @@ static void a_foreign_route_in_the_way_stays(void) {
 
 static void what_the_kernel_refuses_carries_its_words(void) {
     NEEDS_ROOT();
-    struct ipip_peer_route route = to_node_b();
+    struct ipip_peer_route route = to_node_b(under);
     route.device = "absent";
-    CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_IN_THE_WAY, "link absent does not exist");
-    route = to_node_b();
-    route.node = address("172.18.0.3"); /* the node itself */
+    CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_NOT_FOUND, "link absent does not exist");
+    route = to_node_b(under);
+    route.node_addr = address("172.18.0.3"); /* the node itself */
     CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_KERNEL, "route 10.244.244.64/26 via 172.18.0.3 dev under proto bird onlink: Nexthop has invalid gateway");
     CHECK(ipip_last_errno() == 22); /* EINVAL */
 }
@@ -181,14 +165,17 @@ static void a_blackhole_fresh_repeated_removed(void) {
 
 static void fields_of_a_route_are_checked(void) {
     NEEDS_ROOT();
-    struct ipip_peer_route route = to_node_b();
+    struct ipip_peer_route route = to_node_b(under);
     struct ipip_blackhole blackhole = own_block();
     route.protocol = 0;
     CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_INVALID_ARGUMENT, "protocol is 0, allowed are 1 to 255");
-    route = to_node_b();
+    memset(&route.block, 0, sizeof route.block);
+    route.protocol = IPIP_ROUTE_PROTOCOL_BIRD;
+    CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_INVALID_ARGUMENT, "block 0.0.0.0/0 is every address");
+    route = to_node_b(under);
     route.block.network.octets[3] = 65;
     CHECK_FAILS(ipip_remove_peer_route(node, &route, NULL), IPIP_STATUS_INVALID_ARGUMENT, "block: 10.244.244.65/26 has host bits set");
-    route = to_node_b();
+    route = to_node_b(under);
     route.device = "a b";
     CHECK_FAILS(ipip_ensure_peer_route(node, &route, NULL), IPIP_STATUS_INVALID_ARGUMENT, "interface name \"a b\"");
     blackhole.block.len = 33;

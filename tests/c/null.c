@@ -87,8 +87,8 @@ static void blocks(void) {
     IS_NULL(ipip_block_attribute(NULL, at, "pod", text, sizeof text, NULL), "block");
     IS_NULL(ipip_block_attribute(block, at, NULL, text, sizeof text, NULL), "key");
     IS_NULL(ipip_block_attribute(block, at, "pod", NULL, 1, NULL), "text");
-    IS_NULL(ipip_block_owner(NULL, text, sizeof text, NULL), "block");
-    IS_NULL(ipip_block_owner(block, NULL, 1, NULL), "text");
+    IS_NULL(ipip_block_affinity(NULL, text, sizeof text, NULL), "block");
+    IS_NULL(ipip_block_affinity(block, NULL, 1, NULL), "text");
     IS_NULL(ipip_block_addresses_of(NULL, "h", &at, 1, &needed), "block");
     IS_NULL(ipip_block_addresses_of(block, NULL, &at, 1, &needed), "handle");
     IS_NULL(ipip_block_addresses_of(block, "h", NULL, 1, &needed), "addresses");

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ipip_core::capture::{Frame, Reader, describe};
-use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::files::tool;
-use crate::two_netns::{Outcome, Scratch, ensure};
+use crate::support::Scratch;
 
-/// Our layer and its fields, each with tshark's names of it.
-const FIELDS: &[(&str, &[(&str, &[&str])])] = &[
+/// A field of ours with tshark's names of it.
+type Field = (&'static str, &'static [&'static str]);
+
+/// Our layers and their fields.
+const FIELDS: &[(&str, &[Field])] = &[
     (
         "ethernet",
         &[
@@ -110,7 +112,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// A line a frame, its fields separated by bars and their values by commas.
-fn tshark(file: &Path) -> Result<Option<String>, Failed> {
+fn tshark(file: &Path) -> Option<String> {
     let mut command = Command::new("tshark");
     command.args([
         "-n",
@@ -160,11 +162,11 @@ fn of_json(value: &Value) -> String {
     }
 }
 
-/// The values compared; an error names the first that differ.
-fn compare(frame: &Frame, theirs: &str) -> Result<usize, Failed> {
+/// How many values were compared; they must be equal.
+fn compare(number: usize, frame: &Frame, theirs: &str) -> usize {
     let line = describe::json(frame);
-    let ours: Value = serde_json::from_str(&line)?;
-    let layers = ours["layers"].as_array().ok_or("no layers")?;
+    let ours: Value = serde_json::from_str(&line).unwrap();
+    let layers = ours["layers"].as_array().unwrap();
     // tshark shows the fields of a header that is cut, as far as they go, and leaves out some before
     // options that are; we name the header only.
     let is_cut = layers
@@ -197,33 +199,25 @@ fn compare(frame: &Frame, theirs: &str) -> Result<usize, Failed> {
                 ours.truncate(both);
                 theirs.truncate(both);
             }
-            ensure(ours == theirs, || {
-                format!("{layer} {key} is {ours:?}, tshark has {theirs:?}: {line}")
-            })?;
+            assert_eq!(ours, theirs, "frame {number}: {layer} {key}: {line}");
             compared += ours.len();
         }
     }
-    Ok(compared)
+    compared
 }
 
-/// Compares all frames of a file; how many values, or `None` if tshark is not installed.
-pub(crate) fn agrees(file: &Path) -> Result<Option<(usize, usize)>, Failed> {
-    let Some(text) = tshark(file)? else {
-        return Ok(None);
-    };
+/// Compares all frames of a file; how many frames and values, or `None` if tshark is not installed.
+pub(crate) fn agrees(file: &Path) -> Option<(usize, usize)> {
+    let text = tshark(file)?;
     let mut lines = text.lines();
     let (mut frames, mut values) = (0, 0);
-    for frame in Reader::open(file)? {
+    for frame in Reader::open(file).unwrap() {
         frames += 1;
-        let line = lines.next().ok_or("tshark has fewer frames")?;
-        let compared = compare(&frame?, line);
-        values += compared.map_err(|error| {
-            let error = error.message().unwrap_or_default().to_owned();
-            Failed::from(format!("frame {frames}: {error}"))
-        })?;
+        let line = lines.next().expect("as many lines of tshark");
+        values += compare(frames, &frame.unwrap(), line);
     }
-    ensure(lines.next().is_none(), || "tshark has more frames".into())?;
-    Ok(Some((frames, values)))
+    assert_eq!(lines.next(), None, "tshark has more frames");
+    Some((frames, values))
 }
 
 /// A Python that has scapy: that of the main job's tests, or the machine's.
@@ -237,30 +231,31 @@ fn python_with_scapy() -> Option<PathBuf> {
     })
 }
 
-fn scapy_capture(seed: u32, count: usize) -> Outcome {
+fn scapy_capture(seed: u32, count: usize) {
     let Some(python) = python_with_scapy() else {
         eprintln!("skipped: scapy is not installed");
-        return Ok(());
+        return;
     };
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new();
     let file = scratch.file("scapy.pcap");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/capture/make_capture.py");
     let mut command = Command::new(python);
     command.arg(script).arg(&file);
-    tool(command.args([seed.to_string(), count.to_string()]))?;
-    let Some((frames, values)) = agrees(&file)? else {
-        return Ok(());
+    tool(command.args([seed.to_string(), count.to_string()]));
+    let Some((frames, values)) = agrees(&file) else {
+        return;
     };
     eprintln!("{frames} frames, {values} values");
-    ensure(frames == count && values > count * 20, || {
-        format!("{frames} frames and {values} values compared")
-    })
+    assert!(
+        frames == count && values > count * 20,
+        "{frames} frames, {values} values"
+    );
 }
 
-pub(crate) fn every_field_of_a_scapy_capture_is_tsharks() -> Outcome {
+pub(crate) fn every_field_of_a_scapy_capture_is_tsharks() {
     scapy_capture(1, 1000)
 }
 
-pub(crate) fn long_every_field_of_ten_thousand_scapy_frames_is_tsharks() -> Outcome {
+pub(crate) fn long_every_field_of_ten_thousand_scapy_frames_is_tsharks() {
     scapy_capture(2, 10_000)
 }

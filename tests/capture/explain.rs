@@ -4,9 +4,8 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use ipip_core::capture::{Direction, Frame, LinkType, PcapWriter, describe};
-use libtest_mimic::Failed;
 
-use crate::two_netns::{Outcome, Scratch, ensure, same};
+use crate::support::{Scratch, same};
 
 /// A frame of `vectors/capture/frames.txt`.
 struct Vector {
@@ -15,7 +14,7 @@ struct Vector {
     tcpdump: String,
 }
 
-fn vectors() -> Result<Vec<Vector>, Failed> {
+fn vectors() -> Vec<Vector> {
     let mut vectors = Vec::new();
     let text = include_str!("../vectors/capture/frames.txt");
     for entry in text.split("\n\n").skip(1) {
@@ -24,17 +23,21 @@ fn vectors() -> Result<Vec<Vector>, Failed> {
             let line = lines.next().and_then(|line| line.strip_prefix(key));
             line.ok_or_else(|| format!("no {key} in {entry}"))
         };
-        let (name, link, tcpdump) = (field("name: ")?, field("link: ")?, field("tcpdump: ")?);
-        let original_len = field("wire: ")?.parse()?;
+        let (name, link, tcpdump) = (
+            field("name: ").unwrap(),
+            field("link: ").unwrap(),
+            field("tcpdump: ").unwrap(),
+        );
+        let original_len = field("wire: ").unwrap().parse().unwrap();
         let octets: Result<Vec<u8>, _> = lines
             .flat_map(str::split_whitespace)
             .map(|octet| u8::from_str_radix(octet, 16))
             .collect();
-        let octets = octets?;
+        let octets = octets.unwrap();
         vectors.push(Vector {
             name: name.to_owned(),
             frame: Frame {
-                link_type: LinkType::of_number(link.parse()?),
+                link_type: LinkType::of_number(link.parse().unwrap()),
                 // 12:34:56.789012, with nanoseconds that the line cuts off.
                 time: SystemTime::UNIX_EPOCH + Duration::new(45_296, 789_012_999),
                 direction: Direction::Incoming,
@@ -46,31 +49,30 @@ fn vectors() -> Result<Vec<Vector>, Failed> {
             tcpdump: tcpdump.replacen("?     ", "if424242 ", 1),
         });
     }
-    ensure(vectors.len() > 30, || format!("{} vectors", vectors.len()))?;
-    Ok(vectors)
+    assert!(vectors.len() > 30, "{} vectors", vectors.len());
+    vectors
 }
 
-pub(crate) fn frames() -> Result<Vec<Frame>, Failed> {
-    Ok(vectors()?.into_iter().map(|vector| vector.frame).collect())
+pub(crate) fn frames() -> Vec<Frame> {
+    vectors().into_iter().map(|vector| vector.frame).collect()
 }
 
-pub(crate) fn lines_are_tcpdumps() -> Outcome {
-    for vector in vectors()? {
+pub(crate) fn lines_are_tcpdumps() {
+    for vector in vectors() {
         let expected = format!("12:34:56.789012 {}", vector.tcpdump);
-        same(&describe::line(&vector.frame), &expected, &vector.name)?;
+        assert_eq!(describe::line(&vector.frame), expected, "{}", vector.name);
     }
-    Ok(())
 }
 
 /// Writes the frames of one link type to a file and gives it to `tool`, which prints a line a frame.
-fn read_by(tool: &str, args: &[&str], link_type: LinkType) -> Result<Option<Vec<String>>, Failed> {
-    let scratch = Scratch::new()?;
+fn read_by(tool: &str, args: &[&str], link_type: LinkType) -> Option<Vec<String>> {
+    let scratch = Scratch::new();
     let file = scratch.file("ours.pcap");
-    let mut writer = PcapWriter::create(&file, link_type)?;
-    for vector in vectors()?.iter().filter(|v| v.frame.link_type == link_type) {
-        writer.write(&vector.frame)?;
+    let mut writer = PcapWriter::create(&file, link_type).unwrap();
+    for vector in vectors().iter().filter(|v| v.frame.link_type == link_type) {
+        writer.write(&vector.frame).unwrap();
     }
-    writer.finish()?;
+    writer.finish().unwrap();
     let output = Command::new(tool)
         .args(args)
         .arg("-r")
@@ -80,44 +82,45 @@ fn read_by(tool: &str, args: &[&str], link_type: LinkType) -> Result<Option<Vec<
     let output = match output {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             eprintln!("skipped: {tool} is not installed");
-            return Ok(None);
+            return None;
         }
-        other => other?,
+        other => other.unwrap(),
     };
-    ensure(output.status.success(), || {
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    })?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(Some(text.lines().map(str::to_owned).collect()))
+    Some(text.lines().map(str::to_owned).collect())
 }
 
-pub(crate) fn tcpdump_reads_our_files() -> Outcome {
+pub(crate) fn tcpdump_reads_our_files() {
     for (link_type, args) in [
         (LinkType::Ethernet, &["-n", "-S", "-e"][..]),
         (LinkType::RawIp, &["-n", "-S"]),
         (LinkType::LinuxSll, &["-n", "-S"]),
     ] {
-        let ours: Vec<_> = vectors()?
+        let ours: Vec<_> = vectors()
             .iter()
             .filter(|vector| vector.frame.link_type == link_type)
             .map(|vector| describe::line(&vector.frame))
             .collect();
-        if let Some(lines) = read_by("tcpdump", args, link_type)? {
-            same(&ours, &lines, "lines")?;
+        if let Some(lines) = read_by("tcpdump", args, link_type) {
+            same(&ours, &lines, "lines");
         }
     }
     // The nanoseconds arrive too.
     let args = ["-n", "--time-stamp-precision=nano"];
-    if let Some(lines) = read_by("tcpdump", &args, LinkType::RawIp)? {
+    if let Some(lines) = read_by("tcpdump", &args, LinkType::RawIp) {
         let exact = lines
             .iter()
             .all(|line| line.starts_with("12:34:56.789012999 "));
-        ensure(exact, || lines.join("\n"))?;
+        assert!(exact, "{}", lines.join("\n"));
     }
-    Ok(())
 }
 
-pub(crate) fn trees_are_tsharks() -> Outcome {
+pub(crate) fn trees_are_tsharks() {
     const FIELDS: [&str; 9] = [
         "ip.src",
         "ip.dst",
@@ -141,12 +144,12 @@ pub(crate) fn trees_are_tsharks() -> Outcome {
     for field in FIELDS {
         args.extend(["-e", field]);
     }
-    let Some(lines) = read_by("tshark", &args, LinkType::Ethernet)? else {
-        return Ok(());
+    let Some(lines) = read_by("tshark", &args, LinkType::Ethernet) else {
+        return;
     };
-    let first = lines.first().ok_or("no line")?;
+    let first = lines.first().expect("a line");
     // The first vector is the encapsulated echo request; the outer value comes first.
-    let tree = describe::tree(&vectors()?[0].frame);
+    let tree = describe::tree(&vectors()[0].frame);
     let summaries: Vec<_> = tree.branches.iter().map(|b| b.summary.as_str()).collect();
     let expected = [
         "Frame: 118 octets on the wire, 118 octets captured",
@@ -155,7 +158,7 @@ pub(crate) fn trees_are_tsharks() -> Outcome {
         "Internet Protocol Version 4, Src: 10.244.79.20, Dst: 10.244.244.73",
         "Internet Control Message Protocol",
     ];
-    same(&&summaries[..], &&expected[..], "branches")?;
+    assert_eq!(&summaries[..], &expected[..], "branches");
     let value = |branch: usize, key: &str| {
         let fields = tree.branches.get(branch).map(|branch| &branch.fields);
         let field = fields.and_then(|f| f.iter().find_map(|f| f.strip_prefix(key)));
@@ -178,11 +181,11 @@ pub(crate) fn trees_are_tsharks() -> Outcome {
         number(value(4, "Identifier: ")),
         number(value(4, "Sequence Number: ")),
     ];
-    same(&&ours.join("|"), &first, "fields")
+    assert_eq!(&ours.join("|"), first, "fields");
 }
 
 /// Every IPv4 layer and transport checksum of every frame, as tshark has them.
-pub(crate) fn layers_are_tsharks() -> Outcome {
+pub(crate) fn layers_are_tsharks() {
     const FIELDS: [&str; 7] = [
         "ip.src",
         "ip.dst",
@@ -199,12 +202,12 @@ pub(crate) fn layers_are_tsharks() -> Outcome {
     for field in FIELDS {
         args.extend(["-e", field]);
     }
-    let Some(lines) = read_by("tshark", &args, LinkType::Ethernet)? else {
-        return Ok(());
+    let Some(lines) = read_by("tshark", &args, LinkType::Ethernet) else {
+        return;
     };
     let ethernet = |vector: &Vector| vector.frame.link_type == LinkType::Ethernet;
-    let vectors: Vec<_> = vectors()?.into_iter().filter(ethernet).collect();
-    same(&lines.len(), &vectors.len(), "lines")?;
+    let vectors: Vec<_> = vectors().into_iter().filter(ethernet).collect();
+    assert_eq!(lines.len(), vectors.len(), "lines");
     for (vector, line) in vectors.iter().zip(&lines) {
         let packets: Vec<_> = vector
             .frame
@@ -231,7 +234,7 @@ pub(crate) fn layers_are_tsharks() -> Outcome {
         for ((ours, theirs), field) in ip.iter().zip(&theirs).zip(FIELDS) {
             let agrees = theirs.starts_with(ours);
             let name = &vector.name;
-            ensure(agrees, || format!("{name}: {field} {ours}, not {theirs}"))?;
+            assert!(agrees, "{name}: {field} {ours}, not {theirs}");
         }
         let tree = describe::tree(&vector.frame);
         let verdict = |name: &str| {
@@ -252,33 +255,32 @@ pub(crate) fn layers_are_tsharks() -> Outcome {
         if !icmp && !vector.name.ends_with("than it says") {
             let (tcp, udp) = (word(theirs.get(5)), word(theirs.get(6)));
             let transport = "Transmission Control Protocol";
-            same(&verdict(transport), &tcp, &vector.name)?;
-            same(&verdict("User Datagram Protocol"), &udp, &vector.name)?;
+            assert_eq!(verdict(transport), tcp, "{}", vector.name);
+            assert_eq!(verdict("User Datagram Protocol"), udp, "{}", vector.name);
         }
     }
-    Ok(())
 }
 
 /// Every frame cut everywhere, and every octet of it damaged.
-pub(crate) fn damaged_frames_are_described_all_the_same() -> Outcome {
+pub(crate) fn damaged_frames_are_described_all_the_same() {
     let mut malformed = 0;
     let mut describe = |frame: &Frame| {
         let tree = describe::tree(frame).to_string();
         malformed += usize::from(tree.contains("Malformed"));
-        ensure(!describe::line(frame).contains('\n'), || tree.clone())
+        assert!(!describe::line(frame).contains('\n'), "{tree}");
     };
-    for Vector { mut frame, .. } in vectors()? {
+    for Vector { mut frame, .. } in vectors() {
         for at in 0..frame.octets.len() {
             for damage in [0x01, 0x0f, 0x80, 0xff] {
                 frame.octets[at] ^= damage;
-                describe(&frame)?;
+                describe(&frame);
                 frame.octets[at] ^= damage;
             }
         }
         for len in (0..frame.octets.len()).rev() {
             frame.octets.truncate(len);
-            describe(&frame)?;
+            describe(&frame);
         }
     }
-    ensure(malformed > 1000, || format!("{malformed} malformed"))
+    assert!(malformed > 1000, "{malformed} malformed");
 }

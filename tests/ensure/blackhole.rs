@@ -19,6 +19,11 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::Root,
         other_protocol,
     ),
+    (
+        "blackhole_of_every_address_or_under_no_protocol",
+        Needs::Root,
+        impossible,
+    ),
 ];
 
 fn own() -> Blackhole {
@@ -48,7 +53,9 @@ fn repeated() {
 fn damaged() {
     let node = Named::new("node");
     ensure_blackhole(&node.netns, &own()).unwrap();
-    node.sh("ip link set lo up; ip route replace 10.244.79.0/26 dev lo proto bird");
+    // As an earlier life of the node left it, when the block was another node's.
+    node.sh("ip link add up0 type veth peer name up1; ip link set up0 up; ip addr add 172.18.0.3/32 dev up0");
+    node.sh("ip route replace 10.244.79.0/26 via 172.18.0.2 dev up0 onlink proto bird");
     assert_eq!(
         lines(&ensure_blackhole(&node.netns, &own()).unwrap()),
         ["ip route replace blackhole 10.244.79.0/26 proto bird"]
@@ -105,4 +112,24 @@ fn other_protocol() {
         remove_blackhole(&node.netns, &felix).unwrap().steps.len(),
         1
     );
+}
+
+/// As left by a caller who forgot the field.
+fn impossible() {
+    let node = Named::new("node");
+    let everything = Blackhole::new("0.0.0.0/0".parse().unwrap());
+    let unmarked = Blackhole {
+        protocol: RouteProtocol(0),
+        ..own()
+    };
+    for (blackhole, words) in [
+        (everything, "block 0.0.0.0/0 is every address"),
+        (unmarked, "protocol is 0, allowed are 1 to 255"),
+    ] {
+        for call in [ensure_blackhole, remove_blackhole] {
+            let said = refusal(|| call(&node.netns, &blackhole));
+            assert!(said.starts_with(words), "{said}");
+        }
+    }
+    assert_eq!(node.sh("ip route"), "");
 }

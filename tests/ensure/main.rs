@@ -3,24 +3,30 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod blackhole;
+mod concurrent;
 mod peer_route;
 #[path = "../support/mod.rs"]
 mod support;
 mod tunnel;
 mod workload;
 
+use std::process::ExitCode;
+
 use ipip_core::node::{Changes, NodeError};
 
-fn main() {
+fn main() -> ExitCode {
+    // One at a time, since some turn kernel-wide switches.
     support::run(
+        1,
         &[
             tunnel::TESTS,
             workload::TESTS,
             peer_route::TESTS,
             blackhole::TESTS,
+            concurrent::TESTS,
         ]
         .concat(),
-    );
+    )
 }
 
 /// The steps as text.

@@ -192,8 +192,8 @@ fn removed() {
     assert_eq!(
         lines(&changes),
         [
-            "ip addr del 10.244.79.0/32 dev tunl0",
-            "ip link set tunl0 down"
+            "ip link set tunl0 down",
+            "ip addr del 10.244.79.0/32 dev tunl0"
         ]
     );
     assert_eq!(node.ip("addr")[0], before.1[0]);
@@ -233,7 +233,7 @@ fn missing_driver() {
     assert!(
         error
             .to_string()
-            .contains("this kernel has no ipip driver (module ipip)"),
+            .contains("this kernel has no ipip driver; load the module ipip"),
         "{error}"
     );
     assert!(error.errno().is_some());

@@ -12,6 +12,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("workload_fresh", Needs::Root, fresh),
     ("workload_repeated", Needs::Root, repeated),
     ("workload_damaged", Needs::Root, damaged),
+    (
+        "workload_with_another_address",
+        Needs::Root,
+        another_address,
+    ),
     ("workload_host_name_taken", Needs::Root, host_name_taken),
     ("workload_inner_name_taken", Needs::Root, inner_name_taken),
     (
@@ -39,6 +44,11 @@ pub(crate) const TESTS: &[Test] = &[
         "workload_with_an_address_that_none_can_have",
         Needs::Root,
         not_an_address,
+    ),
+    (
+        "workload_whose_namespace_is_another_nodes",
+        Needs::Root,
+        another_nodes_pod,
     ),
     ("workload_answered_by_proxy_arp", Needs::Root, proxy_arp),
 ];
@@ -73,7 +83,7 @@ fn state(node: &Named, pod: &Named) -> [String; 4] {
 
 fn fresh() {
     let (node, pod) = (Named::new("node"), Named::new("pod"));
-    assert_eq!(ensure(&node, &pod).len(), 11);
+    assert_eq!(ensure(&node, &pod).len(), 12);
     let host = &node.ip(&format!("-d link show {HOST}"))[0];
     assert_eq!(host["address"], "ee:ee:ee:ee:ee:ee");
     assert_eq!(host["mtu"], 1480);
@@ -100,6 +110,7 @@ fn fresh() {
         ),
         (&"10.244.79.20".into(), &32.into())
     );
+    assert_eq!(pod.sysctl("conf/eth0/forwarding"), "0");
     let routes: Vec<_> = pod
         .sh("ip route")
         .lines()
@@ -153,6 +164,35 @@ fn damaged() {
         assert_eq!(ensure(&node, &pod), [""; 0], "{damage}");
         assert_eq!(state(&node, &pod), whole, "{damage}");
     }
+}
+
+/// The old address goes, from both sides; one that the pod gave itself stays.
+fn another_address() {
+    let (node, pod) = (Named::new("node"), Named::new("pod"));
+    ensure(&node, &pod);
+    pod.sh("ip addr add 192.0.2.7/32 dev eth0");
+    let moved = WorkloadEndpoint {
+        address: [10, 244, 79, 21].into(),
+        ..pod_a()
+    };
+    ensure_workload(&node.netns, &pod.netns, &moved).unwrap();
+    assert!(
+        ensure_workload(&node.netns, &pod.netns, &moved)
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        node.sh("ip route").trim(),
+        format!("10.244.79.21 dev {HOST} scope link")
+    );
+    let addresses = pod.sh("ip -4 -br addr show dev eth0");
+    assert!(!addresses.contains("10.244.79.20/32"), "{addresses}");
+    assert!(
+        addresses.contains("10.244.79.21/32") && addresses.contains("192.0.2.7/32"),
+        "{addresses}"
+    );
+    let source = pod.sh("ip route get 10.244.244.73");
+    assert!(!source.contains("10.244.79.20"), "{source}");
 }
 
 fn host_name_taken() {
@@ -229,6 +269,21 @@ fn namespace_replaced() {
     assert!(old.try_sh("ip link show eth0").is_err());
 }
 
+/// Both ends have the same names and indexes on both nodes, so only the namespaces tell them apart.
+fn another_nodes_pod() {
+    let (node, pod) = (Named::new("node"), Named::new("pod"));
+    let (other_node, other_pod) = (Named::new("node"), Named::new("pod"));
+    ensure(&node, &pod);
+    ensure(&other_node, &other_pod);
+    let index = |at: &Named, name| at.ip(&format!("link show {name}"))[0]["ifindex"].clone();
+    assert_eq!(index(&node, HOST), index(&other_node, HOST));
+    assert_eq!(index(&pod, "eth0"), index(&other_pod, "eth0"));
+    let said = refusal(|| ensure_workload(&node.netns, &other_pod.netns, &pod_a()));
+    assert!(said.contains("link eth0 is taken: kind veth"), "{said}");
+    assert_eq!(ensure(&node, &pod), [""; 0]);
+    assert_eq!(ensure(&other_node, &other_pod), [""; 0]);
+}
+
 fn own_namespace() {
     let node = Named::new("node");
     let same = Netns::open(node.netns.path()).unwrap();
@@ -255,9 +310,20 @@ fn not_an_address() {
             ..pod_a()
         };
         let said = refusal(|| ensure_workload(&node.netns, &pod.netns, &workload));
-        assert!(said.contains("a workload's address must be"), "{said}");
+        assert!(
+            said.contains("must be from 1.0.0.0 to 223.255.255.255"),
+            "{said}"
+        );
     }
-    assert!(node.try_sh(&format!("ip link show {HOST}")).is_err());
+    for namespace in ["", "a/b", "new\nline", &"x".repeat(254)] {
+        let workload = WorkloadEndpoint {
+            namespace: namespace.to_owned(),
+            ..pod_a()
+        };
+        let said = refusal(|| ensure_workload(&node.netns, &pod.netns, &workload));
+        assert!(said.starts_with("workload namespace "), "{said}");
+    }
+    assert_eq!(node.sh("ip -br link | grep -c cali || true").trim(), "0");
 }
 
 /// The pod's ARP for its gateway is answered with the host end's address at once.

@@ -1,6 +1,6 @@
 //! What others left in the store: half-done claims, newer fields, damage.
 
-use ipip_core::datastore::{Commit, Store, key};
+use ipip_core::datastore::{Commit, Outcome, Store, key};
 use ipip_core::ipam::IpamErrorKind;
 use ipip_core::resource::{Block, Release, Sequence};
 
@@ -43,6 +43,25 @@ fn claims_left_half_done_are_completed() {
         assert!(!net.ipam.claim(&node("node1"), prefix).unwrap().newly);
         assert_eq!(net.value(CLAIM).unwrap(), confirmed);
     }
+}
+
+/// Calico gives a block up in three writes: the claim is pendingDeletion, the block is deleted at the
+/// revision that was read, the claim is deleted. Whoever confirms the claim after the first must make
+/// the second fail, or the node has a claim and no block.
+#[test]
+fn confirming_a_claim_stops_a_release_that_is_under_way() {
+    let net = network(&["192.168.0.0/16"], 26);
+    let prefix = "192.168.166.128/26".parse().unwrap();
+    net.ipam.claim(&node("node1"), prefix).unwrap();
+    net.put(CLAIM, r#"{"state":"pendingDeletion","deleted":false}"#);
+    let read = net.store.get(BLOCK).unwrap().unwrap();
+    net.ipam.claim(&node("node1"), prefix).unwrap();
+    let mut second = Commit::new();
+    second.expect(BLOCK, Some(read.revision)).delete(BLOCK);
+    assert_eq!(net.store.commit(second).unwrap(), Outcome::Conflict);
+    let before = Block::from_json(&read.value).unwrap().sequence();
+    let block = net.ipam.block_of(addr("192.168.166.128")).unwrap().unwrap();
+    assert_eq!(block.sequence(), Sequence(before.0 + 1));
 }
 
 #[test]

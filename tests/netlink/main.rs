@@ -13,9 +13,11 @@ mod refusals;
 mod support;
 mod tunnel;
 
+use std::process::ExitCode;
+
 use support::{Needs, Test};
 
-fn main() {
+fn main() -> ExitCode {
     let tests: &[Test] = &[
         (
             "every_change_equals_its_shell_line",
@@ -128,5 +130,6 @@ fn main() {
             tunnel::a_tunnel_carries_its_plan,
         ),
     ];
-    support::run(tests);
+    // One at a time, since some turn kernel-wide switches.
+    support::run(1, tests)
 }

@@ -28,7 +28,25 @@ from world import (
 
 import ipip
 
+LOOPBACK = ipip.WorkloadEndpoint(namespace="default", pod="podA", address="127.0.0.1", mtu=MTU)
 DIRECT = ipip.PeerRoute(block=PEER_BLOCK, node_addr=PEER, device="eth9")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda node, pod: ipip.ensure_workload(node, pod, LOOPBACK), "workload address 127.0.0.1"),
+        (lambda node, _: ipip.ensure_blackhole(node, ipip.Blackhole(block="0.0.0.0/0")), "block 0.0.0.0/0"),
+        (lambda node, _: ipip.ensure_blackhole(node, ipip.Blackhole(block=BLOCK, protocol=0)), "protocol is 0"),
+        (lambda node, _: ipip.ensure_peer_route(node, ipip.PeerRoute(block="0.0.0.0/0", node_addr=PEER)), "block 0"),
+    ],
+)
+def test_what_no_object_may_hold_is_refused(
+    node: ipip.Netns, pod: ipip.Netns, call: Callable[[ipip.Netns, ipip.Netns], object], words: str
+) -> None:
+    with pytest.raises(ipip.InvalidArgument, match=words):
+        call(node, pod)
+    assert routes(node) == set() and link(node, HOST_VETH) is None
 
 
 def add_underlay(node: ipip.Netns) -> None:

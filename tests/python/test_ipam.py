@@ -29,6 +29,7 @@ def test_a_pool_is_cut_into_blocks() -> None:
     pool = ipip.Pool("pods", "10.244.0.0/16", ipip_mode="CrossSubnet", nat_outgoing=True)
     network = ipaddress.IPv4Network("10.244.0.0/16")
     assert (pool.name, pool.cidr, pool.block_len, pool.ipip_mode) == ("pods", network, 26, "CrossSubnet")
+    assert ipip.Pool("pods", network).ipip_mode == "Never"  # as Calico, and as the other two languages
     assert pool.nat_outgoing and pool.enabled and not ipip.Pool("p", network, disabled=True).enabled
     assert list(pool.blocks()) == list(network.subnets(new_prefix=26))
     assert pool.block_count == 1024 and pool.block(1024) is None

@@ -1,17 +1,36 @@
-//! Namespaces for one test, the tools that look into them, and the harness that says what it skips.
+//! What the tests of the kernel-facing rooms share: the harness that says what it skips, namespaces
+//! that end with their test, and the tools that look into them.
 //!
-//! A test acts through the library and looks through `ip -j`, which shares no code with it.
+//! - [`run`] takes each test with what it [`Needs`].
+//! - [`world`]: [`Named`] namespaces, and a [`World`] of a node and its pod for the netlink room.
+//! - [`pair`]: two nodes joined by a veth [`Pair`], for what sends packets.
+//! - [`shell`]: command lines inside a namespace; [`tcpdump`]: a capture beside ours; [`scratch`]:
+//!   their files.
+//!
+//! A test acts through the library and looks through `ip -j`, tcpdump or tshark, which share no code
+//! with it. It fails by a panic, and so does everything here.
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(unused_imports, reason = "as above")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+pub(crate) mod pair;
+pub(crate) mod scratch;
+pub(crate) mod shell;
+pub(crate) mod tcpdump;
+pub(crate) mod world;
+
+use std::fmt::Debug;
+use std::process::ExitCode;
 
 use ipip_core::name::InterfaceName;
-use ipip_core::netlink::Kernel;
-use ipip_core::plan::{Change, InterfaceAddr, Place, Step};
 use ipip_core::sys::netns::Netns;
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::Value;
+
+pub(crate) use pair::{A, B, Pair};
+pub(crate) use scratch::Scratch;
+pub(crate) use shell::{sh, soon, try_sh};
+pub(crate) use tcpdump::Tcpdump;
+pub(crate) use world::{Named, World, addr, at};
 
 /// Name, what it needs, and the test, which panics where it fails.
 pub(crate) type Test = (&'static str, Needs, fn());
@@ -19,7 +38,7 @@ pub(crate) type Test = (&'static str, Needs, fn());
 /// What a test needs of the machine besides this crate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Needs {
-    /// Nothing: it opens no socket.
+    /// Nothing: it makes no namespace.
     Nothing,
     /// Namespaces of its own.
     Root,
@@ -29,12 +48,12 @@ pub(crate) enum Needs {
     NoDriver,
 }
 
-/// Runs the tests one after the other, since some turn kernel-wide switches. A test whose needs are
+/// Runs the tests, `threads` at a time unless the command line says otherwise. A test whose needs are
 /// not met is ignored, and the reason printed.
-pub(crate) fn run(tests: &[Test]) {
+pub(crate) fn run(threads: usize, tests: &[Test]) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    let missing = missing();
+    arguments.test_threads.get_or_insert(threads);
+    let missing = missing(tests);
     let trials = tests.iter().map(|&(name, needs, test)| {
         let reason = missing.iter().find(|(what, _)| *what == needs);
         if let Some((_, reason)) = reason {
@@ -44,23 +63,28 @@ pub(crate) fn run(tests: &[Test]) {
             test();
             Ok::<(), Failed>(())
         });
-        trial.with_ignored_flag(reason.is_some())
+        // `tests/run long` asks by name for those that take long.
+        trial.with_ignored_flag(reason.is_some() || name.starts_with("long_"))
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
 /// What cannot be tested here, and why.
-fn missing() -> Vec<(Needs, &'static str)> {
-    if Netns::create_unnamed().is_err() {
-        let reason = "no namespace can be made (root?)";
+fn missing(tests: &[Test]) -> Vec<(Needs, String)> {
+    if let Err(error) = Netns::create_unnamed() {
+        let reason = format!("no namespace can be made (root?): {error}");
         return [Needs::Root, Needs::Driver, Needs::NoDriver]
-            .map(|needs| (needs, reason))
+            .map(|needs| (needs, reason.clone()))
             .into();
     }
+    let asks = |&(_, needs, _): &Test| matches!(needs, Needs::Driver | Needs::NoDriver);
+    if !tests.iter().any(asks) {
+        return Vec::new();
+    }
     if has_driver() {
-        vec![(Needs::NoDriver, "this kernel has the ipip driver")]
+        vec![(Needs::NoDriver, "this kernel has the ipip driver".into())]
     } else {
-        vec![(Needs::Driver, "this kernel has no ipip driver")]
+        vec![(Needs::Driver, "this kernel has no ipip driver".into())]
     }
 }
 
@@ -71,106 +95,18 @@ fn has_driver() -> bool {
     made.is_ok()
 }
 
-/// A namespace with a name, removed when it goes out of scope.
-pub(crate) struct Named {
-    pub(crate) netns: Netns,
-    pub(crate) name: String,
-}
-
-impl Named {
-    pub(crate) fn new(what: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ipip-test-{}-{count}-{what}", std::process::id());
-        Self {
-            netns: Netns::create(&name).unwrap(),
-            name,
-        }
-    }
-
-    /// What `sh -c LINE` prints inside, or what it complains of.
-    pub(crate) fn try_sh(&self, line: &str) -> Result<String, String> {
-        let output = Command::new("nsenter")
-            .arg(format!("--net={}", self.netns.path().display()))
-            .args(["sh", "-c", line])
-            .output()
-            .unwrap();
-        if output.status.success() {
-            return Ok(String::from_utf8(output.stdout).unwrap());
-        }
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-
-    /// What `sh -c LINE` prints inside; it must succeed.
-    pub(crate) fn sh(&self, line: &str) -> String {
-        self.try_sh(line)
-            .unwrap_or_else(|errors| panic!("{line}: {errors}"))
-    }
-
-    /// What `ip -j WORDS` reports inside.
-    pub(crate) fn ip(&self, words: &str) -> Vec<Value> {
-        let text = self.sh(&format!("ip -j {words}"));
-        serde_json::from_str(if text.trim().is_empty() { "[]" } else { &text }).unwrap()
-    }
-
-    /// A value below `/proc/sys/net/ipv4`.
-    pub(crate) fn sysctl(&self, key: &str) -> String {
-        let text = self.sh(&format!("cat /proc/sys/net/ipv4/{key}"));
-        text.trim().to_owned()
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if let Err(error) = Netns::remove(&self.name) {
-            eprintln!("{}: {error}", self.name);
-        }
-    }
-}
-
-/// A node's namespace with one pod's, and the kernel opened on both.
-pub(crate) struct World {
-    pub(crate) node: Named,
-    pub(crate) pod: Named,
-    pub(crate) kernel: Kernel,
-    /// Where the pod is.
-    pub(crate) inside: Place,
-}
-
-impl World {
-    pub(crate) fn new() -> Self {
-        let (node, pod) = (Named::new("node"), Named::new("pod"));
-        let mut kernel = Kernel::open(&node.netns).unwrap();
-        let inside = kernel.add_workload(&pod.netns).unwrap();
-        Self {
-            node,
-            pod,
-            kernel,
-            inside,
-        }
-    }
-
-    /// Carries out one change in the node's namespace.
-    pub(crate) fn apply(&mut self, change: Change) {
-        self.kernel.apply(&[at(&Place::Node, change)]).unwrap();
-    }
-}
-
-pub(crate) fn at(place: &Place, change: Change) -> Step {
-    Step {
-        place: place.clone(),
-        change,
-    }
+/// As `assert_eq!`, for long values: prints the beginning of each only.
+#[track_caller]
+pub(crate) fn same<T: PartialEq + Debug>(found: &T, expected: &T, what: &str) {
+    let cut = |value: &T| format!("{value:?}").chars().take(400).collect::<String>();
+    assert!(
+        found == expected,
+        "{what}: found {}, expected {}",
+        cut(found),
+        cut(expected)
+    );
 }
 
 pub(crate) fn name(text: &str) -> InterfaceName {
     InterfaceName::try_new(text).unwrap()
-}
-
-pub(crate) fn addr(text: &str) -> InterfaceAddr {
-    let (addr, len) = text.split_once('/').unwrap();
-    InterfaceAddr {
-        addr: addr.parse().unwrap(),
-        prefix_len: len.parse().unwrap(),
-    }
 }

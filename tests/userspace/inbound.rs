@@ -1,21 +1,21 @@
 //! What is accepted from the underlay, what is repaired and what is refused. The packets are made
 //! here, octet by octet.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 
 use ipip_core::capture::Live;
 use ipip_core::sys::netns::Netns;
 use ipip_core::wire::{self, FragmentOffset, Ipv4Header, Ipv4View, Layer};
-use libtest_mimic::Failed;
 
-use crate::two_netns::{A, B, Outcome, Tcpdump, ensure, name, same, sh, soon};
-use crate::world::{BRIEFLY, IN_A, IN_B, SOON, Tunnel, header, inject, packet, udp, whole};
+use crate::support::{A, B, Tcpdump, name, same, sh, soon, try_sh};
+use crate::world::{
+    BRIEFLY, IN_A, IN_B, SOON, Tunnel, header, inject, packet, udp, udp_socket, whole,
+};
 
-pub(crate) fn outer_fragments_are_put_together() -> Outcome {
-    let tunnel = Tunnel::new()?;
-    let there = tunnel.pair.b.enter(|| UdpSocket::bind((IN_B, 4000)))??;
-    there.set_read_timeout(Some(SOON))?;
-    let inner = udp(IN_A, &[9; 1000], whole)?;
+pub(crate) fn outer_fragments_are_put_together() {
+    let tunnel = Tunnel::new();
+    let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
+    let inner = udp(IN_A, &[9; 1000], whole);
     let (first, last) = inner.split_at(800);
     let outer = Ipv4Header {
         identification: 77,
@@ -26,127 +26,125 @@ pub(crate) fn outer_fragments_are_put_together() -> Outcome {
         ..outer
     };
     let last_header = Ipv4Header {
-        fragment_offset: FragmentOffset::try_new(100)?,
+        fragment_offset: FragmentOffset::try_new(100).unwrap(),
         ..outer
     };
-    let fragments = [packet(first_header, first)?, packet(last_header, last)?];
-    inject(&tunnel.pair.a, &fragments)?;
-    same(&there.recv(&mut [0; 2000])?, &1000, "octets received")?;
+    let fragments = [packet(first_header, first), packet(last_header, last)];
+    inject(&tunnel.pair.a, &fragments);
+    assert_eq!(there.recv(&mut [0; 2000]).unwrap(), 1000, "octets received");
     soon("one packet is counted", || {
         tunnel.path_b.counters().received.packets == 1
     })
 }
 
-pub(crate) fn spoofed_and_damaged_packets_are_dropped() -> Outcome {
-    let tunnel = Tunnel::new()?;
+pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
+    let tunnel = Tunnel::new();
     // The kernel's own source check would hide ours.
     let no_check = "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0";
-    sh(&tunnel.pair.b, &format!("sysctl -qw {no_check}"))?;
-    let mut live = Live::open(&tunnel.pair.b, &name("tunl0"))?;
+    sh(&tunnel.pair.b, &format!("sysctl -qw {no_check}"));
+    let mut live = Live::open(&tunnel.pair.b, &name("tunl0")).unwrap();
     let filter = format!("ip proto 4 and dst {B}");
-    let oracle = Tcpdump::start(&tunnel.pair.b, "eth0", &filter)?;
+    let oracle = Tcpdump::start(&tunnel.pair.b, "eth0", &filter);
     let stranger = Ipv4Addr::new(172, 18, 0, 9);
     let nobody = Ipv4Addr::new(10, 244, 9, 9);
-    let good = udp(IN_A, b"good", whole)?;
+    let good = udp(IN_A, b"good", whole);
     let mut damaged = good.clone();
     damaged[11] ^= 1;
     inject(
         &tunnel.pair.a,
         &[
-            packet(header(4, stranger, B), &good)?,
+            packet(header(4, stranger, B), &good),
             // B's own prefix, and one that nobody has.
-            packet(header(4, A, B), &udp(IN_B, b"own", whole)?)?,
-            packet(header(4, A, B), &udp(nobody, b"none", whole)?)?,
-            packet(header(4, A, B), &damaged)?,
-            packet(header(4, A, B), &good[..27])?,
-            packet(header(4, A, B), &good)?,
+            packet(header(4, A, B), &udp(IN_B, b"own", whole)),
+            packet(header(4, A, B), &udp(nobody, b"none", whole)),
+            packet(header(4, A, B), &damaged),
+            packet(header(4, A, B), &good[..27]),
+            packet(header(4, A, B), &good),
         ],
-    )?;
+    );
     soon("the good one arrives", || {
         tunnel.path_b.counters().received.packets == 1
-    })?;
+    });
     let drops = tunnel.path_b.counters().drops;
-    same(&drops.unknown_node, &1, "unknown node")?;
-    same(&drops.foreign_source, &2, "foreign source")?;
-    same(&drops.malformed, &2, "malformed")?;
-    same(&drops.total(), &5, "all drops")?;
-    same(&oracle.stop_at(6)?.len(), &6, "packets on the underlay")?;
-    let frame = live.next_frame(SOON)?.ok_or("no frame")?;
-    same(&frame.octets, &good, "the packet that passed")?;
+    assert_eq!(drops.unknown_node, 1, "unknown node");
+    assert_eq!(drops.foreign_source, 2, "foreign source");
+    assert_eq!(drops.malformed, 2, "malformed");
+    assert_eq!(drops.total(), 5, "all drops");
+    assert_eq!(oracle.stop_at(6).len(), 6, "packets on the underlay");
+    let frame = live.next_frame(SOON).unwrap().expect("a frame");
+    same(&frame.octets, &good, "the packet that passed");
     // Whatever else is there is the kernel's answer that nobody listens on port 4000.
-    while let Some(frame) = live.next_frame(BRIEFLY)? {
-        let packet = Ipv4View::parse(&frame.octets, Layer::Inner)?;
-        same(&packet.source(), &IN_B, "source of any other packet")?;
+    while let Some(frame) = live.next_frame(BRIEFLY).unwrap() {
+        let packet = Ipv4View::parse(&frame.octets, Layer::Inner).unwrap();
+        assert_eq!(packet.source(), IN_B, "source of any other packet");
     }
-    Ok(())
 }
 
-pub(crate) fn a_partial_checksum_arrives_finished() -> Outcome {
-    let tunnel = Tunnel::new()?;
-    let there = tunnel.pair.b.enter(|| UdpSocket::bind((IN_B, 4000)))??;
-    there.set_read_timeout(Some(SOON))?;
+pub(crate) fn a_partial_checksum_arrives_finished() {
+    let tunnel = Tunnel::new();
+    let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
     let finished = || tunnel.path_b.counters().checksums_finished;
-    let partial = udp(IN_A, b"partial", |_, pseudo| pseudo)?;
-    inject(&tunnel.pair.a, &[packet(header(4, A, B), &partial)?])?;
+    let partial = udp(IN_A, b"partial", |_, pseudo| pseudo);
+    inject(&tunnel.pair.a, &[packet(header(4, A, B), &partial)]);
     let mut buffer = [0; 100];
-    same(&there.recv(&mut buffer)?, &7, "octets received")?;
-    soon("it is counted", || finished() == 1)?;
+    assert_eq!(there.recv(&mut buffer).unwrap(), 7, "octets received");
+    soon("it is counted", || finished() == 1);
     // A checksum that is wrong in another way stays wrong, and the kernel drops the datagram.
     let wrong = udp(IN_A, b"wrong", |datagram, pseudo| {
         whole(datagram, pseudo) ^ 0x100
-    })?;
-    inject(&tunnel.pair.a, &[packet(header(4, A, B), &wrong)?])?;
+    });
+    inject(&tunnel.pair.a, &[packet(header(4, A, B), &wrong)]);
     soon("it arrives", || {
         tunnel.path_b.counters().received.packets == 2
-    })?;
-    there.set_read_timeout(Some(BRIEFLY))?;
+    });
+    there.set_read_timeout(Some(BRIEFLY)).unwrap();
     let refused = there.recv(&mut buffer).is_err();
-    ensure(refused, || "a wrong checksum was accepted".into())?;
-    same(&finished(), &1, "finished")
+    assert!(refused, "a wrong checksum was accepted");
+    assert_eq!(finished(), 1, "finished");
 }
 
 /// A pod behind node B, with the MTU of the tunnel.
-fn pod_behind(node: &Netns, addr: Ipv4Addr) -> Result<Netns, Failed> {
-    let pod = Netns::create_unnamed()?;
+fn pod_behind(node: &Netns, addr: Ipv4Addr) -> Netns {
+    let pod = Netns::create_unnamed().unwrap();
     let veth = format!("ip link add cali0 type veth peer name eth0 netns {pod}");
-    sh(node, &veth)?;
+    sh(node, &veth);
     let up = "ip link set eth0 mtu 1480 up";
-    sh(&pod, &format!("ip addr add {addr}/32 dev eth0; {up}"))?;
-    sh(node, "ip link set cali0 mtu 1480 up")?;
-    sh(node, &format!("ip route add {addr} dev cali0"))?;
-    sh(node, "sysctl -qw net.ipv4.ip_forward=1")?;
+    sh(&pod, &format!("ip addr add {addr}/32 dev eth0; {up}"));
+    sh(node, "ip link set cali0 mtu 1480 up");
+    sh(node, &format!("ip route add {addr} dev cali0"));
+    sh(node, "sysctl -qw net.ipv4.ip_forward=1");
     soon("the pod's interface is up", || {
-        sh(&pod, "ip -o link show eth0").is_ok_and(|text| text.contains("state UP"))
-    })?;
-    Ok(pod)
+        try_sh(&pod, "ip -o link show eth0").is_ok_and(|text| text.contains("state UP"))
+    });
+    pod
 }
 
-pub(crate) fn joined_segments_pass_a_smaller_mtu() -> Outcome {
+pub(crate) fn joined_segments_pass_a_smaller_mtu() {
     const PAYLOAD: usize = 20_000;
-    let tunnel = Tunnel::new()?;
+    let tunnel = Tunnel::new();
     // What receive offload does on a real interface, a long underlay MTU does here: one long packet.
     for netns in [&tunnel.pair.a, &tunnel.pair.b] {
-        sh(netns, "ip link set eth0 mtu 65535")?;
+        sh(netns, "ip link set eth0 mtu 65535");
     }
     let pod_addr = Ipv4Addr::new(10, 244, 244, 73);
-    let pod = pod_behind(&tunnel.pair.b, pod_addr)?;
+    let pod = pod_behind(&tunnel.pair.b, pod_addr);
     let mut tcp = vec![0x2a; 20 + PAYLOAD];
     tcp[12..18].copy_from_slice(&[0x50, 0x10, 1, 1, 0, 0]);
-    let len = u16::try_from(tcp.len())?;
+    let len = u16::try_from(tcp.len()).unwrap();
     let pseudo = wire::pseudo_header_sum(IN_A, pod_addr, 6, len);
     tcp[16..18].copy_from_slice(&pseudo.to_be_bytes());
     let inner = Ipv4Header {
         dont_fragment: true,
         ..header(6, IN_A, pod_addr)
     };
-    let joined = packet(inner, &tcp)?;
-    let mut live = Live::open(&pod, &name("eth0"))?;
-    let mut back = Live::open(&tunnel.pair.b, &name("tunl0"))?;
-    inject(&tunnel.pair.a, &[packet(header(4, A, B), &joined)?])?;
+    let joined = packet(inner, &tcp);
+    let mut live = Live::open(&pod, &name("eth0")).unwrap();
+    let mut back = Live::open(&tunnel.pair.b, &name("tunl0")).unwrap();
+    inject(&tunnel.pair.a, &[packet(header(4, A, B), &joined)]);
     let mut arrived = 0;
     while arrived < PAYLOAD {
-        let frame = live.next_frame(SOON)?;
-        let frame = frame.ok_or("the segment did not reach the pod")?;
+        let frame = live.next_frame(SOON).unwrap();
+        let frame = frame.expect("the segment at the pod");
         // ARP comes first.
         if let Ok(packet) = Ipv4View::parse(&frame.octets[14..], Layer::Inner)
             && packet.source() == IN_A
@@ -154,10 +152,9 @@ pub(crate) fn joined_segments_pass_a_smaller_mtu() -> Outcome {
             arrived += packet.payload().len() - 20;
         }
     }
-    same(&arrived, &PAYLOAD, "octets of payload")?;
-    while let Some(frame) = back.next_frame(BRIEFLY)? {
-        let packet = Ipv4View::parse(&frame.octets, Layer::Inner)?;
-        ensure(packet.protocol() != 1, || "an ICMP error went back".into())?;
+    assert_eq!(arrived, PAYLOAD, "octets of payload");
+    while let Some(frame) = back.next_frame(BRIEFLY).unwrap() {
+        let packet = Ipv4View::parse(&frame.octets, Layer::Inner).unwrap();
+        assert!(packet.protocol() != 1, "an ICMP error went back");
     }
-    Ok(())
 }

@@ -1,102 +1,104 @@
 //! What passes, in both directions.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
 use ipip_core::wire::{Ipv4View, Layer};
-use libtest_mimic::Failed;
 
-use crate::two_netns::{Outcome, Tcpdump, ensure, same, sh, soon};
-use crate::world::{BRIEFLY, IN_A, IN_B, SOON, Tunnel, echo, peers};
+use crate::support::{Tcpdump, sh, soon};
+use crate::world::{BRIEFLY, IN_A, IN_B, SOON, Tunnel, echo, peers, udp_socket};
 
-pub(crate) fn echoes_come_back_and_are_counted() -> Outcome {
-    let tunnel = Tunnel::new()?;
-    let oracle = Tcpdump::start(&tunnel.pair.a, "eth0", "ip proto 4")?;
+pub(crate) fn echoes_come_back_and_are_counted() {
+    let tunnel = Tunnel::new();
+    let oracle = Tcpdump::start(&tunnel.pair.a, "eth0", "ip proto 4");
     for sequence in 1..=10 {
-        let came = echo(&tunnel.pair.a, IN_B, sequence, SOON)?;
-        ensure(came, || format!("no echo {sequence}"))?;
+        let came = echo(&tunnel.pair.a, IN_B, sequence, SOON);
+        assert!(came, "no echo {sequence}");
     }
-    let frames = oracle.stop_at(20)?;
-    same(&frames.len(), &20, "frames with protocol 4")?;
+    let frames = oracle.stop_at(20);
+    assert_eq!(frames.len(), 20, "frames with protocol 4");
     for frame in &frames {
         // Ethernet 14, outer 20, inner 20, ICMP 64.
-        same(&frame.len(), &118, "frame length")?;
-        let outer = Ipv4View::parse(&frame[14..], Layer::Outer)?;
-        let inner = Ipv4View::parse(outer.payload(), Layer::Inner)?;
-        same(&outer.protocol(), &4, "outer protocol")?;
-        same(&outer.dont_fragment(), &inner.dont_fragment(), "DF")?;
-        same(&outer.ttl(), &inner.ttl(), "TTL")?;
+        assert_eq!(frame.len(), 118, "frame length");
+        let outer = Ipv4View::parse(&frame[14..], Layer::Outer).unwrap();
+        let inner = Ipv4View::parse(outer.payload(), Layer::Inner).unwrap();
+        assert_eq!(outer.protocol(), 4, "outer protocol");
+        assert_eq!(outer.dont_fragment(), inner.dont_fragment(), "DF");
+        assert_eq!(outer.ttl(), inner.ttl(), "TTL");
     }
     // A packet is counted once it is delivered, so the reply may be here before.
     soon("the last packet is counted", || {
         tunnel.path_a.counters().received.packets == 10
-    })?;
+    });
     let (a, b) = tunnel.counters();
     for counters in [a, b] {
         let (sent, received) = (counters.sent, counters.received);
-        same(&(sent.packets, sent.octets), &(10, 840), "sent")?;
-        same(&(received.packets, received.octets), &(10, 840), "received")?;
-        same(&counters.drops.total(), &0, "drops")?;
+        assert_eq!((sent.packets, sent.octets), (10, 840), "sent");
+        assert_eq!((received.packets, received.octets), (10, 840), "received");
+        assert_eq!(counters.drops.total(), 0, "drops");
     }
-    Ok(())
 }
 
 /// Sends `len` octets over TCP and checks that they are the ones that arrive.
-fn transfer(from: &Netns, to: &Netns, addr: Ipv4Addr, len: usize) -> Outcome {
-    let listener = to.enter(|| TcpListener::bind((addr, 0)))??;
-    let port = listener.local_addr()?.port();
+fn transfer(from: &Netns, to: &Netns, addr: Ipv4Addr, len: usize) {
+    let listener = to.enter(|| TcpListener::bind((addr, 0))).unwrap().unwrap();
+    let port = listener.local_addr().unwrap().port();
     let sent: Vec<u8> = (0..len).map(|at| (at % 251).to_le_bytes()[0]).collect();
     // Connected before it is accepted: a tunnel that does not carry fails here, and nobody waits.
-    let stream = from.enter(|| TcpStream::connect_timeout(&(addr, port).into(), SOON))??;
-    let (mut receiver, _) = listener.accept()?;
-    receiver.set_read_timeout(Some(SOON))?;
-    stream.set_write_timeout(Some(SOON))?;
-    let received = std::thread::scope(|scope| -> Result<Vec<u8>, Failed> {
+    let stream = from
+        .enter(|| TcpStream::connect_timeout(&(addr, port).into(), SOON))
+        .unwrap()
+        .unwrap();
+    let (mut receiver, _) = listener.accept().unwrap();
+    receiver.set_read_timeout(Some(SOON)).unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    let received = std::thread::scope(|scope| {
         let sending = scope.spawn(|| {
             let mut stream = stream;
             stream.write_all(&sent)
         });
         let mut all = Vec::new();
-        receiver.read_to_end(&mut all)?;
-        sending.join().map_err(|_| "the sender panicked")??;
-        Ok(all)
-    })?;
-    ensure(received == sent, || {
-        format!("{} of {len} octets", received.len())
-    })
+        receiver.read_to_end(&mut all).unwrap();
+        sending.join().unwrap().unwrap();
+        all
+    });
+    assert!(received == sent, "{} of {len} octets", received.len());
 }
 
-pub(crate) fn tcp_and_udp_pass_both_ways() -> Outcome {
-    let tunnel = Tunnel::new()?;
+pub(crate) fn tcp_and_udp_pass_both_ways() {
+    let tunnel = Tunnel::new();
     let pair = &tunnel.pair;
-    transfer(&pair.a, &pair.b, IN_B, 4 << 20)?;
-    transfer(&pair.b, &pair.a, IN_A, 4 << 20)?;
-    let here = pair.a.enter(|| UdpSocket::bind((IN_A, 0)))??;
-    let there = pair.b.enter(|| UdpSocket::bind((IN_B, 0)))??;
-    there.set_read_timeout(Some(SOON))?;
-    here.set_read_timeout(Some(SOON))?;
+    transfer(&pair.a, &pair.b, IN_B, 4 << 20);
+    transfer(&pair.b, &pair.a, IN_A, 4 << 20);
+    let here = udp_socket(&pair.a, IN_A, 0);
+    let there = udp_socket(&pair.b, IN_B, 0);
     let mut buffer = [0; 9000];
     // The second does not fit one packet: its fragments pass one by one.
     for len in [1, 4000] {
-        here.send_to(&vec![7; len], there.local_addr()?)?;
-        let (found, from) = there.recv_from(&mut buffer)?;
-        same(&(found, from), &(len, here.local_addr()?), "datagram there")?;
-        there.send_to(&buffer[..len], from)?;
-        same(&here.recv(&mut buffer)?, &len, "datagram back")?;
+        here.send_to(&vec![7; len], there.local_addr().unwrap())
+            .unwrap();
+        let (found, from) = there.recv_from(&mut buffer).unwrap();
+        assert_eq!(
+            (found, from),
+            (len, here.local_addr().unwrap()),
+            "datagram there"
+        );
+        there.send_to(&buffer[..len], from).unwrap();
+        assert_eq!(here.recv(&mut buffer).unwrap(), len, "datagram back");
     }
     let (a, b) = tunnel.counters();
-    same(&a.drops.total(), &0, "drops")?;
-    same(&b.drops.total(), &0, "drops")?;
+    assert_eq!(a.drops.total(), 0, "drops");
+    assert_eq!(b.drops.total(), 0, "drops");
     // The kernel finishes what it gives to a TUN reader. One packet in 65,536 has a checksum that
     // looks partial by chance; finishing changes nothing there, but it counts.
-    ensure(a.checksums_finished < 5, || format!("{a:?}"))
+    assert!(a.checksums_finished < 5, "{a:?}");
 }
 
 /// Sends a datagram of `len` octets of data with DF set (`IP_MTU_DISCOVER` 2 is `IP_PMTUDISC_DO`),
 /// by way of Python, which has the call; what it says, the length or the error number.
-fn send_with_df(netns: &Netns, to: Ipv4Addr, len: usize) -> Result<String, Failed> {
+fn send_with_df(netns: &Netns, to: Ipv4Addr, len: usize) -> String {
     let script = format!(
         "import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -104,53 +106,52 @@ s.setsockopt(socket.IPPROTO_IP, 10, 2)
 try: print(s.sendto(bytes({len}), (\\\"{to}\\\", 4000)))
 except OSError as error: print(error.errno)"
     );
-    let said = sh(netns, &format!("python3 -c \"{script}\""))?;
-    Ok(said.trim_end().to_owned())
+    let said = sh(netns, &format!("python3 -c \"{script}\""));
+    said.trim_end().to_owned()
 }
 
-pub(crate) fn the_mtu_is_used_to_the_last_octet() -> Outcome {
-    let tunnel = Tunnel::new()?;
-    let there = tunnel.pair.b.enter(|| UdpSocket::bind((IN_B, 4000)))??;
-    there.set_read_timeout(Some(SOON))?;
-    let oracle = Tcpdump::start(&tunnel.pair.b, "eth0", "ip proto 4")?;
+pub(crate) fn the_mtu_is_used_to_the_last_octet() {
+    let tunnel = Tunnel::new();
+    let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
+    let oracle = Tcpdump::start(&tunnel.pair.b, "eth0", "ip proto 4");
     // 1480 less 28 octets of IPv4 and UDP.
-    let said = send_with_df(&tunnel.pair.a, IN_B, 1452)?;
-    same(&said, &"1452".to_owned(), "sent")?;
-    same(&there.recv(&mut [0; 2000])?, &1452, "received")?;
-    let said = send_with_df(&tunnel.pair.a, IN_B, 1453)?;
-    same(&said, &libc::EMSGSIZE.to_string(), "one octet more")?;
-    let lengths: Vec<_> = oracle.stop_at(1)?.iter().map(Vec::len).collect();
-    same(&lengths, &vec![1514], "frames on the underlay")
+    let said = send_with_df(&tunnel.pair.a, IN_B, 1452);
+    assert_eq!(said, "1452", "sent");
+    assert_eq!(there.recv(&mut [0; 2000]).unwrap(), 1452, "received");
+    let said = send_with_df(&tunnel.pair.a, IN_B, 1453);
+    assert_eq!(said, libc::EMSGSIZE.to_string(), "one octet more");
+    let lengths: Vec<_> = oracle.stop_at(1).iter().map(Vec::len).collect();
+    assert_eq!(lengths, vec![1514], "frames on the underlay");
 }
 
-pub(crate) fn a_packet_too_long_for_the_underlay_is_counted() -> Outcome {
-    let tunnel = Tunnel::new()?;
+pub(crate) fn a_packet_too_long_for_the_underlay_is_counted() {
+    let tunnel = Tunnel::new();
     for netns in [&tunnel.pair.a, &tunnel.pair.b] {
-        sh(netns, "ip link set eth0 mtu 1400")?;
+        sh(netns, "ip link set eth0 mtu 1400");
     }
-    send_with_df(&tunnel.pair.a, IN_B, 1452)?;
+    send_with_df(&tunnel.pair.a, IN_B, 1452);
     soon("the drop is counted", || {
         tunnel.path_a.counters().drops.too_long == 1
-    })?;
-    same(&tunnel.path_a.counters().sent.packets, &0, "packets sent")?;
+    });
+    assert_eq!(tunnel.path_a.counters().sent.packets, 0, "packets sent");
     // The path still works for what fits.
-    let came = echo(&tunnel.pair.a, IN_B, 1, SOON)?;
-    ensure(came, || "no echo".into())
+    let came = echo(&tunnel.pair.a, IN_B, 1, SOON);
+    assert!(came, "no echo");
 }
 
-pub(crate) fn peers_change_at_run_time() -> Outcome {
-    let tunnel = Tunnel::new()?;
+pub(crate) fn peers_change_at_run_time() {
+    let tunnel = Tunnel::new();
     let (pair, path_a) = (&tunnel.pair, &tunnel.path_a);
-    let came = echo(&pair.a, IN_B, 1, SOON)?;
-    ensure(came, || "no echo".into())?;
+    let came = echo(&pair.a, IN_B, 1, SOON);
+    assert!(came, "no echo");
     path_a.set_peers(Peers::new());
-    let came = echo(&pair.a, IN_B, 2, BRIEFLY)?;
-    ensure(!came, || "an echo without a peer".into())?;
-    same(&path_a.counters().drops.no_peer, &1, "no peer")?;
-    let came = echo(&pair.b, IN_A, 3, BRIEFLY)?;
-    ensure(!came, || "an echo from a stranger".into())?;
-    same(&path_a.counters().drops.unknown_node, &1, "unknown node")?;
-    path_a.set_peers(peers()?);
-    let came = echo(&pair.a, IN_B, 4, SOON)?;
-    ensure(came, || "no echo any more".into())
+    let came = echo(&pair.a, IN_B, 2, BRIEFLY);
+    assert!(!came, "an echo without a peer");
+    assert_eq!(path_a.counters().drops.no_peer, 1, "no peer");
+    let came = echo(&pair.b, IN_A, 3, BRIEFLY);
+    assert!(!came, "an echo from a stranger");
+    assert_eq!(path_a.counters().drops.unknown_node, 1, "unknown node");
+    path_a.set_peers(peers());
+    let came = echo(&pair.a, IN_B, 4, SOON);
+    assert!(came, "no echo any more");
 }

@@ -1,18 +1,16 @@
 //! Two nodes with the data path between them, and packets made by hand.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use ipip_core::addr::NodeAddr;
-use ipip_core::datapath::Counters;
-use ipip_core::datapath::Userspace;
+use ipip_core::datapath::{Counters, DatapathError, Userspace};
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;
 use ipip_core::wire::{self, Echo, EchoKind, EchoView, Ipv4Header, Ipv4View, Layer};
-use libtest_mimic::Failed;
 
-use crate::two_netns::{A, B, Outcome, Pair, ensure, name, sh};
+use crate::support::{A, B, Pair, name, sh};
 
 /// The tunnel addresses of the two nodes.
 pub(crate) const IN_A: Ipv4Addr = Ipv4Addr::new(10, 244, 79, 1);
@@ -32,16 +30,16 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(crate) fn new() -> Result<Self, Failed> {
-        let pair = Pair::new()?;
+    pub(crate) fn new() -> Self {
+        let pair = Pair::new();
         let tunnel = Self {
-            path_a: start(&pair.a, A)?,
-            path_b: start(&pair.b, B)?,
+            path_a: start(&pair.a, A).unwrap(),
+            path_b: start(&pair.b, B).unwrap(),
             pair,
         };
-        configure(&tunnel.pair.a, IN_A, "10.244.244.64/26")?;
-        configure(&tunnel.pair.b, IN_B, "10.244.79.0/26")?;
-        Ok(tunnel)
+        configure(&tunnel.pair.a, IN_A, "10.244.244.64/26");
+        configure(&tunnel.pair.b, IN_B, "10.244.79.0/26");
+        tunnel
     }
 
     pub(crate) fn counters(&self) -> (Counters, Counters) {
@@ -49,75 +47,79 @@ impl Tunnel {
     }
 }
 
-pub(crate) fn peers() -> Result<Peers, Failed> {
-    Ok(Peers::from_iter([
-        ("10.244.79.0/26".parse()?, NodeAddr(A)),
-        ("10.244.244.64/26".parse()?, NodeAddr(B)),
-    ]))
+pub(crate) fn peers() -> Peers {
+    Peers::from_iter([
+        ("10.244.79.0/26".parse().unwrap(), NodeAddr(A)),
+        ("10.244.244.64/26".parse().unwrap(), NodeAddr(B)),
+    ])
 }
 
-pub(crate) fn start(netns: &Netns, local: Ipv4Addr) -> Result<Userspace, Failed> {
-    let path = Userspace::start(netns, &name("tunl0"), NodeAddr(local), peers()?);
-    Ok(path?)
+pub(crate) fn start(netns: &Netns, local: Ipv4Addr) -> Result<Userspace, DatapathError> {
+    Userspace::start(netns, &name("tunl0"), NodeAddr(local), peers())
 }
 
-fn configure(netns: &Netns, addr: Ipv4Addr, remote: &str) -> Outcome {
+fn configure(netns: &Netns, addr: Ipv4Addr, remote: &str) {
     sh(
         netns,
         &format!("ip addr add {addr}/32 dev tunl0; ip link set tunl0 mtu 1480 up"),
-    )?;
+    );
     sh(
         netns,
         &format!("ip route add {remote} dev tunl0 src {addr}"),
-    )?;
-    Ok(())
+    );
 }
 
 /// Sends one echo request from `netns`; whether its reply came within `wait`.
-pub(crate) fn echo(
-    netns: &Netns,
-    to: Ipv4Addr,
-    sequence: u16,
-    wait: Duration,
-) -> Result<bool, Failed> {
+pub(crate) fn echo(netns: &Netns, to: Ipv4Addr, sequence: u16, wait: Duration) -> bool {
     let request = Echo {
         kind: EchoKind::Request,
         identifier: 7,
         sequence,
     };
-    let socket = netns.enter(RawSocket::icmp)??;
+    let socket = netns.enter(RawSocket::icmp).unwrap().unwrap();
     let mut message = [0x2a; 64];
-    request.emit(&mut message)?;
-    socket.send(&message, to)?;
+    request.emit(&mut message).unwrap();
+    socket.send(&message, to).unwrap();
     let deadline = Instant::now() + wait;
     let mut buffer = [0; 2048];
     while Instant::now() < deadline {
-        let Some(len) = socket.receive(&mut buffer)? else {
+        let Some(len) = socket.receive(&mut buffer).unwrap() else {
             std::thread::sleep(Duration::from_millis(1));
             continue;
         };
-        let packet = Ipv4View::parse(&buffer[..len], Layer::Inner)?;
+        let packet = Ipv4View::parse(&buffer[..len], Layer::Inner).unwrap();
         let reply = EchoView::parse(packet.payload()).ok();
         let reply = reply.map(|echo| (packet.source(), echo.kind(), echo.sequence()));
         if reply == Some((to, EchoKind::Reply, sequence)) {
-            return Ok(true);
+            return true;
         }
     }
-    Ok(false)
+    false
+}
+
+/// A UDP socket in `netns` that waits for what should come.
+pub(crate) fn udp_socket(netns: &Netns, addr: Ipv4Addr, port: u16) -> UdpSocket {
+    let bound = netns.enter(|| UdpSocket::bind((addr, port)));
+    let socket = bound.unwrap().unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket
 }
 
 /// How many raw sockets are open in a namespace.
-pub(crate) fn open_raw_sockets(netns: &Netns) -> Result<usize, Failed> {
-    let table = netns.enter(|| std::fs::read_to_string("/proc/thread-self/net/raw"))??;
-    Ok(table.lines().count() - 1)
+pub(crate) fn open_raw_sockets(netns: &Netns) -> usize {
+    let table = netns
+        .enter(|| std::fs::read_to_string("/proc/thread-self/net/raw"))
+        .unwrap()
+        .unwrap();
+    table.lines().count() - 1
 }
 
 /// An IPv4 packet around `payload`.
-pub(crate) fn packet(header: Ipv4Header, payload: &[u8]) -> Result<Vec<u8>, Failed> {
+pub(crate) fn packet(header: Ipv4Header, payload: &[u8]) -> Vec<u8> {
     let mut octets = vec![0; wire::HEADER_LEN];
     octets.extend_from_slice(payload);
-    header.emit(&mut octets)?;
-    Ok(octets)
+    header.emit(&mut octets).unwrap();
+    octets
 }
 
 pub(crate) fn header(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr) -> Ipv4Header {
@@ -131,12 +133,8 @@ pub(crate) fn header(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr) -> I
 
 /// A UDP datagram from `source` to port 4000 of B's tunnel address. Its checksum is what `checksum`
 /// makes of the datagram with a zero in the field and of the pseudo header's sum.
-pub(crate) fn udp(
-    source: Ipv4Addr,
-    data: &[u8],
-    checksum: impl Fn(&[u8], u16) -> u16,
-) -> Result<Vec<u8>, Failed> {
-    let len = u16::try_from(8 + data.len())?;
+pub(crate) fn udp(source: Ipv4Addr, data: &[u8], checksum: impl Fn(&[u8], u16) -> u16) -> Vec<u8> {
+    let len = u16::try_from(8 + data.len()).unwrap();
     let mut datagram = [4001u16, 4000, len, 0].map(u16::to_be_bytes).concat();
     datagram.extend_from_slice(data);
     let pseudo = wire::pseudo_header_sum(source, IN_B, 17, len);
@@ -151,10 +149,9 @@ pub(crate) fn whole(datagram: &[u8], pseudo: u16) -> u16 {
 }
 
 /// Sends packets that bring their own header from `netns` to node B.
-pub(crate) fn inject(netns: &Netns, packets: &[Vec<u8>]) -> Outcome {
-    let socket = netns.enter(RawSocket::ipip)??;
+pub(crate) fn inject(netns: &Netns, packets: &[Vec<u8>]) {
+    let socket = netns.enter(RawSocket::ipip).unwrap().unwrap();
     for packet in packets {
-        ensure(socket.send(packet, B)?, || "send buffer full".into())?;
+        assert!(socket.send(packet, B).unwrap(), "send buffer full");
     }
-    Ok(())
 }

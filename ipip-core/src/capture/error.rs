@@ -113,6 +113,14 @@ pub enum PcapError {
         /// The frame's length.
         octets: usize,
     },
+    /// The file cannot be made.
+    #[error("cannot make the capture file {path}", path = path.display())]
+    Create {
+        /// Where it was to be.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// Writing failed.
     #[error("cannot write the capture file")]
     Write(#[source] io::Error),

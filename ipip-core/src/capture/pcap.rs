@@ -27,9 +27,13 @@ impl PcapWriter<BufWriter<File>> {
     /// Makes or empties the file at `path`.
     ///
     /// # Errors
-    /// [`PcapError::Write`] with the system's answer.
+    /// [`PcapError::Create`] or [`PcapError::Write`] with the system's answer.
     pub fn create(path: impl AsRef<Path>, link_type: LinkType) -> Result<Self, PcapError> {
-        let file = File::create(path).map_err(PcapError::Write)?;
+        let path = path.as_ref();
+        let file = File::create(path).map_err(|source| PcapError::Create {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::new(BufWriter::new(file), link_type)
     }
 }
@@ -135,6 +139,15 @@ mod tests {
             4, 3, 2, 1,  5, 0, 0, 0,  2, 0, 0, 0,  9, 0, 0, 0,  0xaa, 0xbb,
         ];
         assert_eq!(writer.finish().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_is_named() {
+        let error = PcapWriter::create("/dev/null/x", LinkType::RawIp).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot make the capture file /dev/null/x"
+        );
     }
 
     #[test]

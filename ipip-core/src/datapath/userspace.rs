@@ -7,7 +7,9 @@
 //!
 //! It lives in an object of the process that holds it: when that ends, device and routes go with it.
 //! The kernel reassembles outer fragments before the raw socket sees them, and cuts inner packets to
-//! the device's MTU before they are read, so neither happens here.
+//! the device's MTU before they are read, so neither happens here. A congestion mark that the outer
+//! header got on its way (ECN CE) is lost here, against
+//! <https://www.rfc-editor.org/rfc/rfc6040#section-4.2>; the kernel's driver copies it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -300,15 +302,20 @@ impl Shared {
 /// Opens everything in the namespace of the calling thread. The device comes last: what fails before
 /// leaves no trace.
 fn open(at: &Place<'_>, local: NodeAddr) -> Result<(RawSocket, Interfaces, Tun), DatapathError> {
+    let nowhere = || DatapathError::NodeAddr {
+        addr: local,
+        netns: at.netns.to_owned(),
+    };
+    // A raw socket can be bound to these, and then receives what is sent to any address, or to a group.
+    if local.0.is_unspecified() || local.0.is_multicast() || local.0.is_broadcast() {
+        return Err(nowhere());
+    }
     let opening = |source| at.system("open a raw socket", source);
     let raw = RawSocket::ipip().map_err(opening)?;
     raw.set_receive_buffer(RECEIVE_BUFFER).map_err(opening)?;
     raw.bind(local.0).map_err(|source| {
         if source.raw_os_error() == Some(libc::EADDRNOTAVAIL) {
-            DatapathError::NodeAddr {
-                addr: local,
-                netns: at.netns.to_owned(),
-            }
+            nowhere()
         } else {
             opening(source)
         }

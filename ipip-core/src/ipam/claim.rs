@@ -50,7 +50,7 @@ impl Ipam {
         let prefix = BlockPrefix::try_from(block)?;
         self.retry(&format_args!("block {prefix}"), || {
             let pool = self.pool_cut_into(prefix)?;
-            let Some(block) = self.read_block(prefix)? else {
+            let Some(mut block) = self.read_block(prefix)? else {
                 let made = self.try_claim(node, &pool, prefix)?;
                 return Ok(made.map(|_| claimed(prefix, true)));
             };
@@ -61,7 +61,11 @@ impl Ipam {
                 Standing::Unconfirmed => {
                     let mut commit = Commit::new();
                     let key = key::block(prefix.into());
-                    commit.expect(&key, Some(block.revision));
+                    // Written, not only compared: Calico may be giving it up, in several commits.
+                    block.value.touch();
+                    commit
+                        .expect(&key, Some(block.revision))
+                        .put(&key, block.value.to_json());
                     confirm(&mut commit, node, prefix, affinity);
                     let done = self.commit(commit)?;
                     Ok(done.map(|_| claimed(prefix, false)))

@@ -1,12 +1,15 @@
 //! What namespaces hold, in full.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::{Fault, in_place};
-use super::message::reply::{self, Names, RouteFacts};
+use super::message::reply::{self, Names, NetnsId, RouteFacts};
 use super::message::request;
+use super::socket::RequestSocket;
 use super::{Kernel, NetlinkError, Space};
 use crate::name::InterfaceName;
 use crate::plan::{Observed, ObservedLink, Place, Route, Setting};
@@ -35,8 +38,10 @@ impl Kernel {
     /// [`NetlinkError`] naming what could not be read, and where.
     pub fn observe(&mut self) -> Result<Observed, NetlinkError> {
         let mut observed = Observed::default();
+        let place = |space: &Space| (space.place.clone(), space.netns.as_fd().as_raw_fd());
+        let places: Vec<(Place, RawFd)> = self.spaces.iter().map(place).collect();
         for space in &mut self.spaces {
-            let links = space.links()?;
+            let links = space.links(&places)?;
             let names = names(&links);
             observed.links.extend(links);
             observed.routes.extend(space.routes(&names)?);
@@ -64,19 +69,46 @@ fn names(links: &[ObservedLink]) -> Names {
     links.iter().map(|l| (l.index, l.name.clone())).collect()
 }
 
+/// Fills in where the other end of each veth is, as far as that is one of `places`. The numbers are
+/// asked for after the links were read, which is when the kernel assigns them.
+fn place_peers(
+    socket: &mut RequestSocket,
+    links: Vec<(ObservedLink, Option<NetnsId>)>,
+    places: &[(Place, RawFd)],
+) -> Result<Vec<ObservedLink>, Fault> {
+    let mut unknown: BTreeSet<NetnsId> = links.iter().filter_map(|(_, id)| *id).collect();
+    let mut known = BTreeMap::new();
+    for (place, netns) in places {
+        if unknown.is_empty() {
+            break;
+        }
+        let answer = socket.ask(request::get_netns_id(*netns))?;
+        if let Some(id) = reply::netns_id(&answer).filter(|id| unknown.remove(id)) {
+            known.insert(id, place.clone());
+        }
+    }
+    let placed = |(link, id): (ObservedLink, Option<NetnsId>)| ObservedLink {
+        peer_place: id.map_or(link.peer_place, |id| known.get(&id).cloned()),
+        ..link
+    };
+    Ok(links.into_iter().map(placed).collect())
+}
+
 impl Space {
-    fn links(&mut self) -> Result<Vec<ObservedLink>, NetlinkError> {
+    fn links(&mut self, places: &[(Place, RawFd)]) -> Result<Vec<ObservedLink>, NetlinkError> {
         let place = &self.place;
         let about = |what: &str| {
             let object = in_place(what, place);
             move |fault: Fault| fault.about(object)
         };
         let socket = &mut self.socket;
-        let mut links = socket
+        let links = socket
             .dump("links", &request::dump_links(), |message| {
                 reply::link(message, place)
             })
             .map_err(about("links"))?;
+        let mut links =
+            place_peers(socket, links, places).map_err(about("numbers of namespaces"))?;
         let addresses = socket
             .dump("addresses", &request::dump_addresses(), reply::address)
             .map_err(about("addresses"))?;

@@ -69,6 +69,7 @@ pub fn ensure_data_path(
     config: &DataPathConfig,
 ) -> Result<(DataPath, Changes), NodeError> {
     let tunnel = &config.tunnel;
+    tunnel.check()?;
     let mut kernel = Kernel::open(netns)?;
     let observed = kernel.observe()?;
     let (state, changes) = match observed.link(&Place::Node, &tunnel.device) {

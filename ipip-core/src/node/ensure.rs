@@ -34,8 +34,10 @@ impl fmt::Display for Changes {
 ///
 /// # Errors
 /// [`NodeError::NoDriver`] on a kernel without the ipip driver, [`NodeError::InTheWay`] if the name
-/// belongs to another kind of device, [`NodeError::Kernel`] without `CAP_NET_ADMIN`.
+/// belongs to another kind of device, [`NodeError::Overlay`] as [`Tunnel::check`] has it,
+/// [`NodeError::Kernel`] without `CAP_NET_ADMIN`.
 pub fn ensure_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeError> {
+    tunnel.check()?;
     let changes = converge(Kernel::open(netns)?, &tunnel.desired(), plan::ensure);
     changes.map_err(|error| match error {
         NodeError::Kernel(source) if source.is_unknown_link_kind() => NodeError::NoDriver {
@@ -63,18 +65,14 @@ pub fn remove_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeErro
 ///
 /// # Errors
 /// [`NodeError::InTheWay`] if the host name, the inner name or a route is somebody else's,
-/// [`NodeError::Address`] if no interface can hold the address,
+/// [`NodeError::Overlay`] as [`WorkloadEndpoint::check`] has it,
 /// [`NodeError::Kernel`] if both namespaces are one or the kernel refuses a step.
 pub fn ensure_workload(
     netns: &Netns,
     workload_netns: &Netns,
     workload: &WorkloadEndpoint,
 ) -> Result<Changes, NodeError> {
-    if !workload.has_usable_address() {
-        return Err(NodeError::Address {
-            addr: workload.address,
-        });
-    }
+    workload.check()?;
     let mut kernel = Kernel::open(netns)?;
     kernel.add_workload(workload_netns)?;
     if let Err(error) = kernel.route_to(&Place::Node, LINK_LOCAL_GATEWAY) {
@@ -108,68 +106,118 @@ pub fn remove_workload(netns: &Netns, workload: &WorkloadEndpoint) -> Result<Cha
 ///
 /// # Errors
 /// [`NodeError::InTheWay`] if another protocol's route has the prefix or the device is missing,
-/// [`NodeError::Kernel`] if the kernel refuses (device down, the node's address is our own).
+/// [`NodeError::Kernel`] if the kernel refuses (device down, the node's address is our own),
+/// [`NodeError::Overlay`] as [`PeerRoute::check`] has it.
 pub fn ensure_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
+    route.check()?;
     converge(Kernel::open(netns)?, &route.desired(), plan::ensure)
 }
 
 /// Deletes exactly this route: the same block via another node stays.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses.
+/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Overlay`] as [`PeerRoute::check`] has it.
 pub fn remove_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
+    route.check()?;
     converge(Kernel::open(netns)?, &route.desired(), plan::removal)
 }
 
 /// Brings the blackhole of the node's own block to be; for a /32 there is none.
 ///
 /// # Errors
-/// [`NodeError::InTheWay`] if another route has the prefix, [`NodeError::Kernel`] if the kernel refuses.
+/// [`NodeError::InTheWay`] if another route has the prefix, [`NodeError::Kernel`] if the kernel refuses,
+/// [`NodeError::Overlay`] as [`Blackhole::check`] has it.
 pub fn ensure_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
+    blackhole.check()?;
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::ensure)
 }
 
 /// Deletes the blackhole.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses.
+/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Overlay`] as [`Blackhole::check`] has it.
 pub fn remove_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
+    blackhole.check()?;
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::removal)
 }
 
-/// How often a plan is made anew because what it was made from no longer held.
-const ATTEMPTS: usize = 3;
+/// How often it is observed and planned in all. Another caller who brings the same to be can be met
+/// at each object that is made, and a workload has five: the pair, the address, three routes.
+const ATTEMPTS: usize = 8;
 
-/// Observes, plans, applies. Conflicts end it before the first step. A refused step takes back those
-/// before it; if the refusal means that the kernel's state moved under the plan, it starts again.
+/// Observes, plans, applies. If a refusal means that the kernel's state moved under the plan, it
+/// observes once more and goes on from there: what is done already is part of what is wanted, and
+/// another caller may have built upon it. Whatever ends it takes back every step that it made.
 pub(super) fn converge(
     mut kernel: Kernel,
     desired: &Desired,
     compare: fn(&Desired, &Observed) -> Plan,
 ) -> Result<Changes, NodeError> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let observed = kernel.observe()?;
-        let Plan { steps, conflicts } = compare(desired, &observed);
-        if !conflicts.is_empty() {
-            return Err(NodeError::InTheWay(conflicts));
-        }
-        let Err(failure) = kernel.apply(&steps) else {
-            return Ok(Changes { steps });
-        };
-        for step in plan::undo(&steps[..failure.applied], &observed) {
-            // What is gone by itself needs no taking back.
-            if let Err(undo) = kernel.apply(&[step])
-                && !undo.cause.is_stale()
-            {
-                let (refused, undo) = (Box::new(failure.cause), Box::new(undo.cause));
-                return Err(NodeError::HalfApplied { refused, undo });
+    let mut work = Work::default();
+    match work.carry_out(&mut kernel, desired, compare) {
+        Ok(()) => Ok(Changes { steps: work.done }),
+        Err(refused) => Err(work.take_back(&mut kernel, refused)),
+    }
+}
+
+/// What one call has done so far.
+#[derive(Default)]
+struct Work {
+    done: Vec<Step>,
+    /// The steps that take it back, the next one first.
+    way_back: Vec<Step>,
+}
+
+impl Work {
+    fn carry_out(
+        &mut self,
+        kernel: &mut Kernel,
+        desired: &Desired,
+        compare: fn(&Desired, &Observed) -> Plan,
+    ) -> Result<(), NodeError> {
+        let mut doubted = vec![];
+        for attempt in 1.. {
+            let observed = kernel.observe()?;
+            let Plan { steps, conflicts } = compare(desired, &observed);
+            if !conflicts.is_empty() {
+                // Namespaces and kinds of objects are read one after the other, so half of what
+                // another caller just made looks like a stranger's. A real one is there twice.
+                if attempt == ATTEMPTS || conflicts == doubted {
+                    return Err(NodeError::InTheWay(conflicts));
+                }
+                doubted = conflicts;
+                continue;
             }
+            let Err(failure) = kernel.apply(&steps) else {
+                self.done.extend(steps);
+                break;
+            };
+            let done = steps.get(..failure.applied).unwrap_or(&steps);
+            self.way_back.splice(..0, plan::undo(done, &observed));
+            self.done.extend_from_slice(done);
+            if attempt == ATTEMPTS || !failure.cause.is_stale() {
+                return Err(NodeError::Kernel(failure.cause));
+            }
+            log::debug!("planning anew: {}", failure.cause);
         }
-        if attempt == ATTEMPTS || !failure.cause.is_stale() {
-            return Err(NodeError::Kernel(failure.cause));
+        Ok(())
+    }
+
+    /// Takes back all that can be; the error to be returned.
+    fn take_back(self, kernel: &mut Kernel, refused: NodeError) -> NodeError {
+        let mut failures = self.way_back.into_iter().filter_map(|step| {
+            let failure = kernel.apply(&[step]).err()?;
+            // What is gone by itself needs no taking back.
+            (!failure.cause.is_stale()).then_some(failure.cause)
+        });
+        let first = failures.next();
+        failures.for_each(|undo| log::warn!("not taken back: {undo}"));
+        match first {
+            None => refused,
+            Some(undo) => NodeError::HalfApplied {
+                refused: Box::new(refused),
+                undo: Box::new(undo),
+            },
         }
-        log::debug!("planning anew: {}", failure.cause);
     }
 }

@@ -1,14 +1,14 @@
 //! What can go wrong at the front desk.
 
-use std::net::Ipv4Addr;
-
 use crate::datapath::{ChooseError, DatapathError};
 use crate::name::InterfaceName;
 use crate::netlink::NetlinkError;
+use crate::overlay::OverlayError;
 use crate::plan::Conflict;
 use crate::sys::netns::NetnsError;
 
-/// Why an object could not be brought to be, or taken away. Nothing is half-applied then.
+/// Why an object could not be brought to be, or taken away. What the call did before is taken back,
+/// but for [`NodeError::HalfApplied`], and for a pair of ours that was deleted to be made anew.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
@@ -23,8 +23,8 @@ pub enum NodeError {
     InTheWay(Vec<Conflict>),
     /// The kernel has no ipip driver, so it cannot make the tunnel device.
     #[error(
-        "link {device}: this kernel has no ipip driver (module ipip); load it, or let the user-space data path \
-         carry the packets"
+        "link {device}: this kernel has no ipip driver; load the module ipip, or have a data path that does without \
+         (ensure_data_path, in Rust)"
     )]
     NoDriver {
         /// The device that was wanted.
@@ -32,32 +32,33 @@ pub enum NodeError {
         /// What the kernel said.
         source: NetlinkError,
     },
-    /// No interface can hold the workload's address.
-    #[error(
-        "workload address {addr}: a workload's address must be from 1.0.0.0 to 223.255.255.255, and neither loopback \
-         nor 169.254.1.1"
-    )]
-    Address {
-        /// The address.
-        addr: Ipv4Addr,
-    },
+    /// Nothing of the overlay can be like what was asked for.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
     /// The data path that was asked for cannot be had.
     #[error(transparent)]
     Choice(#[from] ChooseError),
     /// The user-space data path cannot start.
     #[error(transparent)]
     DataPath(#[from] DatapathError),
-    /// A step was refused and the steps before it could not all be taken back.
+    /// The call failed and the steps before that could not all be taken back.
     #[error("{refused}; taking back the steps before it failed too: {undo}")]
     HalfApplied {
-        /// Why the step was refused.
-        refused: Box<NetlinkError>,
+        /// Why the call failed.
+        refused: Box<NodeError>,
         /// Why one could not be taken back.
         undo: Box<NetlinkError>,
     },
 }
 
 impl NodeError {
+    /// Whether all that is wrong is that a link is missing which must exist.
+    #[must_use]
+    pub fn is_link_missing(&self) -> bool {
+        let missing = |conflict: &Conflict| matches!(conflict, Conflict::LinkMissing { .. });
+        matches!(self, Self::InTheWay(conflicts) if conflicts.iter().all(missing))
+    }
+
     /// The kernel's error number, where the kernel refused something.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
@@ -66,7 +67,7 @@ impl NodeError {
             Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
             Self::HalfApplied { refused, .. } => refused.errno(),
             Self::DataPath(error) => error.errno(),
-            Self::InTheWay(_) | Self::Choice(_) | Self::Address { .. } => None,
+            Self::InTheWay(_) | Self::Choice(_) | Self::Overlay(_) => None,
         }
     }
 }

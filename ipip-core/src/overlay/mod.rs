@@ -4,6 +4,8 @@
 //! Every rule of the overlay stands here and nowhere else; the rooms below carry out, the rooms above
 //! ask. One object at a time for now: each function answers a [`crate::plan::Desired`] of its own.
 //!
+//! Each of these values has a `check`, which the front desk asks first: [`OverlayError`].
+//!
 //! | file | holds | rule |
 //! |---|---|---|
 //! | `mode` | [`IpipMode::tunnels`](crate::resource::IpipMode::tunnels): when a peer is reached through the tunnel | Calico's `ipipMode` |
@@ -11,11 +13,13 @@
 //! | `workload` | [`WorkloadEndpoint`]: the veth pair, its names, addresses and routes | Calico's CNI plugin |
 //! | `routes` | [`PeerRoute`], [`Blackhole`]: one route per block | what BIRD writes for an IPIP pool |
 
+mod error;
 mod mode;
 mod routes;
 mod tunnel;
 mod workload;
 
+pub use error::OverlayError;
 pub use routes::{Blackhole, PeerRoute};
 pub use tunnel::{TUNNEL_DEVICE, Tunnel};
 pub use workload::{HOST_VETH_PREFIX, LINK_LOCAL_GATEWAY, WorkloadEndpoint, host_veth_name};

@@ -1,5 +1,6 @@
 //! One route per block: the peers' through the tunnel, our own into a blackhole.
 
+use super::error::{OverlayError, check_route};
 use super::{TUNNEL_DEVICE, well_known};
 use crate::addr::{Ipv4Prefix, NodeAddr};
 use crate::name::InterfaceName;
@@ -14,7 +15,7 @@ pub struct PeerRoute {
     /// The block, or a /32 for a borrowed address.
     pub block: Ipv4Prefix,
     /// The node that holds it. On an ipip device the kernel takes it as the outer destination.
-    pub node: NodeAddr,
+    pub node_addr: NodeAddr,
     /// `tunl0`, or the underlay's interface where this peer is reached directly.
     pub device: InterfaceName,
     /// Whose mark the route bears; [`RouteProtocol::BIRD`] unless there is a reason.
@@ -34,10 +35,10 @@ pub struct Blackhole {
 impl PeerRoute {
     /// Through `tunl0`, with protocol bird.
     #[must_use]
-    pub fn tunnelled(block: Ipv4Prefix, node: NodeAddr) -> Self {
+    pub fn tunnelled(block: Ipv4Prefix, node_addr: NodeAddr) -> Self {
         Self {
             block,
-            node,
+            node_addr,
             device: well_known(TUNNEL_DEVICE),
             protocol: RouteProtocol::BIRD,
         }
@@ -63,12 +64,20 @@ impl PeerRoute {
         }
     }
 
+    /// Whether a node can hold it.
+    ///
+    /// # Errors
+    /// [`OverlayError`] for a block of every address and for protocol 0.
+    pub fn check(&self) -> Result<(), OverlayError> {
+        check_route(self.block, self.protocol)
+    }
+
     /// What the node should hold: the route, onlink, and forwarding where the peer's packets enter.
     #[must_use]
     pub fn desired(&self) -> Desired {
         let target = Target::Device {
             device: self.device.clone(),
-            next_hop: NextHop::Onlink(self.node),
+            next_hop: NextHop::Onlink(self.node_addr),
         };
         let entrance = Link {
             place: Place::Node,
@@ -96,6 +105,14 @@ impl Blackhole {
             block,
             protocol: RouteProtocol::BIRD,
         }
+    }
+
+    /// Whether a node can hold it.
+    ///
+    /// # Errors
+    /// [`OverlayError`] for a block of every address and for protocol 0.
+    pub fn check(&self) -> Result<(), OverlayError> {
+        check_route(self.block, self.protocol)
     }
 
     /// What the node should hold: nothing for a /32, whose blackhole would take the place of the

@@ -1,5 +1,6 @@
 //! The tunnel device: the kernel's own fallback ipip device, adopted where it is there.
 
+use super::error::{OverlayError, check_address};
 use super::well_known;
 use crate::addr::TunnelAddr;
 use crate::mtu::TunnelMtu;
@@ -29,6 +30,14 @@ impl Tunnel {
             address,
             mtu,
         }
+    }
+
+    /// Whether there can be such a tunnel device.
+    ///
+    /// # Errors
+    /// [`OverlayError`] for an address that no interface can hold.
+    pub fn check(&self) -> Result<(), OverlayError> {
+        check_address("tunnel", self.address.0)
     }
 
     /// What the node should hold where the kernel's driver carries the packets: an ipip device with

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 
+use super::error::{OverlayError, check_address, check_workload_name};
 use super::well_known;
 use crate::addr::{Ipv4Prefix, MacAddr};
 use crate::mtu::TunnelMtu;
@@ -75,17 +76,20 @@ impl WorkloadEndpoint {
         host_veth_name(&self.namespace, &self.pod)
     }
 
-    /// Whether its address is one that an interface can hold and a packet can be sent to: neither
-    /// unspecified, loopback, multicast nor reserved, and not the gateway's own.
-    #[must_use]
-    pub fn has_usable_address(&self) -> bool {
-        let first = self.address.octets()[0];
-        (1..=223).contains(&first) && first != 127 && self.address != LINK_LOCAL_GATEWAY
+    /// Whether there can be such a workload.
+    ///
+    /// # Errors
+    /// [`OverlayError`] for an address that no interface can hold, and for names that are empty, longer
+    /// than 253 octets, or hold '/' or control characters.
+    pub fn check(&self) -> Result<(), OverlayError> {
+        check_workload_name("namespace", &self.namespace)?;
+        check_workload_name("pod", &self.pod)?;
+        check_address("workload", self.address)
     }
 
     /// What the node and the workload's namespace, opened by `netns`, should hold: the pair, born in
-    /// place; on the host proxy ARP without delay, forwarding and the /32 route; inside the /32, the
-    /// gateway's link route and the default route through it.
+    /// place; on the host proxy ARP without delay, forwarding and the /32 route; inside no forwarding,
+    /// the /32, the gateway's link route and the default route through it.
     #[must_use]
     pub fn desired(&self, netns: &Path) -> Desired {
         let inside = Place::Workload(Arc::from(netns));
@@ -138,7 +142,8 @@ impl WorkloadEndpoint {
                 addr: self.address,
                 prefix_len: 32,
             }],
-            settings: vec![],
+            // A new namespace starts with what the first one has, and a workload is no router.
+            settings: vec![(Setting::Forwarding, 0)],
             up: true,
         }
     }

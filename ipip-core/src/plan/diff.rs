@@ -61,7 +61,52 @@ pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     for route in &desired.routes {
         ensure_route(route, &remain, &mut plan);
     }
+    for link in &desired.links {
+        if let LinkKind::VethWithPeer {
+            peer_place,
+            peer_name,
+        } = &link.kind
+        {
+            let peer = observed.link(peer_place, peer_name);
+            remain
+                .iter()
+                .filter(|route| is_stale(route, link, desired))
+                .for_each(|route| forget(route, peer, &mut plan));
+        }
+    }
     plan
+}
+
+/// Whether `route` is that of an address which the workload behind our veth end had before: direct,
+/// through this end, and not desired.
+fn is_stale(route: &Route, link: &Link, desired: &Desired) -> bool {
+    let direct = Target::Device {
+        device: link.name.clone(),
+        next_hop: NextHop::Direct,
+    };
+    let is_desired = |wanted: &Route| wanted.place == route.place && wanted.prefix == route.prefix;
+    let ours = route.protocol == super::RouteProtocol::BOOT && route.prefix.len() == 32;
+    ours && route.place == link.place
+        && route.target == direct
+        && !desired.routes.iter().any(is_desired)
+}
+
+/// Takes an earlier address from the workload, and its route. Other addresses inside are its own affair.
+fn forget(route: &Route, peer: Option<&ObservedLink>, plan: &mut Plan) {
+    plan.push(&route.place, Change::DeleteRoute(route.clone()));
+    let address = InterfaceAddr {
+        addr: route.prefix.network(),
+        prefix_len: 32,
+    };
+    if let Some(peer) = peer.filter(|peer| peer.addresses.contains(&address)) {
+        plan.push(
+            &peer.place,
+            Change::DeleteAddress {
+                name: peer.name.clone(),
+                address,
+            },
+        );
+    }
 }
 
 /// What must change for nothing desired to be there. What is not ours stays and is no conflict:
@@ -75,14 +120,13 @@ pub fn removal(desired: &Desired, observed: &Observed) -> Plan {
             .is_some_and(|found| deletes(link, found))
     };
     for route in &desired.routes {
-        // A route leaves with the device that is about to be deleted.
+        // A route leaves with the device that is about to be deleted. One through a veth end that is
+        // not ours to delete is as little ours: whoever made the end made the same route.
         let device = device_of(route);
-        let leaves_with_link = |l: &Link| {
-            l.place == route.place
-                && Some(&l.name) == device
-                && doomed_with_peer(l, desired, &doomed)
+        let follows_link = |l: &Link| {
+            l.place == route.place && Some(&l.name) == device && (is_veth(l) || doomed(l))
         };
-        if observed.routes.contains(route) && !desired.links.iter().any(leaves_with_link) {
+        if observed.routes.contains(route) && !desired.links.iter().any(follows_link) {
             plan.push(&route.place, Change::DeleteRoute(route.clone()));
         }
     }
@@ -268,9 +312,13 @@ fn veth_state<'a>(
     }
 }
 
-/// Two veth ends that name each other's index.
+/// Two veth ends that name each other's index and place. Indexes alone prove nothing: every fresh
+/// namespace counts from the same number.
 fn are_peers(one: &ObservedLink, other: &ObservedLink) -> bool {
-    one.kind == "veth" && one.peer_index == Some(other.index) && other.peer_index == Some(one.index)
+    let names = |one: &ObservedLink, other: &ObservedLink| {
+        one.peer_index == Some(other.index) && one.peer_place.as_ref() == Some(&other.place)
+    };
+    one.kind == "veth" && names(one, other) && names(other, one)
 }
 
 fn create_veth(link: &Link, peer_place: &Place, peer_name: &InterfaceName) -> Change {
@@ -341,9 +389,15 @@ fn satisfies(found: &Route, desired: &Route) -> bool {
     found.target == desired.target && (direct || found.protocol == desired.protocol)
 }
 
-/// Protocol `boot` is what everybody gets who names none, so it proves nothing.
+/// Protocol `boot` is what everybody gets who names none, so it proves nothing. Nor does ours on a
+/// direct route: those lead to workloads, and Calico's may be told to bear any protocol.
 fn is_replaceable(found: &Route, desired: &Route) -> bool {
-    desired.protocol != super::RouteProtocol::BOOT && !matches!(found.target, Target::Other(_))
+    let by_a_node = match found.target {
+        Target::Device { next_hop, .. } => next_hop != NextHop::Direct,
+        Target::Blackhole => true,
+        Target::Other(_) => false,
+    };
+    desired.protocol != super::RouteProtocol::BOOT && by_a_node
 }
 
 fn device_of(route: &Route) -> Option<&InterfaceName> {
@@ -359,17 +413,11 @@ fn deletes(link: &Link, found: &ObservedLink) -> bool {
     can && link.mark.is_some() && found.alias == link.mark
 }
 
-fn doomed_with_peer(link: &Link, desired: &Desired, doomed: &dyn Fn(&Link) -> bool) -> bool {
-    match &link.kind {
-        LinkKind::VethPeerOf {
-            peer_place,
-            peer_name,
-        } => desired
-            .links
-            .iter()
-            .any(|l| l.place == *peer_place && l.name == *peer_name && doomed(l)),
-        _ => doomed(link),
-    }
+fn is_veth(link: &Link) -> bool {
+    matches!(
+        link.kind,
+        LinkKind::VethWithPeer { .. } | LinkKind::VethPeerOf { .. }
+    )
 }
 
 fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
@@ -389,21 +437,21 @@ fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
         .addresses
         .iter()
         .partition(|a| link.addresses.contains(a));
-    let is_ours = !ours.is_empty();
+    // Down first: if this is interrupted, the address is left to say that the device is ours to mind.
+    if !ours.is_empty() && others.is_empty() && found.up {
+        plan.push(
+            &link.place,
+            Change::SetDown {
+                name: link.name.clone(),
+            },
+        );
+    }
     for address in ours {
         plan.push(
             &link.place,
             Change::DeleteAddress {
                 name: link.name.clone(),
                 address,
-            },
-        );
-    }
-    if is_ours && others.is_empty() && found.up {
-        plan.push(
-            &link.place,
-            Change::SetDown {
-                name: link.name.clone(),
             },
         );
     }

@@ -103,6 +103,8 @@ pub struct ObservedLink {
     pub up: bool,
     /// For a veth, the index of the other end *in its namespace* (`IFLA_LINK`).
     pub peer_index: Option<u32>,
+    /// For a veth, where its other end is; `None` if that namespace was not observed.
+    pub peer_place: Option<Place>,
     /// For an ipip device, its ends.
     pub tunnel: Option<TunnelEnds>,
     /// IPv4 addresses on it.

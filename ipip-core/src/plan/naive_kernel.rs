@@ -19,6 +19,7 @@ pub(super) fn link(place: &Place, text: &str, kind: &str, index: u32) -> Observe
         alias: None,
         up: false,
         peer_index: None,
+        peer_place: None,
         tunnel: (kind == "ipip").then_some(ANY),
         addresses: vec![],
         settings: [
@@ -70,6 +71,7 @@ pub(super) fn carry_out(state: &mut Observed, step: &Step) -> Result<(), String>
                 link(peer_place, peer_name.as_str(), "veth", 41),
             ];
             (ends[0].peer_index, ends[1].peer_index) = (Some(41), Some(40));
+            (ends[0].peer_place, ends[1].peer_place) = (Some(peer_place.clone()), Some(place));
             ends[0].mac = mac.or(ends[0].mac);
             ends.iter_mut()
                 .for_each(|end| end.mtu = mtu.unwrap_or(1500));

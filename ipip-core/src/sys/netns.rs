@@ -8,16 +8,18 @@ use std::ffi::CString;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::socket::check;
 use crate::name::NETNS_DIR;
 
 /// An open network namespace. It lives at least as long as this value.
 #[derive(Debug)]
 pub struct Netns {
-    fd: OwnedFd,
+    file: File,
     path: PathBuf,
 }
 
@@ -42,7 +44,9 @@ pub enum NetnsError {
         path: PathBuf,
     },
     /// The name cannot be a file below `/run/netns`.
-    #[error("namespace name {name:?} must be 1 to 255 octets without '/', and not '.' or '..'")]
+    #[error(
+        "namespace name {name:?} must be 1 to 255 octets without '/' or NUL, and not '.' or '..'"
+    )]
     Name {
         /// The name as given.
         name: String,
@@ -66,7 +70,7 @@ impl Netns {
     /// # Errors
     /// [`NetnsError::System`] if `/proc` is not mounted.
     pub fn current() -> Result<Self, NetnsError> {
-        Self::open("/proc/thread-self/ns/net")
+        Self::open(THREAD_NETNS)
     }
 
     /// The namespace behind `path`, such as `/run/netns/NAME` or `/proc/PID/ns/net`.
@@ -76,16 +80,21 @@ impl Netns {
     /// kind of file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, NetnsError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(system("open", path))?;
+        // O_NONBLOCK: opening a FIFO would wait for its other end.
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(system("open", path))?;
         // SAFETY: NS_GET_NSTYPE takes no argument and the descriptor is open.
-        let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+        let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE as _) };
         if kind != libc::CLONE_NEWNET {
             return Err(NetnsError::NotNetns {
                 path: path.to_owned(),
             });
         }
         Ok(Self {
-            fd: file.into(),
+            file,
             path: path.to_owned(),
         })
     }
@@ -106,22 +115,26 @@ impl Netns {
     /// nothing is left behind.
     pub fn create(name: &str) -> Result<Self, NetnsError> {
         let path = named_path(name)?;
-        share_named_dir().map_err(system("create", &path))?;
+        let failed = || system("create", &path);
+        share_named_dir().map_err(failed())?;
         File::options()
             .write(true)
             .create_new(true)
             .open(&path)
-            .map_err(system("create", &path))?;
+            .map_err(failed())?;
         let made = on_new_thread(|| {
             unshare_net()?;
-            mount("/proc/thread-self/ns/net", &path, libc::MS_BIND)
+            let file = File::open(THREAD_NETNS)?;
+            // The last step, so that nothing has to be unmounted where one fails.
+            mount(THREAD_NETNS, &path, libc::MS_BIND)?;
+            Ok(file)
         });
-        match made {
-            Ok(()) => Self::open(&path),
+        match made.flatten() {
+            Ok(file) => Ok(Self { file, path }),
             Err(error) => {
                 // The mount did not happen, so this is a plain empty file of ours.
                 let _ = fs::remove_file(&path);
-                Err(system("create", &path)(error))
+                Err(failed()(error))
             }
         }
     }
@@ -131,16 +144,15 @@ impl Netns {
     /// # Errors
     /// [`NetnsError::System`] (`EPERM` without `CAP_SYS_ADMIN`).
     pub fn create_unnamed() -> Result<Self, NetnsError> {
-        on_new_thread(|| {
-            unshare_net().map_err(system("create", Path::new("(unnamed)")))?;
-            let mut netns = Self::current()?;
-            netns.path = PathBuf::from(format!(
-                "/proc/{}/fd/{}",
-                std::process::id(),
-                netns.fd.as_raw_fd()
-            ));
-            Ok(netns)
-        })
+        let made = on_new_thread(|| {
+            unshare_net()?;
+            File::open(THREAD_NETNS)
+        });
+        let file = made
+            .flatten()
+            .map_err(system("create", Path::new("(unnamed)")))?;
+        let path = descriptor_path(&file);
+        Ok(Self { file, path })
     }
 
     /// Removes a name made by [`Netns::create`] or `ip netns add`. `Ok(false)` if it was not there.
@@ -149,18 +161,19 @@ impl Netns {
     /// [`NetnsError::System`] if it cannot be unmounted or unlinked.
     pub fn remove(name: &str) -> Result<bool, NetnsError> {
         let path = named_path(name)?;
-        if !path.exists() {
-            return Ok(false);
-        }
+        let failed = |error| Err(system("remove", &path)(error));
         match unmount(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             // EINVAL: a plain file that nothing is mounted on, left by a creation that was killed.
-            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => {
-                return Err(system("remove", &path)(error));
-            }
+            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => return failed(error),
             _ => {}
         }
-        fs::remove_file(&path).map_err(system("remove", &path))?;
-        Ok(true)
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            // Somebody else has removed it in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => failed(error),
+        }
     }
 
     /// Runs `work` inside the namespace, on a thread that ends with it.
@@ -172,18 +185,18 @@ impl Netns {
     /// ```
     ///
     /// # Errors
-    /// [`NetnsError::System`] if the namespace may not be entered; `work` has not run then.
+    /// [`NetnsError::System`] if the namespace may not be entered or no thread can be had; `work` has
+    /// not run then.
     ///
     /// # Panics
     /// If `work` panics, with its panic.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
-        on_new_thread(|| {
+        let entered = on_new_thread(|| {
             // SAFETY: the descriptor is an open network namespace, and only this thread moves.
-            if unsafe { libc::setns(self.fd.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
-                return Err(system("enter", &self.path)(io::Error::last_os_error()));
-            }
+            check(unsafe { libc::setns(self.file.as_raw_fd(), libc::CLONE_NEWNET) })?;
             Ok(work())
-        })
+        });
+        entered.flatten().map_err(system("enter", &self.path))
     }
 
     /// A second handle on the same namespace.
@@ -191,11 +204,14 @@ impl Netns {
     /// # Errors
     /// [`NetnsError::System`] if the process is out of descriptors.
     pub fn try_clone(&self) -> Result<Self, NetnsError> {
-        let fd = self.fd.try_clone().map_err(system("open", &self.path))?;
-        Ok(Self {
-            fd,
-            path: self.path.clone(),
-        })
+        let file = self.file.try_clone().map_err(system("open", &self.path))?;
+        // A path by way of our descriptor ends with it, so the clone has one by way of its own.
+        let path = if self.path == descriptor_path(&self.file) {
+            descriptor_path(&file)
+        } else {
+            self.path.clone()
+        };
+        Ok(Self { file, path })
     }
 
     /// The path it was opened by. For an unnamed one, a path below `/proc` that is valid while this
@@ -208,20 +224,14 @@ impl Netns {
     /// Whether both are the same namespace: they are one inode of the namespace file system.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let identity = |netns: &Self| {
-            netns
-                .fd
-                .try_clone()
-                .and_then(|fd| inode(&File::from(fd)))
-                .ok()
-        };
+        let identity = |netns: &Self| netns.file.metadata().map(|m| (m.dev(), m.ino())).ok();
         identity(self).is_some_and(|mine| Some(mine) == identity(other))
     }
 }
 
 impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.file.as_fd()
     }
 }
 
@@ -234,9 +244,12 @@ impl fmt::Display for Netns {
 /// `_IO(0xb7, 3)` of linux/nsfs.h: the CLONE_NEW* constant of a namespace file.
 const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
 
-fn inode(file: &File) -> io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    file.metadata().map(|m| (m.dev(), m.ino()))
+/// The namespace of the thread that opens it.
+const THREAD_NETNS: &str = "/proc/thread-self/ns/net";
+
+/// A path to what `file` has open, valid as long as `file`.
+fn descriptor_path(file: &File) -> PathBuf {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into()
 }
 
 fn named_path(name: &str) -> Result<PathBuf, NetnsError> {
@@ -262,28 +275,32 @@ fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NetnsE
     }
 }
 
-fn on_new_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(value) => value,
-        Err(panic) => std::panic::resume_unwind(panic),
+/// Runs `work` on a thread of its own; an error if there can be no more threads.
+fn on_new_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, work)?;
+        match thread.join() {
+            Ok(value) => Ok(value),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 
 fn unshare_net() -> io::Result<()> {
     // SAFETY: takes flags only; it moves the calling thread, which ends right after.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })
 }
 
 /// Makes `/run/netns` a shared mount, as `ip netns add` does, so that a name mounted here is seen by,
 /// and can be removed from, every mount namespace that shares it.
+///
+/// Meanwhile it holds the lock that `ip netns add` takes, too: of several that find no mount, each would
+/// mount the directory over itself.
 fn share_named_dir() -> io::Result<()> {
     let dir = Path::new(NETNS_DIR);
     fs::create_dir_all(dir)?;
+    let only_one = File::open(dir)?;
+    only_one.lock()?;
     match mount("", dir, libc::MS_SHARED | libc::MS_REC) {
         // EINVAL: not a mount point yet.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
@@ -299,7 +316,7 @@ fn mount(source: &str, target: &Path, flags: libc::c_ulong) -> io::Result<()> {
     let target = CString::new(target.as_os_str().as_bytes())?;
     // SAFETY: both strings end in a zero and outlive the call; type and data may be null for a bind
     // mount or a change of propagation.
-    let result = unsafe {
+    check(unsafe {
         libc::mount(
             source.as_ptr(),
             target.as_ptr(),
@@ -307,21 +324,13 @@ fn mount(source: &str, target: &Path, flags: libc::c_ulong) -> io::Result<()> {
             flags,
             std::ptr::null(),
         )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    })
 }
 
+/// Takes away what is mounted on `target` itself: a symbolic link is not followed.
 fn unmount(target: &Path) -> io::Result<()> {
     let target = CString::new(target.as_os_str().as_bytes())?;
+    let flags = libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW;
     // SAFETY: the string ends in a zero and outlives the call.
-    let result = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    check(unsafe { libc::umount2(target.as_ptr(), flags) })
 }

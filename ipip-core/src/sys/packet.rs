@@ -123,7 +123,7 @@ impl PacketSocket {
     /// The next frame, its octets in `buffer`; `None` if none is waiting.
     ///
     /// # Errors
-    /// `ENETDOWN` once after the interface went down or away, `ENXIO` if it was removed.
+    /// `ENETDOWN` once after the interface went down or, from up, away.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         // SAFETY: a sockaddr_ll is numbers only, for which zero is valid.
         let mut from: libc::sockaddr_ll = unsafe { zeroed() };

@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// A new socket, close-on-exec and non-blocking.
 pub(super) fn open(domain: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {
@@ -16,9 +16,10 @@ pub(super) fn open(domain: c_int, kind: c_int, protocol: c_int) -> io::Result<Ow
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Sets the option `name` to `value`, which must be the plain C value that the option takes.
+/// Sets the option `name` to `value`, which must be the plain C value that the option takes; what it
+/// points to, as a filter does, must be valid during the call.
 pub(super) fn set_option<T: Copy>(
-    fd: &OwnedFd,
+    fd: impl AsFd,
     level: c_int,
     name: c_int,
     value: &T,
@@ -26,7 +27,7 @@ pub(super) fn set_option<T: Copy>(
     // SAFETY: the pointer and the length describe `value`, which outlives the call.
     let result = unsafe {
         libc::setsockopt(
-            fd.as_raw_fd(),
+            fd.as_fd().as_raw_fd(),
             level,
             name,
             std::ptr::from_ref(value).cast(),
@@ -37,7 +38,8 @@ pub(super) fn set_option<T: Copy>(
 }
 
 /// Asks for a receive buffer of `octets`, past the system's limit where we may, up to it elsewhere.
-pub(super) fn set_receive_buffer(fd: &OwnedFd, octets: c_int) -> io::Result<()> {
+pub(super) fn set_receive_buffer(fd: impl AsFd, octets: c_int) -> io::Result<()> {
+    let fd = fd.as_fd();
     set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &octets)
         .or_else(|_| set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &octets))
 }

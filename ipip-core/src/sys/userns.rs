@@ -3,6 +3,8 @@
 use std::ffi::CStr;
 use std::io;
 
+use super::socket::check;
+
 /// Whether the process may administer networks: `CAP_NET_ADMIN`, `CAP_NET_RAW` and `CAP_SYS_ADMIN` are
 /// effective, which making and entering network namespaces takes.
 ///
@@ -22,16 +24,15 @@ pub fn may_administer() -> io::Result<bool> {
 ///
 /// # Errors
 /// The kernel's refusal: `EINVAL` once the process has a second thread, `EPERM`, `ENOSPC` or `EACCES`
-/// where the system does not let ordinary users have user namespaces.
+/// where the system does not let ordinary users have user namespaces. Some systems let a user make one
+/// and refuse what comes after; the process is then in it, without rights, and should end.
 pub fn enter_new() -> io::Result<()> {
     // SAFETY: takes no argument and cannot fail.
     let uid = unsafe { libc::geteuid() };
     // SAFETY: takes no argument and cannot fail.
     let gid = unsafe { libc::getegid() };
     // SAFETY: takes flags only; the kernel refuses it in a process of several threads.
-    if unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    check(unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) })?;
     // Without this an ordinary user may not map a group (user_namespaces(7)).
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
@@ -43,10 +44,5 @@ fn mount_tmpfs(target: &CStr) -> io::Result<()> {
     let name = c"tmpfs".as_ptr();
     let flags = libc::MS_NOSUID | libc::MS_NODEV;
     // SAFETY: the strings are constants that end in a zero; a tmpfs takes no data.
-    let result = unsafe { libc::mount(name, target.as_ptr(), name, flags, std::ptr::null()) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    check(unsafe { libc::mount(name, target.as_ptr(), name, flags, std::ptr::null()) })
 }

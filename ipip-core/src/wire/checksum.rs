@@ -6,6 +6,9 @@
 
 use core::net::Ipv4Addr;
 
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod avx2;
+
 /// The internet checksum of `bytes`: what belongs in the field while the field itself is zero, and
 /// 0 over octets that include a right one.
 ///
@@ -27,19 +30,30 @@ pub fn checksum(bytes: &[u8]) -> u16 {
 #[must_use]
 #[inline]
 pub fn sum(bytes: &[u8]) -> u16 {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    let total = avx2::widest_total(bytes);
+    #[cfg(not(all(feature = "std", target_arch = "x86_64")))]
+    let total = total(bytes);
+    u16::from_be(fold(total))
+}
+
+/// The sum of `bytes` as words of 32 bits in the machine's byte order, not folded; an incomplete last
+/// word is filled with zeros.
+// Inlined by force: each caller's copy is compiled for the processor that the caller is compiled for.
+#[inline(always)]
+fn total(bytes: &[u8]) -> u64 {
     // Any word size and byte order give the same sum (RFC 1071 section 2), so native 32-bit words go
     // into 64 bits, which cannot overflow below 2^32 words. `wrapping_add` because overflow checks
     // would keep the loop from being vectorised.
     let (words, tail) = bytes.as_chunks::<4>();
-    let mut total = words.iter().fold(0u64, |total, word| {
+    let total = words.iter().fold(0u64, |total, word| {
         total.wrapping_add(u64::from(u32::from_ne_bytes(*word)))
     });
     let mut last = [0; 4];
     for (to, from) in last.iter_mut().zip(tail) {
         *to = *from;
     }
-    total = total.wrapping_add(u64::from(u32::from_ne_bytes(last)));
-    u16::from_be(fold(total))
+    total.wrapping_add(u64::from(u32::from_ne_bytes(last)))
 }
 
 /// The ones' complement sum of two sums.
@@ -47,6 +61,19 @@ pub fn sum(bytes: &[u8]) -> u16 {
 #[inline]
 pub fn combine(a: u16, b: u16) -> u16 {
     fold(u64::from(a) + u64::from(b))
+}
+
+/// The checksum after one of the words it covers changed from `before` to `after`: equation 3 of
+/// <https://www.rfc-editor.org/rfc/rfc1624#section-3>.
+///
+/// ```
+/// // The example of RFC 1624 section 4, where the older equation of RFC 1141 gives 0xffff.
+/// assert_eq!(ipip_core::wire::update_checksum(0xdd2f, 0x5555, 0x3285), 0x0000);
+/// ```
+#[must_use]
+#[inline]
+pub fn update_checksum(checksum: u16, before: u16, after: u16) -> u16 {
+    !fold(u64::from(!checksum) + u64::from(!before) + u64::from(after))
 }
 
 /// The sum of the pseudo-header that TCP and UDP add to their own octets
@@ -135,6 +162,29 @@ mod tests {
         }
     }
 
+    /// `total` is compiled twice, and the lengths around the switch use one or the other.
+    #[test]
+    fn both_loops_agree_at_every_length_up_to_a_page() {
+        let octets: Vec<u8> = (0..4100u32)
+            .map(|i| i.wrapping_mul(0x9e37_79b9).to_le_bytes()[3] | 0x80)
+            .collect();
+        for len in 0..4096 {
+            for start in [0, 1, 3] {
+                let piece = &octets[start..start + len];
+                let baseline = u16::from_be(fold(total(piece)));
+                assert_eq!(sum(piece), baseline, "{start} + {len}");
+                assert_eq!(sum(piece), naive_sum(piece), "{start} + {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn rfc1624_section_3_carries_are_added_in_until_none_is_left() {
+        // Three words whose sum is 0x1ffff: the carry makes another one.
+        assert_eq!(update_checksum(0x0000, 0x0000, 0x0001), 0xfffe);
+        assert_eq!(update_checksum(0x0000, 0x0000, 0xffff), 0x0000);
+    }
+
     proptest! {
         #[test]
         fn every_length_and_alignment_agrees_with_the_naive_loop(
@@ -143,6 +193,19 @@ mod tests {
             let bytes = bytes.get(skip..).unwrap_or(&[]);
             prop_assert_eq!(sum(bytes), naive_sum(bytes));
             prop_assert_eq!(checksum(bytes), !naive_sum(bytes));
+        }
+
+        #[test]
+        fn rfc1624_section_3_an_update_is_a_new_sum(
+            mut bytes in prop::collection::vec(any::<u8>(), 2..64), at: prop::sample::Index, after: u16,
+        ) {
+            // A word that never changes and is not zero, as every IPv4 header has.
+            bytes.splice(0..0, [0x45, 0]);
+            let at = 2 + at.index(bytes.len() / 2 - 1) * 2;
+            let before = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+            let updated = update_checksum(!naive_sum(&bytes), before, after);
+            bytes[at..at + 2].copy_from_slice(&after.to_be_bytes());
+            prop_assert_eq!(updated, !naive_sum(&bytes));
         }
 
         #[test]

@@ -1,6 +1,9 @@
 //! What can be wrong with octets or with the numbers to be written into them.
 
 use core::fmt;
+use core::net::Ipv4Addr;
+
+use crate::addr::NodeAddr;
 
 /// Which packet an error speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,6 +131,17 @@ pub enum WireError {
         /// The code found.
         code: u8,
     },
+    /// The packet to be forwarded has no time left for another hop; it is discarded, and its sender told
+    /// (<https://www.rfc-editor.org/rfc/rfc2003#section-3.1>).
+    #[error("inner IPv4 packet has TTL {found}, allowed are 2 to 255 to be forwarded")]
+    TtlExpired {
+        /// The TTL found, 0 or 1.
+        found: u8,
+    },
+    /// The outer packet met congestion and the inner one can tell of it only by being dropped
+    /// (<https://www.rfc-editor.org/rfc/rfc6040#section-4.2>).
+    #[error("outer IPv4 packet has ECN CE, allowed around an inner packet without ECN is Not-ECT")]
+    EcnDrop,
     /// A differentiated services code point does not fit its 6 bits.
     #[error("DSCP {found} is outside 0 to 63")]
     Dscp {
@@ -139,5 +153,109 @@ pub enum WireError {
     FragmentOffset {
         /// The value found, in units of 8 octets.
         found: u16,
+    },
+}
+
+impl WireError {
+    /// The error's number, the same in every version and language; batches state it for each packet.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::Truncated { .. } => 200,
+            Self::Version { .. } => 201,
+            Self::HeaderLen { .. } => 202,
+            Self::TotalLen { .. } => 203,
+            Self::Checksum { .. } => 204,
+            Self::Protocol { .. } => 205,
+            Self::OuterFragment { .. } => 206,
+            Self::TtlZero => 207,
+            Self::Headroom { .. } => 208,
+            Self::Buffer { .. } => 209,
+            Self::PacketTooLong { .. } => 210,
+            Self::IcmpType { .. } => 211,
+            Self::Dscp { .. } => 212,
+            Self::FragmentOffset { .. } => 213,
+            Self::TtlExpired { .. } => 214,
+            Self::EcnDrop => 215,
+        }
+    }
+}
+
+/// Why a batch was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// An output has too few places.
+    #[error("output has places for {found} packets, needs {needed}")]
+    Output {
+        /// How many packets there are.
+        needed: usize,
+        /// How many places there are.
+        found: usize,
+    },
+}
+
+/// Why a tunnel must not carry a packet: it would come back, or is likely to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoopError {
+    /// Both ends of the tunnel are one node.
+    #[error("tunnel leads from {found} to itself, allowed are two different nodes")]
+    SameEndpoints {
+        /// The address at both ends.
+        found: NodeAddr,
+    },
+    /// A forwarded packet that claims to be from this node.
+    #[error("inner source {found} is an address of this node, allowed are others")]
+    OwnSource {
+        /// The inner source.
+        found: Ipv4Addr,
+    },
+    /// The packet comes from where the tunnel leads to.
+    #[error("inner source {found} is the tunnel's exit, allowed are others")]
+    ExitSource {
+        /// The inner source.
+        found: NodeAddr,
+    },
+    /// The way to the tunnel's exit leads through the tunnel.
+    #[error("inner destination {found} is the tunnel's exit, allowed are others")]
+    ExitDestination {
+        /// The inner destination.
+        found: NodeAddr,
+    },
+    /// The packet is inside too many tunnels already.
+    #[error(
+        "inner packet is inside other tunnels, allowed {} {max} {} at once, this one included",
+        if *max == 1 { "is" } else { "are" }, if *max == 1 { "tunnel" } else { "tunnels" }
+    )]
+    Depth {
+        /// How many tunnels at most.
+        max: u8,
+    },
+}
+
+/// Why a packet cannot be cut into fragments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FragmentError {
+    /// The packet is too long and must stay whole: its sender is to be told that fragmentation is needed.
+    #[error("packet is {found} octets and has DF set, allowed are at most {mtu}")]
+    DontFragment {
+        /// The packet's length, in octets.
+        found: u16,
+        /// The longest that may be, in octets.
+        mtu: usize,
+    },
+    /// The packet is a fragment itself and reaches beyond the longest packet.
+    #[error("fragment ends at octet {found} of its packet's payload, allowed are at most 65515")]
+    Offset {
+        /// Where it ends, in octets.
+        found: usize,
+    },
+    /// An option's length is not possible, so those after it cannot be found.
+    #[error("option at octet {at} of the header has a length outside 2 to what is left")]
+    Options {
+        /// Where the option stands, in octets from the start of the header.
+        at: usize,
     },
 }

@@ -182,8 +182,8 @@ impl Ipv4Header {
 ///
 /// Storing octets one by one and loading them again as words for the sum stalls the processor, and
 /// costs three times as much.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Words(u64, u64, u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Words(pub(super) u64, pub(super) u64, pub(super) u32);
 
 impl Words {
     #[inline]

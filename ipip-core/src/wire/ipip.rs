@@ -3,8 +3,9 @@
 
 use core::ops::Range;
 
+use super::encapsulator::Encapsulator;
 use super::error::{Layer, WireError};
-use super::header::{HEADER_LEN, protocol};
+use super::header::protocol;
 use super::ipv4::Ipv4View;
 use super::outer::Outer;
 
@@ -71,6 +72,15 @@ impl<'a> IpipView<'a> {
         let start = self.outer.header_len();
         start..start + usize::from(self.inner.total_len())
     }
+
+    /// The same, if the inner packet has time left.
+    #[inline(always)]
+    pub(super) fn deliverable(self) -> Result<Self, WireError> {
+        if self.inner.ttl() == 0 {
+            return Err(WireError::TtlZero);
+        }
+        Ok(self)
+    }
 }
 
 /// Writes the outer header in front of the inner packet that starts at `headroom` octets into
@@ -108,25 +118,7 @@ pub fn encapsulate<'a>(
     headroom: usize,
     outer: &Outer,
 ) -> Result<&'a mut [u8], WireError> {
-    let start = headroom
-        .checked_sub(HEADER_LEN)
-        .ok_or(WireError::Headroom {
-            needed: HEADER_LEN,
-            found: headroom,
-        })?;
-    let packet = buffer.get_mut(start..).unwrap_or_default();
-    let Some((room, rest)) = packet.split_first_chunk_mut() else {
-        return Err(WireError::Truncated {
-            layer: Layer::Inner,
-            needed: HEADER_LEN,
-            found: 0,
-        });
-    };
-    let inner = Ipv4View::parse(rest, Layer::Inner)?;
-    let inner_len = usize::from(inner.total_len());
-    outer.header(&inner)?.words(inner_len)?.store(room);
-    // In range: `rest` holds the inner total length, or the parse had failed.
-    Ok(&mut packet[..HEADER_LEN + inner_len])
+    Encapsulator::new(outer).encapsulate(buffer, headroom)
 }
 
 /// The inner packet of an IPIP packet, a part of `buffer`: without outer header and padding.
@@ -136,11 +128,7 @@ pub fn encapsulate<'a>(
 /// of 0 must be discarded (<https://www.rfc-editor.org/rfc/rfc2003#section-3.1>).
 #[inline]
 pub fn decapsulate(buffer: &[u8]) -> Result<&[u8], WireError> {
-    let view = IpipView::parse(buffer)?;
-    if view.inner.ttl() == 0 {
-        return Err(WireError::TtlZero);
-    }
-    Ok(view.inner.packet())
+    Ok(IpipView::parse(buffer)?.deliverable()?.inner.packet())
 }
 
 #[cfg(test)]

@@ -34,6 +34,27 @@ impl<'a> Ipv4View<'a> {
     // Inlined by force, here and in `ipip`: returned through memory, the view costs more than its checks.
     #[inline(always)]
     pub fn parse(buffer: &'a [u8], layer: Layer) -> Result<Self, WireError> {
+        // Nearly every packet is a good one without options: version 4 and five words are one octet.
+        if let Some(header) = buffer.first_chunk::<HEADER_LEN>()
+            && header[0] == 0x45
+            && let Some((packet, _padding)) =
+                buffer.split_at_checked(BigEndian::read_u16(&header[2..4]).into())
+            && let Some((header, payload)) = packet.split_first_chunk()
+            && Words::load(header).sum() == 0xffff
+        {
+            return Ok(Self {
+                header,
+                options: &[],
+                payload,
+                packet,
+            });
+        }
+        Self::parse_any(buffer, layer)
+    }
+
+    /// What [`Self::parse`] says, of any octets.
+    #[cold]
+    fn parse_any(buffer: &'a [u8], layer: Layer) -> Result<Self, WireError> {
         let truncated = |needed| WireError::Truncated {
             layer,
             needed,
@@ -62,10 +83,7 @@ impl<'a> Ipv4View<'a> {
         let Some((header, options)) = header.split_first_chunk() else {
             return Err(WireError::HeaderLen { layer, words });
         };
-        let mut sum = Words::load(header).sum();
-        if !options.is_empty() {
-            sum = add_options(sum, options);
-        }
+        let sum = combine(Words::load(header).sum(), sum(options));
         if sum != 0xffff {
             let found = BigEndian::read_u16(&fixed[10..12]);
             // Taking a word out of a sum is adding its complement (RFC 1624 section 3).
@@ -88,7 +106,12 @@ impl<'a> Ipv4View<'a> {
     #[must_use]
     #[inline]
     pub fn header_len(&self) -> usize {
-        usize::from(self.header[0] & 0x0f) * 4
+        self.header_len_octet().into()
+    }
+
+    #[inline]
+    pub(super) fn header_len_octet(&self) -> u8 {
+        (self.header[0] & 0x0f) * 4
     }
 
     /// Length of the packet, in octets, header included.
@@ -228,9 +251,15 @@ impl<'a> Ipv4View<'a> {
         }
     }
 
+    /// The fixed header, in registers.
+    #[inline]
+    pub(super) fn words(&self) -> Words {
+        Words::load(self.header)
+    }
+
     /// Flags and fragment offset, one 16-bit field.
     #[inline]
-    fn fragment_field(&self) -> u16 {
+    pub(super) fn fragment_field(&self) -> u16 {
         BigEndian::read_u16(&self.header[6..8])
     }
 }
@@ -244,12 +273,6 @@ impl fmt::Debug for Ipv4View<'_> {
             .field("total_len", &self.total_len())
             .finish()
     }
-}
-
-/// Apart, so that the loop over options is not laid out among the code of headers without any.
-#[cold]
-fn add_options(fixed: u16, options: &[u8]) -> u16 {
-    combine(fixed, sum(options))
 }
 
 #[cfg(test)]

@@ -1,15 +1,23 @@
 //! IPv4-in-IPv4 headers and the checksums they need: octets in, octets out.
 //!
-//! Uses `core` alone: no allocation, no I/O, no unsafe code, and nothing panics on any input.
+//! Uses `core` alone: no allocation, no I/O, and nothing panics on any input. With the feature `std`
+//! the checksum asks the processor whether it has AVX2; `checksum/avx2.rs`, which does so, is the only
+//! file here with unsafe code.
 //!
 //! | file | nouns | source |
 //! |---|---|---|
-//! | `checksum` | [`checksum`], [`sum`], [`pseudo_header_sum`] | RFC 1071 |
+//! | `checksum` | [`checksum`], [`sum`], [`pseudo_header_sum`], [`update_checksum`] | RFC 1071, 1624 |
 //! | `tos` | [`Dscp`], [`Ecn`] | RFC 2474, 3168 |
 //! | `ipv4` | [`Ipv4View`]: one packet, read | RFC 791 |
 //! | `header` | [`Ipv4Header`]: one header, written; [`FragmentOffset`], [`protocol`] numbers | RFC 791 |
 //! | `outer` | [`Outer`]: what a tunnel writes in front, and its policies | RFC 2003 3.1, 6040 |
 //! | `ipip` | [`IpipView`], [`encapsulate`], [`decapsulate`] | RFC 2003 |
+//! | `encapsulator` | [`Encapsulator`]: an [`Outer`] made ready for many packets | RFC 2003 |
+//! | `exit` | [`decapsulate_in_place`], [`EcnAlarm`] | RFC 6040 |
+//! | `edit` | [`lower_ttl`] | RFC 1624 |
+//! | `loops` | [`LoopPolicy`]: what must not be carried | RFC 2003 3.2 |
+//! | `fragment` | [`Fragments`] cuts, [`FragmentPart`] says where a piece belongs | RFC 791 3.2 |
+//! | `batch` | [`parse_batch`], [`decapsulate_batch`], [`Encapsulator::encapsulate_batch`] | |
 //! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
 //! | `icmp` | [`EchoView`] reads, [`Echo`] writes | RFC 792 |
 //! | `error` | [`WireError`], [`Layer`] | |
@@ -23,22 +31,34 @@
 //! packet on the wire ─▶ IpipView ────┴─▶ decapsulate ──▶ the inner packet, a sub-slice
 //! ```
 
+mod batch;
 mod checksum;
+mod edit;
+mod encapsulator;
 mod error;
+mod exit;
+mod fragment;
 mod header;
 mod icmp;
 mod ipip;
 mod ipv4;
+mod loops;
 mod outer;
 mod partial_checksum;
 mod tos;
 
-pub use checksum::{checksum, combine, pseudo_header_sum, sum};
-pub use error::{Layer, WireError};
+pub use batch::{HeaderFields, IpipFields, Span, decapsulate_batch, parse_batch};
+pub use checksum::{checksum, combine, pseudo_header_sum, sum, update_checksum};
+pub use edit::lower_ttl;
+pub use encapsulator::Encapsulator;
+pub use error::{BatchError, FragmentError, Layer, LoopError, WireError};
+pub use exit::{Decapsulated, EcnAlarm, EcnExit, Urgency, decapsulate_in_place};
+pub use fragment::{Fragment, FragmentKey, FragmentPart, Fragments};
 pub use header::{FragmentOffset, HEADER_LEN, Ipv4Header, MAX_PACKET_LEN, protocol};
 pub use icmp::{ECHO_HEADER_LEN, Echo, EchoKind, EchoView};
 pub use ipip::{IpipView, decapsulate, encapsulate};
 pub use ipv4::Ipv4View;
+pub use loops::LoopPolicy;
 pub use outer::{DontFragment, DscpPolicy, EcnPolicy, Endpoints, Outer, Ttl};
 pub use partial_checksum::{PartialChecksum, finish_partial_checksum};
 pub use tos::{Dscp, Ecn};

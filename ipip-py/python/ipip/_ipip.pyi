@@ -255,7 +255,7 @@ class Pool:
         cidr: _Prefix,
         block_len: SupportsIndex = 26,
         *,
-        ipip_mode: _IpipMode = "Always",
+        ipip_mode: _IpipMode = "Never",
         nat_outgoing: bool = False,
         disabled: bool = False,
     ) -> Self: ...

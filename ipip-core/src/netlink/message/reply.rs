@@ -9,6 +9,7 @@ use netlink_packet_route::link::{
     LinkMessage,
 };
 use netlink_packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableParameter};
+use netlink_packet_route::nsid::NsidAttribute;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
 };
@@ -26,13 +27,20 @@ pub(in crate::netlink) type Names = HashMap<u32, InterfaceName>;
 /// What is read of one message: nothing if it is about something else, an error if it cannot be read.
 pub(in crate::netlink) type Read<T> = Result<Option<T>, String>;
 
-/// Reads a link; addresses and the neighbour table's settings come from other messages.
-pub(in crate::netlink) fn link(message: RouteNetlinkMessage, place: &Place) -> Read<ObservedLink> {
+/// The number by which a namespace knows another one (`ip netns list-id`).
+pub(in crate::netlink) type NetnsId = i32;
+
+/// Reads a link, and for a veth the number of the namespace that its other end is in, if that is
+/// another one. Addresses and the neighbour table's settings come from other messages.
+pub(in crate::netlink) fn link(
+    message: RouteNetlinkMessage,
+    place: &Place,
+) -> Read<(ObservedLink, Option<NetnsId>)> {
     let RouteNetlinkMessage::NewLink(message) = message else {
         return Ok(None);
     };
     let (index, name) = link_identity(&message)?;
-    let mut lower = None;
+    let (mut lower, mut elsewhere) = (None, None);
     let mut link = ObservedLink {
         place: place.clone(),
         index,
@@ -43,6 +51,7 @@ pub(in crate::netlink) fn link(message: RouteNetlinkMessage, place: &Place) -> R
         alias: None,
         up: message.header.flags.contains(LinkFlags::Up),
         peer_index: None,
+        peer_place: None,
         tunnel: None,
         addresses: vec![],
         settings: BTreeMap::new(),
@@ -53,15 +62,32 @@ pub(in crate::netlink) fn link(message: RouteNetlinkMessage, place: &Place) -> R
             LinkAttribute::Address(octets) => link.mac = octets.try_into().ok().map(MacAddr),
             LinkAttribute::IfAlias(alias) if !alias.is_empty() => link.alias = Some(alias),
             LinkAttribute::Link(index) => lower = Some(index),
+            LinkAttribute::LinkNetNsId(id) => elsewhere = Some(id),
             LinkAttribute::LinkInfo(info) => read_info(&info, &mut link),
             LinkAttribute::AfSpecUnspec(families) => read_settings(&families, &mut link.settings),
             _ => {}
         }
     }
-    if link.kind == "veth" {
-        link.peer_index = lower;
+    if link.kind != "veth" {
+        return Ok(Some((link, None)));
     }
-    Ok(Some(link))
+    link.peer_index = lower;
+    if elsewhere.is_none() {
+        link.peer_place = lower.map(|_| place.clone());
+    }
+    Ok(Some((link, elsewhere)))
+}
+
+/// The number of the namespace that was asked about; `None` if it has none yet.
+pub(in crate::netlink) fn netns_id(message: &RouteNetlinkMessage) -> Option<NetnsId> {
+    let RouteNetlinkMessage::NewNsId(message) = message else {
+        return None;
+    };
+    message.attributes.iter().find_map(|part| match part {
+        // -1 is NETNSA_NSID_NOT_ASSIGNED.
+        NsidAttribute::Id(id) => Some(*id).filter(|id| *id >= 0),
+        _ => None,
+    })
 }
 
 /// The index and the name alone.

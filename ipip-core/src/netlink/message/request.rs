@@ -1,7 +1,7 @@
 //! Plan values as messages to the kernel.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_core::{DefaultNla, NLA_F_NESTED};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
@@ -12,6 +12,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour_table::{
     NeighbourTableAttribute, NeighbourTableMessage, NeighbourTableParameter,
 };
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
 };
@@ -155,6 +156,14 @@ pub(in crate::netlink) fn get_link_by_index(index: u32) -> RouteNetlinkMessage {
 
 pub(in crate::netlink) fn dump_links() -> RouteNetlinkMessage {
     RouteNetlinkMessage::GetLink(link_message(vec![without_counters()]))
+}
+
+/// By which number the socket's namespace knows the one that is open as `netns`. Nobody assigns one
+/// by this question; the kernel does when it first reports a link whose other end is there.
+pub(in crate::netlink) fn get_netns_id(netns: RawFd) -> RouteNetlinkMessage {
+    let mut message = NsidMessage::default();
+    message.attributes = vec![NsidAttribute::Fd(netns.cast_unsigned())];
+    RouteNetlinkMessage::GetNsId(message)
 }
 
 /// `RTEXT_FILTER_SKIP_STATS`: counters are two thirds of a link message.

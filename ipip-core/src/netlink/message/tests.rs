@@ -233,6 +233,7 @@ fn the_tunnel_device_is_read() {
         alias: None,
         up: true,
         peer_index: None,
+        peer_place: None,
         tunnel: Some(TunnelEnds {
             local: [0, 0, 0, 0].into(),
             remote: [0, 0, 0, 0].into(),
@@ -243,7 +244,7 @@ fn the_tunnel_device_is_read() {
         addresses: vec![],
         settings: [(Setting::Forwarding, 0), (Setting::ProxyArp, 0)].into(),
     };
-    assert_eq!(read, Ok(Some(expected)));
+    assert_eq!(read, Ok(Some((expected, None))));
     let address = reply::address(parts(ADDRESS).remove(0));
     assert_eq!(address, Ok(Some((3, tunnel_addr()))));
     // 800 milliseconds are 80 hundredths of a second.

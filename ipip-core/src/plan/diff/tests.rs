@@ -1,9 +1,11 @@
-use std::path::Path;
+mod reference;
+
+use reference::{everything, fresh, inside, netns, peer_route, tunnel, workload};
 
 use super::*;
-use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr, TunnelAddr};
+use crate::addr::{Ipv4Prefix, MacAddr};
 use crate::mtu::TunnelMtu;
-use crate::overlay::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint};
+use crate::overlay::WorkloadEndpoint;
 use crate::plan::naive_kernel::{ANY, carry_out, link};
 use crate::plan::{RouteProtocol, Setting, TunnelEnds, undo};
 
@@ -19,63 +21,6 @@ fn run(plan: &Plan, state: &mut Observed) {
     assert_eq!(plan.conflicts, []);
     for step in &plan.steps {
         carry_out(state, step).unwrap_or_else(|refused| panic!("{step}: {refused}"));
-    }
-}
-
-fn netns() -> &'static Path {
-    Path::new("/run/netns/pod")
-}
-
-fn inside() -> Place {
-    Place::Workload(netns().into())
-}
-
-fn tunnel() -> Desired {
-    Tunnel::new(
-        TunnelAddr([10, 244, 79, 0].into()),
-        TunnelMtu::try_new(1480).unwrap(),
-    )
-    .desired()
-}
-
-fn workload() -> Desired {
-    let mtu = TunnelMtu::try_new(1480).unwrap();
-    WorkloadEndpoint::new("default", "podA", [10, 244, 79, 20].into(), mtu).desired(netns())
-}
-
-fn peer_route(node: [u8; 4]) -> Desired {
-    PeerRoute::tunnelled(prefix("10.244.244.64/26"), NodeAddr(node.into())).desired()
-}
-
-fn blackhole() -> Desired {
-    Blackhole::new(prefix("10.244.79.0/26")).desired()
-}
-
-fn everything() -> Desired {
-    let parts = [
-        tunnel(),
-        workload(),
-        peer_route([172, 18, 0, 2]),
-        blackhole(),
-    ];
-    let mut all = Desired::default();
-    for part in parts {
-        // The device of a peer route is the tunnel, which is in the list already.
-        all.links.extend(
-            part.links
-                .into_iter()
-                .filter(|link| link.kind != LinkKind::Existing),
-        );
-        all.routes.extend(part.routes);
-    }
-    all
-}
-
-/// A node with an underlay interface, and a pod's namespace with nothing in it.
-fn fresh() -> Observed {
-    Observed {
-        links: vec![link(&Place::Node, "eth0", "veth", 2)],
-        routes: vec![],
     }
 }
 
@@ -123,6 +68,7 @@ fn the_script_is_what_a_person_would_type() {
             "sysctl -w net.ipv4.neigh.cali7f94ce7c295.proxy_delay=0",
             "sysctl -w net.ipv4.conf.cali7f94ce7c295.forwarding=1",
             "ip link set cali7f94ce7c295 up",
+            "ip netns exec pod sysctl -w net.ipv4.conf.eth0.forwarding=0",
             "ip -n pod link set eth0 up",
             "ip -n pod addr add 10.244.79.20/32 dev eth0",
             "ip -n pod route add 169.254.1.1 dev eth0 scope link",
@@ -239,6 +185,26 @@ fn a_renumbered_node_has_its_route_replaced() {
 }
 
 #[test]
+fn a_workload_with_another_address_loses_the_old_one() {
+    let mut state = built();
+    let mtu = TunnelMtu::try_new(1480).unwrap();
+    let moved = WorkloadEndpoint::new("default", "podA", [10, 244, 79, 21].into(), mtu);
+    let plan = ensure(&moved.desired(netns()), &state);
+    let steps: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        steps,
+        [
+            "ip -n pod addr add 10.244.79.21/32 dev eth0",
+            "ip route add 10.244.79.21 dev cali7f94ce7c295 scope link",
+            "ip route del 10.244.79.20 dev cali7f94ce7c295 scope link",
+            "ip -n pod addr del 10.244.79.20/32 dev eth0",
+        ]
+    );
+    run(&plan, &mut state);
+    assert_eq!(ensure(&moved.desired(netns()), &state), Plan::default());
+}
+
+#[test]
 fn a_pair_whose_other_end_is_elsewhere_is_made_anew_with_its_route() {
     let mut state = built();
     // The pod's namespace was replaced: the old one lingers with the other end in it.
@@ -345,6 +311,55 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
             "{what}: removal leaves it alone"
         );
     }
+}
+
+/// Calico's own plugin names a pod's link and route exactly as we do, and marks neither.
+#[test]
+fn removal_leaves_a_strangers_workload_its_route() {
+    let mut state = built();
+    for link in &mut state.links {
+        link.alias = None;
+    }
+    let mut desired = workload();
+    desired.links.retain(|link| link.place == Place::Node);
+    desired.routes.retain(|route| route.place == Place::Node);
+    assert_eq!(removal(&desired, &state), Plan::default());
+}
+
+/// Marked by whoever else uses our protocol number, such as a workload's device route.
+#[test]
+fn a_direct_route_is_not_replaced_by_one_through_a_node() {
+    let mut state = built();
+    let found = state
+        .routes
+        .iter_mut()
+        .find(|r| r.prefix == prefix("10.244.244.64/26"))
+        .unwrap();
+    found.target = Target::Device {
+        device: name("cali0"),
+        next_hop: NextHop::Direct,
+    };
+    let plan = ensure(&peer_route([172, 18, 0, 2]), &state);
+    assert_eq!((plan.steps.len(), plan.conflicts.len()), (0, 1));
+}
+
+/// Taken down first: if the process ends between the two, the address still says that it was ours.
+#[test]
+fn removal_of_a_shared_tunnel_device_can_be_interrupted() {
+    let mut state = built();
+    state.links.iter_mut().for_each(|link| link.alias = None);
+    let plan = removal(&tunnel(), &state);
+    let texts: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "ip link set tunl0 down",
+            "ip addr del 10.244.79.0/32 dev tunl0"
+        ]
+    );
+    carry_out(&mut state, &plan.steps[0]).unwrap();
+    let rest = removal(&tunnel(), &state);
+    assert_eq!(rest.steps, plan.steps[1..]);
 }
 
 #[test]
