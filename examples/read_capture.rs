@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use ipip_core::capture::describe::{json, line, tree};
 use ipip_core::capture::{Expected, Point, Reader, findings, journeys};
+use ipip_core::error_chain;
 use options::{Form, Options};
 
 fn main() -> ExitCode {
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         // `read_capture … | head` is no failure.
         Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("read_capture: {}", with_causes(error.as_ref()));
+            eprintln!("read_capture: {}", error_chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -45,7 +46,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         let (found, damage) = Point::read(&name, &mut Reader::open(file)?);
         points.extend(found);
         if let Some(damage) = damage {
-            eprintln!("{file}: {}", with_causes(&damage));
+            eprintln!("{file}: {}", error_chain(&damage));
             whole = false;
         }
     }
@@ -128,16 +129,6 @@ fn expected(options: &Options) -> Expected<'_> {
         mtu: options.mtu,
         peers: options.peers.as_ref(),
     }
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {

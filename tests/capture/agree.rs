@@ -223,7 +223,8 @@ pub(crate) fn agrees(file: &Path) -> Option<(usize, usize)> {
 /// A Python that has scapy: that of the main job's tests, or the machine's.
 fn python_with_scapy() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let venv = root.join("target/two-nodes-venv/bin/python");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let venv = target.join("two-nodes-venv/bin/python");
     let mut candidates = [venv, PathBuf::from("python3")].into_iter();
     candidates.find(|python| {
         let found = Command::new(python).args(["-c", "import scapy"]).output();

@@ -208,7 +208,15 @@ outer = fragment(IP(bytes(IP(src="172.18.0.3", dst="172.18.0.2", id=3) / i / U /
 inner = fragment(IP(bytes(i / T / (b"y" * 100))), 64)
 bad = bytearray(bytes(o / IP(src="10.244.79.20", dst="10.244.244.73", chksum=0x1234) / U / pay))
 bad[10] ^= 0xFF
+small = bytes(i / U / b"0123456789")
+loose = IP(src="10.244.79.20", dst="10.244.244.73", id=7, proto=17) / Raw(small[20:] + b"z" * 8)
 V += [
+    ("udp shorter than its packet", 1, e(loose)),
+    (
+        "ipv6 long destination options",
+        1,
+        e(i6 / IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0" * 12)]) / U / pay),
+    ),
     ("first outer fragment", 101, outer[0]),
     ("later outer fragment", 101, outer[1]),
     ("first inner fragment", 1, e(o / inner[0])),
