@@ -207,6 +207,18 @@ enum ipip_status {
      */
     IPIP_STATUS_FRAGMENT_OFFSET = 213,
     /**
+     * A packet to be forwarded has no hop left.
+     */
+    IPIP_STATUS_TTL_EXPIRED = 214,
+    /**
+     * The outer header reports congestion and the inner one cannot carry the mark (RFC 6040 4.2).
+     */
+    IPIP_STATUS_ECN_DROP = 215,
+    /**
+     * An ICMP message does not report an error.
+     */
+    IPIP_STATUS_ICMP_NOT_ERROR = 216,
+    /**
      * The block has no free address.
      */
     IPIP_STATUS_BLOCK_FULL = 300,

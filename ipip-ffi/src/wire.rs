@@ -117,6 +117,9 @@ impl From<WireError> for Failure {
             WireError::IcmpType { .. } => ipip_status::IcmpType,
             WireError::Dscp { .. } => ipip_status::Dscp,
             WireError::FragmentOffset { .. } => ipip_status::FragmentOffset,
+            WireError::TtlExpired { .. } => ipip_status::TtlExpired,
+            WireError::EcnDrop => ipip_status::EcnDrop,
+            WireError::IcmpNotError { .. } => ipip_status::IcmpNotError,
             _ => ipip_status::Internal,
         };
         Self::of(status, &error, None)
