@@ -3,9 +3,9 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use ipip_core::wire::{self, PartialChecksum, WireError};
+use ipip_core::wire::{self, PartialChecksum, Span, WireError};
 
-use crate::boundary::{guard, octets, octets_mut, required};
+use crate::boundary::{guard, octets, octets_mut, required, same_layout};
 use crate::error::Failure;
 use crate::status::ipip_status;
 
@@ -18,6 +18,8 @@ pub struct ipip_span {
     /// How many octets.
     pub len: usize,
 }
+
+same_layout!(ipip_span, Span, offset, len);
 
 /// What `ipip_finish_partial_checksum` found and did.
 #[repr(C)]
