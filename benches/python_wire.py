@@ -1,6 +1,6 @@
 """`benches/run wire`: reading 1,024 IPIP packets from Python, by a batch and by what else there is.
 
-Every contestant yields the same fields of both headers, and those that check checksums are named so.
+Every contestant yields the same fields of both headers, and those that check fewer faults than ipip are named so.
 All take turns within a round, so that a busy machine slows all of them alike; each figure is the median
 over rounds, each ratio the median of the rounds' own ratios.
 """
@@ -29,7 +29,6 @@ TUNNEL = ipip.Encapsulator(ipip.Outer(local="172.18.0.3", remote="172.18.0.2"))
 COLUMNS = ("dscp", "ecn", "total_len", "identification", "dont_fragment", "ttl", "protocol", "checksum", "source", "destination")
 
 Fields = tuple[int, ...]
-Batch = tuple[list[ipip.HeaderBatch], list[memoryview]]
 HEADER = struct.Struct("!BBHHHBBHII")
 WORDS = struct.Struct("!10H")
 
@@ -64,7 +63,7 @@ def batch(buffer: bytes | bytearray, spans: numpy.ndarray) -> list[numpy.ndarray
 
 def single(buffer: bytes, slices: list[slice]) -> list[Fields]:
     """One call a packet, on a slice of the buffer."""
-    result = []
+    result: list[Fields] = []
     for part in slices:
         packet = ipip.parse(buffer[part])
         outer, inner = packet.outer, packet.inner
@@ -79,7 +78,8 @@ def single(buffer: bytes, slices: list[slice]) -> list[Fields]:
 
 def by_hand(buffer: bytes, slices: list[slice], *, checked: bool) -> list[Fields]:
     """What a careful Python programmer writes with `struct`; `checked` sums both headers too."""
-    unpack, words, result = HEADER.unpack_from, WORDS.unpack_from, []
+    unpack, words = HEADER.unpack_from, WORDS.unpack_from
+    result: list[Fields] = []
     for part in slices:
         at, end = part.start, part.stop
         first, tos, length, ident, frag, ttl, protocol, check, source, destination = unpack(buffer, at)
@@ -163,9 +163,9 @@ def report(payload: int) -> bool:
             times[name].append(sum(seconds(call) for _ in range(repeats)) / repeats)
     first = next(iter(contestants))
     print(f"inner packets of {payload + 20} octets: {'':<17}{'ns per packet':>14}{'x the batch':>13}")
-    for name, found in times.items():
-        ratio = statistics.median(theirs / ours for theirs, ours in zip(found, times[first], strict=True))
-        print(f"  {name:<48}{statistics.median(found) / PACKETS * 1e9:>12.1f}{ratio:>13.1f}")
+    for name, series in times.items():
+        ratio = statistics.median(theirs / ours for theirs, ours in zip(series, times[first], strict=True))
+        print(f"  {name:<48}{statistics.median(series) / PACKETS * 1e9:>12.1f}{ratio:>13.1f}")
         if name == "struct by hand, checksums checked":
             reached = ratio >= TARGET
     print(f"  target: struct by hand, doing the same checks, takes {TARGET} times as long or more: {'met' if reached else 'MISSED'}")

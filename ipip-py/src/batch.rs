@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipip_core::wire::{self, HeaderFields, IpipFields};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyMemoryView};
@@ -278,5 +279,6 @@ fn octets<const N: usize>(
 
 fn view<'py>(octets: &Bound<'py, PyBytes>, format: &str) -> PyResult<Bound<'py, PyMemoryView>> {
     let view = PyMemoryView::from(octets.as_any())?;
-    Ok(view.call_method1("cast", (format,))?.cast_into()?)
+    let cast = intern!(octets.py(), "cast");
+    Ok(view.call_method1(cast, (format,))?.cast_into()?)
 }

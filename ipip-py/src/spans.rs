@@ -96,25 +96,45 @@ fn of_buffer(py: Python<'_>, name: &str, buffer: &PyUntypedBuffer) -> PyResult<V
         let fault = format!("the shape is {shape:?}, allowed are [n, 2] and [2n]: {PAIRS}");
         return Err(args::invalid(py, name, fault));
     }
-    let numbers = if let Ok(buffer) = buffer.as_typed::<u64>() {
-        buffer.to_vec(py)?
+    if buffer.item_count() == 0 {
+        return Ok(Vec::new());
+    }
+    let numbers = if foreign(buffer.format().to_bytes()) {
+        None
+    } else if let Ok(buffer) = buffer.as_typed::<u64>() {
+        Some(buffer.to_vec(py)?)
     } else if let Ok(buffer) = buffer.as_typed::<i64>() {
         let numbers = buffer.to_vec(py)?;
         if let Some(place) = numbers.iter().position(|number| *number < 0) {
             return Err(outside(py, name, place / 2));
         }
-        numbers.iter().map(|number| number.unsigned_abs()).collect()
+        Some(numbers.iter().map(|number| number.unsigned_abs()).collect())
     } else {
-        let found = buffer.format().to_string_lossy();
-        return Err(PyTypeError::new_err(format!(
-            "argument '{name}' must hold 64-bit integers, such as array('Q') and numpy.uint64, not items of format '{found}'"
-        )));
+        None
     };
+    let numbers = numbers.ok_or_else(|| not_integers(name, buffer))?;
     let (pairs, _) = numbers.as_chunks();
     Ok(pairs
         .iter()
         .map(|[offset, len]| span(*offset, *len))
         .collect())
+}
+
+/// Whether a format of Python's `struct` states the other byte order. pyo3 0.30 takes ">" for this
+/// machine's own on little-endian machines.
+fn foreign(format: &[u8]) -> bool {
+    match format {
+        [b'>' | b'!', ..] => cfg!(target_endian = "little"),
+        [b'<', ..] => cfg!(target_endian = "big"),
+        _ => false,
+    }
+}
+
+fn not_integers(name: &str, buffer: &PyUntypedBuffer) -> PyErr {
+    let found = buffer.format().to_string_lossy();
+    PyTypeError::new_err(format!(
+        "argument '{name}' must hold aligned 64-bit integers, such as array('Q') and numpy.uint64, not items of format '{found}'"
+    ))
 }
 
 fn of_pairs(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<Span>> {
