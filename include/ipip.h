@@ -340,6 +340,10 @@ enum ipip_direction {
      * Out of this host.
      */
     IPIP_DIRECTION_OUTGOING = 1,
+    /**
+     * The capture does not say; a live one always does.
+     */
+    IPIP_DIRECTION_UNKNOWN = 2,
 };
 
 /**

@@ -23,7 +23,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "datapath",
         &["addr", "name", "mtu", "wire", "peers", "netlink", "sys"],
     ),
-    ("capture", &["addr", "name", "wire", "sys"]),
+    ("capture", &["addr", "name", "peers", "wire", "sys"]),
     (
         "node",
         &[
@@ -47,8 +47,9 @@ const FENCED: &[(&str, &[&str])] = &[
     ("netlink_packet_route", &["netlink"]),
     ("netlink_packet_core", &["netlink"]),
     ("netlink_sys", &["netlink"]),
-    ("serde_json", &["resource"]),
+    ("serde_json", &["resource", "capture"]),
     ("libc::", &["sys", "netlink", "datapath", "capture"]),
+    ("pcap_parser", &["capture"]),
     ("byteorder", &["wire", "netlink", "capture"]),
 ];
 
