@@ -94,6 +94,7 @@ pub unsafe extern "C" fn ipip_finish_partial_checksum(
 }
 
 impl From<Range<usize>> for ipip_span {
+    #[inline(always)]
     fn from(range: Range<usize>) -> Self {
         Self {
             offset: range.start,
