@@ -26,6 +26,16 @@ COLUMNS = (
 ).split()
 VECTORS = [vector.octets for good in (True, False) for vector in load("parse", good=good)]
 VECTORS += [vector.octets for vector in load("decapsulate", good=False)]
+# Every bit of every small field, alone.
+VECTORS += [
+    ipip.encapsulate(ipip.ipv4_packet(b"", source="128.0.0.1", destination="1.0.0.128", protocol=1, **{name: 1 << bit}), OUTER)  # type: ignore[arg-type]
+    for name, bits in {"dscp": 6, "ecn": 2, "fragment_offset": 13, "ttl": 8, "identification": 16}.items()
+    for bit in range(bits)
+]
+VECTORS += [
+    ipip.encapsulate(ipip.ipv4_packet(b"", source="1.2.3.4", destination="5.6.7.8", protocol=1, **{name: True}), OUTER)
+    for name in ("dont_fragment", "more_fragments")
+]
 
 Spans = list[tuple[int, int]]
 
