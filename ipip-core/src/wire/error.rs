@@ -142,6 +142,12 @@ pub enum WireError {
     /// (<https://www.rfc-editor.org/rfc/rfc6040#section-4.2>).
     #[error("outer IPv4 packet has ECN CE, allowed around an inner packet without ECN is Not-ECT")]
     EcnDrop,
+    /// The ICMP message does not report an error.
+    #[error("ICMP message has type {found}, allowed are 3, 4, 5, 11 and 12")]
+    IcmpNotError {
+        /// The type found.
+        found: u8,
+    },
     /// A differentiated services code point does not fit its 6 bits.
     #[error("DSCP {found} is outside 0 to 63")]
     Dscp {
@@ -177,6 +183,7 @@ impl WireError {
             Self::FragmentOffset { .. } => 213,
             Self::TtlExpired { .. } => 214,
             Self::EcnDrop => 215,
+            Self::IcmpNotError { .. } => 216,
         }
     }
 }
@@ -257,5 +264,37 @@ pub enum FragmentError {
     Options {
         /// Where the option stands, in octets from the start of the header.
         at: usize,
+    },
+}
+
+/// Why an ICMP error is not about a tunnel's packet: whoever sent it saw another's, or made it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayError {
+    /// The quoted outer header cannot be read.
+    #[error("quoted packet cannot be read")]
+    Quoted {
+        /// Why not.
+        source: WireError,
+    },
+    /// The quoted packet does not carry IPv4.
+    #[error("quoted packet carries protocol {found}, allowed is 4 (IPv4 in IPv4)")]
+    Protocol {
+        /// The protocol number found.
+        found: u8,
+    },
+    /// The quoted packet went another way.
+    #[error("quoted packet is from {from} to {to}, allowed are this tunnel's ends")]
+    Endpoints {
+        /// The source found.
+        from: Ipv4Addr,
+        /// The destination found.
+        to: Ipv4Addr,
+    },
+    /// The quoted packet is a fragment, and not the first.
+    #[error("quoted packet is a fragment at {offset} octets, allowed is 0")]
+    Fragment {
+        /// Where the fragment belongs, in octets.
+        offset: u16,
     },
 }

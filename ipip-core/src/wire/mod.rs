@@ -20,6 +20,9 @@
 //! | `batch` | [`parse_batch`], [`decapsulate_batch`], [`Encapsulator::encapsulate_batch`] | |
 //! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
 //! | `icmp` | [`EchoView`] reads, [`Echo`] writes | RFC 792 |
+//! | `icmp_error` | [`IcmpErrorView`] reads, [`IcmpError`] writes | RFC 792, 1191, 1812, 4884 |
+//! | `relay` | [`TunnelError`], [`Relay`]: errors from inside the tunnel | RFC 2003 4 |
+//! | `soft_state` | [`TunnelState`]: MTU and reachability, as long as they last | RFC 2003 5, 1191 |
 //! | `error` | [`WireError`], [`Layer`] | |
 //!
 //! Views borrow and values write. A view (`…View`) exists only over octets that passed every check,
@@ -40,25 +43,31 @@ mod exit;
 mod fragment;
 mod header;
 mod icmp;
+mod icmp_error;
 mod ipip;
 mod ipv4;
 mod loops;
 mod outer;
 mod partial_checksum;
+mod relay;
+mod soft_state;
 mod tos;
 
 pub use batch::{HeaderFields, IpipFields, Span, decapsulate_batch, parse_batch};
 pub use checksum::{checksum, combine, pseudo_header_sum, sum, update_checksum};
 pub use edit::lower_ttl;
 pub use encapsulator::Encapsulator;
-pub use error::{BatchError, FragmentError, Layer, LoopError, WireError};
+pub use error::{BatchError, FragmentError, Layer, LoopError, RelayError, WireError};
 pub use exit::{Decapsulated, EcnAlarm, EcnExit, Urgency, decapsulate_in_place};
 pub use fragment::{Fragment, FragmentKey, FragmentPart, Fragments};
 pub use header::{FragmentOffset, HEADER_LEN, Ipv4Header, MAX_PACKET_LEN, protocol};
 pub use icmp::{ECHO_HEADER_LEN, Echo, EchoKind, EchoView};
+pub use icmp_error::{ICMP_ERROR_HEADER_LEN, IcmpError, IcmpErrorView, MAX_ICMP_ERROR_LEN, Quoted};
 pub use ipip::{IpipView, decapsulate, encapsulate};
 pub use ipv4::Ipv4View;
 pub use loops::LoopPolicy;
 pub use outer::{DontFragment, DscpPolicy, EcnPolicy, Endpoints, Outer, Ttl};
 pub use partial_checksum::{PartialChecksum, finish_partial_checksum};
+pub use relay::{Relay, RelayContext, TunnelError};
+pub use soft_state::{MTU_LIFETIME, TunnelState, UNREACHABLE_LIFETIME};
 pub use tos::{Dscp, Ecn};

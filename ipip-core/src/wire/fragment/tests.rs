@@ -202,7 +202,7 @@ proptest! {
             let view = view(octets);
             // No longer than allowed, no shorter than need be, whole units, more to come.
             prop_assert!(octets.len() <= limit && octets.len() + 8 > limit);
-            prop_assert!(view.payload().len() % 8 == 0 && view.more_fragments());
+            prop_assert!(view.payload().len().is_multiple_of(8) && view.more_fragments());
         }
         // Cut once more, it still fits together.
         let again: Vec<_> = fragments.iter().flat_map(|f| cut(f, 68).unwrap()).collect();
