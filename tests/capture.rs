@@ -1,8 +1,12 @@
 //! Live capture, capture files and their explanation, against tcpdump and tshark.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "capture/agree.rs"]
+mod agree;
 #[path = "capture/explain.rs"]
 mod explain;
+#[path = "capture/files.rs"]
+mod files;
 #[path = "capture/live.rs"]
 mod live;
 mod support;
@@ -36,6 +40,31 @@ const TESTS: &[Test] = &[
         "damaged_frames_are_described_all_the_same",
         Needs::Nothing,
         explain::damaged_frames_are_described_all_the_same,
+    ),
+    (
+        "every_format_of_editcap_is_read",
+        Needs::Nothing,
+        files::every_format_of_editcap_is_read,
+    ),
+    (
+        "merged_files_keep_their_interfaces",
+        Needs::Nothing,
+        files::merged_files_keep_their_interfaces,
+    ),
+    (
+        "a_missing_file_is_named",
+        Needs::Nothing,
+        files::a_missing_file_is_named,
+    ),
+    (
+        "every_field_of_a_scapy_capture_is_tsharks",
+        Needs::Nothing,
+        agree::every_field_of_a_scapy_capture_is_tsharks,
+    ),
+    (
+        "long_every_field_of_ten_thousand_scapy_frames_is_tsharks",
+        Needs::Nothing,
+        agree::long_every_field_of_ten_thousand_scapy_frames_is_tsharks,
     ),
     (
         "frames_are_tcpdumps",

@@ -1,11 +1,7 @@
 //! Prefixes whose host bits are zero, and one type for each plane of addresses.
 //!
-//! Uses `core` alone. At the public edge callers pass [`ipnetwork::Ipv4Network`]; the conversion
+//! Uses `core` alone. At the public edge callers pass `ipnetwork::Ipv4Network`; the conversion
 //! into [`Ipv4Prefix`] is where host bits are refused.
-#![cfg_attr(
-    not(feature = "std"),
-    doc = "[`ipnetwork::Ipv4Network`]: https://docs.rs/ipnetwork"
-)]
 
 use core::fmt;
 use core::net::Ipv4Addr;

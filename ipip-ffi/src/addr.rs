@@ -36,6 +36,7 @@ impl From<ipip_ipv4> for Ipv4Addr {
 }
 
 impl From<Ipv4Addr> for ipip_ipv4 {
+    #[inline]
     fn from(address: Ipv4Addr) -> Self {
         Self {
             octets: address.octets(),

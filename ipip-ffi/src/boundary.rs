@@ -78,49 +78,94 @@ pub(crate) fn choose<T: Copy>(
 /// The octets at `pointer`; NULL is allowed for none.
 ///
 /// # Safety
-/// - `pointer` is NULL or points to `len` octets.
-/// - They stay, and nobody writes to them, for `'a`.
+/// As [`array`].
 pub(crate) unsafe fn octets<'a>(
     pointer: *const u8,
     len: usize,
     name: &str,
 ) -> Result<&'a [u8], Failure> {
-    if check_octets(pointer, len, name)? == 0 {
+    // SAFETY: the same duties.
+    unsafe { array(pointer, len, name) }
+}
+
+/// The octets at `pointer`, to be written; NULL is allowed for none.
+///
+/// # Safety
+/// As [`array_mut`].
+pub(crate) unsafe fn octets_mut<'a>(
+    pointer: *mut u8,
+    len: usize,
+    name: &str,
+) -> Result<&'a mut [u8], Failure> {
+    // SAFETY: the same duties.
+    unsafe { array_mut(pointer, len, name) }
+}
+
+/// The numbers, or structs of numbers, at `pointer`; NULL is allowed for none.
+///
+/// # Safety
+/// - `pointer` is NULL or points to `len` values, and any bits are a value of `T`.
+/// - They stay, and nobody writes to them, for `'a`.
+#[inline]
+pub(crate) unsafe fn array<'a, T: Copy>(
+    pointer: *const T,
+    len: usize,
+    name: &str,
+) -> Result<&'a [T], Failure> {
+    if check_array(pointer, len, name)? == 0 {
         return Ok(&[]);
     }
     // SAFETY: not NULL and not longer than memory can be; the rest is the caller's duty.
     Ok(unsafe { slice::from_raw_parts(pointer, len) })
 }
 
-/// The octets at `pointer`, to be written; NULL is allowed for none.
+/// The numbers, or structs of numbers, at `pointer`, to be written; NULL is allowed for none.
 ///
 /// # Safety
-/// - `pointer` is NULL or points to `len` octets.
+/// - `pointer` is NULL or points to `len` values, and any bits are a value of `T`.
 /// - They stay, and nobody else reads or writes them, for `'a`.
-pub(crate) unsafe fn octets_mut<'a>(
-    pointer: *mut u8,
+#[inline]
+pub(crate) unsafe fn array_mut<'a, T: Copy>(
+    pointer: *mut T,
     len: usize,
     name: &str,
-) -> Result<&'a mut [u8], Failure> {
-    if check_octets(pointer, len, name)? == 0 {
+) -> Result<&'a mut [T], Failure> {
+    if check_array(pointer, len, name)? == 0 {
         return Ok(&mut []);
     }
     // SAFETY: not NULL and not longer than memory can be; the rest is the caller's duty.
     Ok(unsafe { slice::from_raw_parts_mut(pointer, len) })
 }
 
-fn check_octets(pointer: *const u8, len: usize, name: &str) -> Result<usize, Failure> {
+#[inline]
+fn check_array<T>(pointer: *const T, len: usize, name: &str) -> Result<usize, Failure> {
     if pointer.is_null() && len > 0 {
         return Err(null(name));
     }
-    if len > isize::MAX.unsigned_abs() {
+    let max = isize::MAX.unsigned_abs() / size_of::<T>().max(1);
+    if len > max {
         return Err(Failure::new(
             ipip_status::InvalidArgument,
-            format!("{name}_len is {len}, more than memory can hold"),
+            format!("the length of {name} is {len}, more than memory can hold"),
         ));
     }
     Ok(len)
 }
+
+/// Proves that a struct of the header lies in memory as one of the core does, so that an array of the
+/// one is an array of the other.
+macro_rules! same_layout {
+    ($ours:ty, $core:ty, $($field:ident),+) => {
+        const _: () = {
+            assert!(size_of::<$ours>() == size_of::<$core>());
+            assert!(align_of::<$ours>() == align_of::<$core>());
+            $(assert!(
+                std::mem::offset_of!($ours, $field) == std::mem::offset_of!($core, $field)
+            );)+
+        };
+    };
+}
+pub(crate) use same_layout;
 
 /// The string at `pointer`.
 ///
@@ -257,6 +302,9 @@ mod tests {
         // SAFETY: refused before anything is read.
         let failure = unsafe { octets(ptr::dangling(), usize::MAX, "buffer") }.unwrap_err();
         assert_eq!(failure.status, ipip_status::InvalidArgument);
+        // SAFETY: refused before anything is read.
+        let failure = unsafe { array(ptr::dangling::<u32>(), usize::MAX / 8 + 1, "numbers") };
+        assert_eq!(failure.unwrap_err().status, ipip_status::InvalidArgument);
     }
 
     #[test]

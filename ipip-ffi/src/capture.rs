@@ -49,6 +49,8 @@ pub enum ipip_direction {
     Incoming = 0,
     /// Out of this host.
     Outgoing = 1,
+    /// The capture does not say; a live one always does.
+    Unknown = 2,
 }
 
 /// One frame as it passed an interface.
@@ -201,6 +203,7 @@ impl ipip_frame {
             direction: match frame.direction {
                 Direction::Incoming => ipip_direction::Incoming,
                 Direction::Outgoing => ipip_direction::Outgoing,
+                Direction::Unknown => ipip_direction::Unknown,
             },
             checksum_pending: frame.checksum_pending.into(),
         }

@@ -152,12 +152,8 @@ pub unsafe extern "C" fn ipip_decapsulate(
         let out = required(inner_out, "inner_out")?;
         // SAFETY: the caller's duty, as documented.
         let buffer = unsafe { octets(buffer, buffer_len, "buffer") }?;
-        let inner = wire::decapsulate(buffer)?;
-        let offset = IpipView::parse(buffer)?.inner_range().start;
-        out.write(ipip_span {
-            offset,
-            len: inner.len(),
-        });
+        let view = IpipView::parse(buffer)?.deliverable()?;
+        out.write(view.inner_range().into());
         Ok(())
     })
 }
@@ -191,7 +187,7 @@ pub unsafe extern "C" fn ipip_parse(
 }
 
 impl ipip_outer {
-    fn checked(&self) -> Result<Outer, Failure> {
+    pub(crate) fn checked(&self) -> Result<Outer, Failure> {
         let dscp = [
             (ipip_dscp_policy::Fixed as u32, None),
             (ipip_dscp_policy::Inherit as u32, Some(DscpPolicy::Inherit)),

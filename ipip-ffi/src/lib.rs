@@ -39,11 +39,13 @@
 
 mod addr;
 mod assignment;
+mod batch;
 mod block;
 mod boundary;
 mod capture;
 mod changes;
 mod echo;
+mod encapsulator;
 mod error;
 #[cfg(feature = "test-hooks")]
 mod hooks;

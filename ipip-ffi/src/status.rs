@@ -62,7 +62,7 @@ pub enum ipip_status {
     /// The interface was removed.
     InterfaceGone = 108,
 
-    // Packets: 200 to 299. Last added: 213.
+    // Packets: 200 to 299. Last added: 216.
     /// The buffer ends before the packet does.
     Truncated = 200,
     /// A version field is not 4.
@@ -91,6 +91,12 @@ pub enum ipip_status {
     Dscp = 212,
     /// A fragment offset is above 8191 units of 8 octets.
     FragmentOffset = 213,
+    /// A packet to be forwarded has no hop left.
+    TtlExpired = 214,
+    /// The outer header reports congestion and the inner one cannot carry the mark (RFC 6040 4.2).
+    EcnDrop = 215,
+    /// An ICMP message does not report an error.
+    IcmpNotError = 216,
 
     // Addresses: 300 to 399. Last added: 311.
     /// The block has no free address.
@@ -131,7 +137,7 @@ pub extern "C" fn ipip_status_name(status: u32) -> *const c_char {
 
 const UNKNOWN: &CStr = c"unknown status";
 
-const NAMES: [(ipip_status, &CStr); 49] = [
+const NAMES: [(ipip_status, &CStr); 52] = [
     (ipip_status::Ok, c"IPIP_STATUS_OK"),
     (ipip_status::NullArgument, c"IPIP_STATUS_NULL_ARGUMENT"),
     (
@@ -172,6 +178,9 @@ const NAMES: [(ipip_status, &CStr); 49] = [
     (ipip_status::IcmpType, c"IPIP_STATUS_ICMP_TYPE"),
     (ipip_status::Dscp, c"IPIP_STATUS_DSCP"),
     (ipip_status::FragmentOffset, c"IPIP_STATUS_FRAGMENT_OFFSET"),
+    (ipip_status::TtlExpired, c"IPIP_STATUS_TTL_EXPIRED"),
+    (ipip_status::EcnDrop, c"IPIP_STATUS_ECN_DROP"),
+    (ipip_status::IcmpNotError, c"IPIP_STATUS_ICMP_NOT_ERROR"),
     (ipip_status::BlockFull, c"IPIP_STATUS_BLOCK_FULL"),
     (ipip_status::PoolExhausted, c"IPIP_STATUS_POOL_EXHAUSTED"),
     (ipip_status::OutsideBlock, c"IPIP_STATUS_OUTSIDE_BLOCK"),

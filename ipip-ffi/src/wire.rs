@@ -3,9 +3,9 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use ipip_core::wire::{self, PartialChecksum, WireError};
+use ipip_core::wire::{self, PartialChecksum, Span, WireError};
 
-use crate::boundary::{guard, octets, octets_mut, required};
+use crate::boundary::{guard, octets, octets_mut, required, same_layout};
 use crate::error::Failure;
 use crate::status::ipip_status;
 
@@ -18,6 +18,8 @@ pub struct ipip_span {
     /// How many octets.
     pub len: usize,
 }
+
+same_layout!(ipip_span, Span, offset, len);
 
 /// What `ipip_finish_partial_checksum` found and did.
 #[repr(C)]
@@ -92,6 +94,7 @@ pub unsafe extern "C" fn ipip_finish_partial_checksum(
 }
 
 impl From<Range<usize>> for ipip_span {
+    #[inline(always)]
     fn from(range: Range<usize>) -> Self {
         Self {
             offset: range.start,
@@ -117,6 +120,9 @@ impl From<WireError> for Failure {
             WireError::IcmpType { .. } => ipip_status::IcmpType,
             WireError::Dscp { .. } => ipip_status::Dscp,
             WireError::FragmentOffset { .. } => ipip_status::FragmentOffset,
+            WireError::TtlExpired { .. } => ipip_status::TtlExpired,
+            WireError::EcnDrop => ipip_status::EcnDrop,
+            WireError::IcmpNotError { .. } => ipip_status::IcmpNotError,
             _ => ipip_status::Internal,
         };
         Self::of(status, &error, None)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 22] = [
     "status",
     "error",
     "version",
@@ -13,6 +13,8 @@ const ORDER: [&str; 20] = [
     "wire",
     "ipv4",
     "ipip",
+    "batch",
+    "encapsulator",
     "echo",
     "assignment",
     "block",

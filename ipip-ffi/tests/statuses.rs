@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 /// The error's name, the file that declares it, the file that gives it a status.
-const ERRORS: [(&str, &str, &str); 7] = [
+const ERRORS: [(&str, &str, &str); 8] = [
     ("WireError", "wire/error", "wire"),
+    ("BatchError", "wire/error", "batch"),
     ("BlockError", "resource/error", "assignment"),
     ("IpamError", "ipam/error", "ipam"),
     ("NodeError", "node/error", "changes"),
@@ -43,7 +44,7 @@ fn variants(source: &str, name: &str) -> Vec<String> {
 fn every_error_has_a_status() {
     for (name, declared, mapped) in ERRORS {
         let variants = variants(&read(&format!("ipip-core/src/{declared}.rs")), name);
-        assert!(variants.len() >= 2, "{name}: {variants:?}");
+        assert!(!variants.is_empty(), "{name}: {variants:?}");
         let mapping = read(&format!("ipip-ffi/src/{mapped}.rs"));
         let missing: Vec<_> = variants
             .iter()
@@ -59,6 +60,35 @@ fn every_error_has_a_status() {
             missing.is_empty(),
             "{name} without a status in {mapped}.rs: {missing:?}"
         );
+    }
+}
+
+/// What stands after `from` and before `,` on the line of `source` that begins with `name`, which is not the
+/// beginning of a longer one.
+fn value_of<'a>(source: &'a str, name: &str, from: &str) -> Option<&'a str> {
+    source.lines().find_map(|line| {
+        let rest = line.trim_start().strip_prefix(name)?;
+        let rest = rest.starts_with([' ', '{', '(']).then_some(rest)?;
+        rest.split_once(from)?.1.strip_suffix(',')
+    })
+}
+
+/// A batch states the core's numbers as they are, a single call those of status.rs.
+#[test]
+fn the_numbers_of_packet_errors_are_those_of_the_core() {
+    let core = read("ipip-core/src/wire/error.rs");
+    let mapping = read("ipip-ffi/src/wire.rs");
+    let statuses = read("ipip-ffi/src/status.rs");
+    for variant in variants(&core, "WireError") {
+        let code = value_of(&core, &format!("Self::{variant}"), "=> ");
+        let status = value_of(
+            &mapping,
+            &format!("WireError::{variant}"),
+            "=> ipip_status::",
+        );
+        let number = value_of(&statuses, status.expect(&variant), "= ");
+        assert!(code.is_some(), "{variant}");
+        assert_eq!(code, number, "{variant}");
     }
 }
 

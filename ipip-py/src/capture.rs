@@ -216,6 +216,7 @@ impl Frame {
         match self.0.direction {
             Direction::Incoming => "in",
             Direction::Outgoing => "out",
+            Direction::Unknown => "unknown",
         }
     }
 

@@ -13,7 +13,7 @@ use ipip_core::netlink::NetlinkError;
 use ipip_core::node::NodeError;
 use ipip_core::resource::BlockError;
 use ipip_core::sys::netns::NetnsError;
-use ipip_core::wire::{Layer, WireError};
+use ipip_core::wire::{BatchError, Layer, WireError};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -74,6 +74,7 @@ fn packet<'py>(py: Python<'py>, fault: &WireError) -> PyResult<Bound<'py, PyAny>
     let debug = format!("{fault:?}");
     let kind = debug.split(|c: char| !c.is_alphanumeric()).next();
     error.setattr("kind", kind)?;
+    error.setattr("status", fault.code())?;
     let set = |name: &str, number: usize| error.setattr(name, number);
     match *fault {
         WireError::Truncated { needed, found, .. }
@@ -136,6 +137,11 @@ fn layer(fault: &WireError) -> Option<&'static str> {
         Layer::Inner => "inner",
         Layer::Icmp => "icmp",
     })
+}
+
+/// A batch that was not begun is `ipip.InvalidArgument`.
+pub(crate) fn batch(py: Python<'_>) -> impl Fn(BatchError) -> PyErr {
+    move |fault| invalid(py)(&fault)
 }
 
 /// A name or path that no namespace can have is `ipip.InvalidArgument`, so is a file of another kind;

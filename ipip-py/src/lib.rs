@@ -10,6 +10,7 @@
 //! | `errors` | core errors as Python exceptions |
 //! | `log` | the logger `ipip`; calls without the GIL |
 //! | `wire`, `header`, `outer`, `echo` | encapsulate, decapsulate, parse |
+//! | `encapsulator`, `batch`, `spans` | one tunnel's outer headers; many packets by one call |
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
@@ -22,10 +23,12 @@
 
 mod args;
 mod attributes;
+mod batch;
 mod block;
 mod buffer;
 mod capture;
 mod echo;
+mod encapsulator;
 mod ensure;
 mod errors;
 mod header;
@@ -35,6 +38,7 @@ mod netns;
 mod objects;
 mod outer;
 mod pool;
+mod spans;
 mod wire;
 
 /// The compiled part of the package `ipip`, which re-exports all of it.
@@ -48,11 +52,15 @@ mod _ipip {
     #[pymodule_export]
     use crate::attributes::Released;
     #[pymodule_export]
+    use crate::batch::{HeaderBatch, IpipBatch, decapsulate_batch, parse_batch};
+    #[pymodule_export]
     use crate::block::{Assignment, Block};
     #[pymodule_export]
     use crate::capture::{Frame, LiveCapture};
     #[pymodule_export]
     use crate::echo::{Echo, echo_reply, echo_request, parse_echo};
+    #[pymodule_export]
+    use crate::encapsulator::Encapsulator;
     #[pymodule_export]
     use crate::ensure::{
         Changes, ensure_blackhole, ensure_peer_route, ensure_tunnel, ensure_workload,
@@ -70,6 +78,8 @@ mod _ipip {
     use crate::outer::Outer;
     #[pymodule_export]
     use crate::pool::Pool;
+    #[pymodule_export]
+    use crate::spans::SpanBatch;
     #[pymodule_export]
     use crate::wire::{
         checksum, decapsulate, encapsulate, encapsulate_into, finish_partial_checksum, ipv4_packet,

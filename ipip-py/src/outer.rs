@@ -112,7 +112,7 @@ impl Outer {
         self.0.identification
     }
 
-    fn __repr__(&self) -> String {
+    pub(crate) fn __repr__(&self) -> String {
         let number = |n: Option<u8>| n.map_or("None".to_owned(), |n| n.to_string());
         format!(
             "Outer(local='{}', remote='{}', ttl={}, dscp={}, ecn='{}', dont_fragment={}, identification={})",

@@ -1,7 +1,8 @@
 //! Packets in, packets out: the functions of ipip-core's `wire` room.
 
 use ipip_core::wire::{
-    self, Dscp, Ecn, FragmentOffset, HEADER_LEN, IpipView, Ipv4View, Layer, PartialChecksum,
+    self, Dscp, Ecn, Encapsulator, FragmentOffset, HEADER_LEN, IpipView, Ipv4View, Layer,
+    PartialChecksum,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -47,14 +48,23 @@ pub(crate) fn encapsulate<'py>(
     inner: &Bound<'py, PyAny>,
     outer: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyBytes>> {
+    let outer = args::object::<Outer>("outer", outer)?.get().0;
+    encapsulate_by(&Encapsulator::new(&outer), inner, outer.identification)
+}
+
+/// The same by a tunnel's encapsulator.
+pub(crate) fn encapsulate_by<'py>(
+    tunnel: &Encapsulator,
+    inner: &Bound<'py, PyAny>,
+    identification: u16,
+) -> PyResult<Bound<'py, PyBytes>> {
     let py = inner.py();
-    let outer = args::object::<Outer>("outer", outer)?;
     let octets = Octets::of("inner", inner)?;
     let room = HEADER_LEN + octets.len();
     let mut len = room;
     let packet = PyBytes::new_with(py, room, |buffer| {
         octets.copy_to(py, &mut buffer[HEADER_LEN..])?;
-        let packet = wire::encapsulate(buffer, HEADER_LEN, &outer.get().0);
+        let packet = tunnel.encapsulate_as(buffer, HEADER_LEN, identification);
         len = packet.map_err(errors::wire(py))?.len();
         Ok(())
     })?;
@@ -75,8 +85,18 @@ pub(crate) fn encapsulate_into<'py>(
     headroom: &Bound<'py, PyAny>,
     outer: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyMemoryView>> {
+    let outer = args::object::<Outer>("outer", outer)?.get().0;
+    let tunnel = Encapsulator::new(&outer);
+    encapsulate_into_by(&tunnel, (buffer, headroom), outer.identification)
+}
+
+/// The same by a tunnel's encapsulator.
+pub(crate) fn encapsulate_into_by<'py>(
+    tunnel: &Encapsulator,
+    (buffer, headroom): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
+    identification: u16,
+) -> PyResult<Bound<'py, PyMemoryView>> {
     let py = buffer.py();
-    let outer = args::object::<Outer>("outer", outer)?;
     let headroom = args::integer("headroom", headroom, 0..=isize::MAX.unsigned_abs() as u64)?;
     let headroom = usize::try_from(headroom)?;
     let view = buffer::writable("buffer", buffer)?;
@@ -87,7 +107,8 @@ pub(crate) fn encapsulate_into<'py>(
     let room = headroom.min(HEADER_LEN);
     let mut scratch = vec![0; room + inner.len_bytes()];
     inner.copy_to_slice(py, &mut scratch[room..])?;
-    let packet = wire::encapsulate(&mut scratch, room, &outer.get().0).map_err(errors::wire(py))?;
+    let packet = tunnel.encapsulate_as(&mut scratch, room, identification);
+    let packet = packet.map_err(errors::wire(py))?;
     let start = headroom - HEADER_LEN;
     let len = packet.len();
     buffer::write(&view, start, packet.get(..HEADER_LEN).unwrap_or_default())?;

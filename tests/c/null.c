@@ -58,6 +58,38 @@ static void packets(void) {
     CHECK_PART(ipip_last_error(), "more than memory can hold");
 }
 
+static void batches(void) {
+    struct ipip_outer outer;
+    struct ipip_span spans[1], found[1];
+    struct ipip_fields fields[1];
+    struct ipip_encapsulator *tunnel;
+    uint32_t statuses[1];
+    memset(&outer, 0, sizeof outer);
+    memset(spans, 0, sizeof spans);
+    CHECK_OK(ipip_encapsulator_new(&outer, &tunnel));
+    IS_NULL(ipip_encapsulator_new(NULL, &tunnel), "outer");
+    IS_NULL(ipip_encapsulator_new(&outer, NULL), "encapsulator_out");
+    IS_NULL(ipip_encapsulator_encapsulate(NULL, octets, 64, 20, found), "encapsulator");
+    IS_NULL(ipip_encapsulator_encapsulate(tunnel, NULL, 64, 20, found), "buffer");
+    IS_NULL(ipip_encapsulator_encapsulate(tunnel, octets, 64, 20, NULL), "packet_out");
+    IS_NULL(ipip_encapsulator_encapsulate_batch(NULL, octets, 64, spans, 1, 0, found, statuses, 1, NULL), "encapsulator");
+    IS_NULL(ipip_encapsulator_encapsulate_batch(tunnel, NULL, 64, spans, 1, 0, found, statuses, 1, NULL), "buffer");
+    IS_NULL(ipip_encapsulator_encapsulate_batch(tunnel, octets, 64, NULL, 1, 0, found, statuses, 1, NULL), "inner");
+    IS_NULL(ipip_encapsulator_encapsulate_batch(tunnel, octets, 64, spans, 1, 0, NULL, statuses, 1, NULL), "packets_out");
+    IS_NULL(ipip_encapsulator_encapsulate_batch(tunnel, octets, 64, spans, 1, 0, found, NULL, 1, NULL), "statuses_out");
+    ipip_encapsulator_free(tunnel);
+    IS_NULL(ipip_parse_batch(NULL, 1, spans, 1, fields, 1, NULL), "buffer");
+    IS_NULL(ipip_parse_batch(octets, 64, NULL, 1, fields, 1, NULL), "packets");
+    IS_NULL(ipip_parse_batch(octets, 64, spans, 1, NULL, 1, NULL), "fields_out");
+    IS_NULL(ipip_decapsulate_batch(NULL, 1, spans, 1, found, statuses, 1, NULL), "buffer");
+    IS_NULL(ipip_decapsulate_batch(octets, 64, NULL, 1, found, statuses, 1, NULL), "packets");
+    IS_NULL(ipip_decapsulate_batch(octets, 64, spans, 1, NULL, statuses, 1, NULL), "inner_out");
+    IS_NULL(ipip_decapsulate_batch(octets, 64, spans, 1, found, NULL, 1, NULL), "statuses_out");
+    /* More than memory can hold, though the count alone is not. */
+    CHECK_FAILS(ipip_parse_batch(octets, 64, spans, SIZE_MAX / 16, fields, 1, NULL), IPIP_STATUS_INVALID_ARGUMENT, "length of packets");
+    CHECK_FAILS(ipip_parse_batch(octets, 64, spans, 1, fields, SIZE_MAX / 44, NULL), IPIP_STATUS_INVALID_ARGUMENT, "length of fields_out");
+}
+
 static void blocks(void) {
     struct ipip_attribute attribute;
     struct ipip_assignment assignment;
@@ -227,6 +259,7 @@ static void freeing_nothing_is_nothing(void) {
     ipip_netns_free(NULL);
     ipip_changes_free(NULL);
     ipip_block_free(NULL);
+    ipip_encapsulator_free(NULL);
     ipip_ipam_free(NULL);
     ipip_store_free(NULL);
     ipip_capture_stop(NULL);
@@ -241,6 +274,7 @@ int main(void) {
         return 2;
     RUN(addresses);
     RUN(packets);
+    RUN(batches);
     RUN(blocks);
     RUN(allocators);
     RUN(namespaces_and_what_is_in_them);

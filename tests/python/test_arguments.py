@@ -179,6 +179,7 @@ def test_names_are_checked() -> None:
 
 VALUES: list[Callable[[], object]] = [
     lambda: ipip.Outer(local="1.2.3.4", remote="5.6.7.8"),
+    lambda: ipip.Encapsulator(ipip.Outer(local="1.2.3.4", remote="5.6.7.8")),
     lambda: ipip.parse(PACKET),
     lambda: ipip.parse_ipv4(INNER),
     lambda: ipip.parse_echo(ipip.echo_reply(1, 2, b"x")),
@@ -203,7 +204,7 @@ def test_values_compare_hash_show_and_stay(make: Callable[[], object]) -> None:
 
 
 def test_the_repr_of_a_value_makes_it_again() -> None:
-    for make in VALUES[4:8] + VALUES[:1]:
+    for make in VALUES[5:9] + VALUES[:2]:
         value = make()
         assert eval(repr(value), vars(ipip)) == value  # noqa: S307
 

@@ -57,7 +57,7 @@ def test_bad_packets_are_refused_with_their_own_error(call: str, vector: Vector)
         CALLS[call](vector.octets)
     assert (caught.value.kind, str(caught.value)) == (vector.table["expect"], vector.table["message"])
     # Each number of the message is an attribute too.
-    numbers = {value for value in vars(caught.value).values() if type(value) is int}
+    numbers = {value for name, value in vars(caught.value).items() if type(value) is int and name != "status"}
     for number in numbers:
         assert str(number) in str(caught.value) or f"{number:#06x}" in str(caught.value)
 

@@ -63,7 +63,8 @@ pub(crate) fn run(threads: usize, tests: &[Test]) -> ExitCode {
             test();
             Ok::<(), Failed>(())
         });
-        trial.with_ignored_flag(reason.is_some())
+        // `tests/run long` asks by name for those that take long.
+        trial.with_ignored_flag(reason.is_some() || name.starts_with("long_"))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

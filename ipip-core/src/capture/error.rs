@@ -125,3 +125,119 @@ pub enum PcapError {
     #[error("cannot write the capture file")]
     Write(#[source] io::Error),
 }
+
+/// Why a capture cannot be read, or not further: the frames before the offset were whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file cannot be opened.
+    #[error("cannot open capture file {path}", path = path.display())]
+    Open {
+        /// The file asked for.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The reader failed.
+    #[error("cannot read the capture at offset {offset}")]
+    Read {
+        /// Octets that were read before.
+        offset: u64,
+        /// Its answer.
+        source: io::Error,
+    },
+    /// It is neither pcap nor pcapng.
+    #[error(
+        "not a capture: begins with {found:02x?}, allowed are a1b2c3d4, a1b23c4d and a1b2cd34 (pcap, in either byte \
+         order) and 0a0d0d0a (pcapng)"
+    )]
+    NotACapture {
+        /// Its first octets, four if there are as many.
+        found: Vec<u8>,
+    },
+    /// A record is not what the format allows, and where the next one begins cannot be known.
+    #[error("capture is damaged at offset {offset}: {damage}")]
+    Damaged {
+        /// Octets before the damaged record.
+        offset: u64,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+}
+
+/// What is wrong with a record of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// The capture ends within it.
+    #[error("it is cut off: found {found} octets, needs {needed}")]
+    Truncated {
+        /// Octets that it has, by its own account.
+        needed: usize,
+        /// Octets that are there.
+        found: usize,
+    },
+    /// No frame is so long.
+    #[error("a frame of {found} octets, allowed are at most {max}")]
+    FrameLen {
+        /// Its length by the record's account.
+        found: u32,
+        /// The longest frame read.
+        max: usize,
+    },
+    /// A pcapng block has an impossible length.
+    #[error(
+        "a block of type {kind:#x} and {found} octets, allowed are multiples of 4 from {min} to {max}"
+    )]
+    BlockLen {
+        /// The block's type.
+        kind: u32,
+        /// Its length by its own account.
+        found: u32,
+        /// The shortest block of that type.
+        min: u32,
+        /// The longest block of that type.
+        max: u32,
+    },
+    /// The two lengths of a pcapng block differ.
+    #[error("a block of {first} octets whose end says {last}")]
+    BlockEnd {
+        /// Its length as its beginning has it.
+        first: u32,
+        /// And its end.
+        last: u32,
+    },
+    /// A section's byte order mark is neither way round.
+    #[error("byte order mark {found:02x?}, allowed are 1a2b3c4d and 4d3c2b1a")]
+    ByteOrder {
+        /// The octets in its place.
+        found: [u8; 4],
+    },
+    /// A block's inside contradicts it.
+    #[error("a block of type {kind:#x} whose inside does not fit in it")]
+    Inside {
+        /// The block's type.
+        kind: u32,
+    },
+    /// A frame of an interface that the section has not described.
+    #[error("a frame of interface {found}, the section has described {described}")]
+    Interface {
+        /// The interface's number.
+        found: u32,
+        /// How many are described, from number 0 on.
+        described: usize,
+    },
+    /// A packet block as pcapng had it before 2009.
+    #[error("an obsolete packet block (type 2), read are enhanced (6) and simple ones (3)")]
+    ObsoletePacket,
+    /// A time outside what this machine can count.
+    #[error(
+        "a time of {ticks} ticks of an interface with resolution {resolution:#04x}, which cannot be counted here"
+    )]
+    Time {
+        /// The time since 1970, in the interface's unit.
+        ticks: u64,
+        /// The interface's `if_tsresol`: the negative power of ten, or with the upper bit of two.
+        resolution: u8,
+    },
+}

@@ -11,16 +11,46 @@ pub enum LinkType {
     Ethernet,
     /// An IP header: `tunl0` and TUN interfaces.
     RawIp,
+    /// A Linux cooked header of 16 octets, as a capture on `any` has it
+    /// (<https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html>).
+    LinuxSll,
+    /// A Linux cooked header of 20 octets, which names the interface
+    /// (<https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>).
+    LinuxSll2,
+    /// Something of this number that is not read.
+    Other(u32),
 }
 
 impl LinkType {
-    /// Its number in a capture file: `LINKTYPE_ETHERNET` 1 or `LINKTYPE_RAW` 101
-    /// (<https://www.tcpdump.org/linktypes.html>).
+    /// Its number in a capture file (<https://www.tcpdump.org/linktypes.html>): `LINKTYPE_ETHERNET`
+    /// is 1, `LINKTYPE_RAW` 101, `LINKTYPE_LINUX_SLL` 113, `LINKTYPE_LINUX_SLL2` 276.
     #[must_use]
     pub fn number(self) -> u32 {
         match self {
             Self::Ethernet => 1,
             Self::RawIp => 101,
+            Self::LinuxSll => 113,
+            Self::LinuxSll2 => 276,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// What a capture file means by a number. Raw IP has several: 101, 12 and 14 (`DLT_RAW` of
+    /// different systems), 228 and 229 (of one version only).
+    ///
+    /// ```
+    /// # use ipip_core::capture::LinkType;
+    /// assert_eq!(LinkType::of_number(228), LinkType::RawIp);
+    /// assert_eq!(LinkType::of_number(105), LinkType::Other(105)); // IEEE 802.11
+    /// ```
+    #[must_use]
+    pub fn of_number(number: u32) -> Self {
+        match number {
+            1 => Self::Ethernet,
+            12 | 14 | 101 | 228 | 229 => Self::RawIp,
+            113 => Self::LinuxSll,
+            276 => Self::LinuxSll2,
+            other => Self::Other(other),
         }
     }
 
@@ -42,6 +72,9 @@ impl fmt::Display for LinkType {
         f.write_str(match self {
             Self::Ethernet => "Ethernet",
             Self::RawIp => "raw IP",
+            Self::LinuxSll => "Linux cooked v1",
+            Self::LinuxSll2 => "Linux cooked v2",
+            Self::Other(number) => return write!(f, "link type {number}"),
         })
     }
 }
@@ -53,6 +86,8 @@ pub enum Direction {
     Incoming,
     /// Out of this host.
     Outgoing,
+    /// The capture does not say: most files do not, a live capture always does.
+    Unknown,
 }
 
 impl fmt::Display for Direction {
@@ -60,6 +95,7 @@ impl fmt::Display for Direction {
         f.write_str(match self {
             Self::Incoming => "in",
             Self::Outgoing => "out",
+            Self::Unknown => "unknown",
         })
     }
 }

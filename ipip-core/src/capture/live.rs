@@ -103,7 +103,7 @@ impl Live {
         // network header on they all agree.
         let content = match link_type {
             LinkType::Ethernet => Content::LinkHeader,
-            LinkType::RawIp => Content::NetworkHeader,
+            _ => Content::NetworkHeader,
         };
         let opening = |source| at.system("open a packet socket", source);
         let socket = PacketSocket::open(content).map_err(opening)?;

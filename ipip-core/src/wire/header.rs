@@ -56,6 +56,7 @@ impl FragmentOffset {
 
     /// The offset in units of 8 octets, as the header states it.
     #[must_use]
+    #[inline]
     pub const fn units(self) -> u16 {
         self.0
     }

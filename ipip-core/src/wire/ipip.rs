@@ -73,9 +73,12 @@ impl<'a> IpipView<'a> {
         start..start + usize::from(self.inner.total_len())
     }
 
-    /// The same, if the inner packet has time left.
+    /// The same packet if it may be delivered: what [`decapsulate`] asks beyond [`Self::parse`].
+    ///
+    /// # Errors
+    /// [`WireError::TtlZero`] if the inner packet has no time left.
     #[inline(always)]
-    pub(super) fn deliverable(self) -> Result<Self, WireError> {
+    pub fn deliverable(self) -> Result<Self, WireError> {
         if self.inner.ttl() == 0 {
             return Err(WireError::TtlZero);
         }

@@ -236,6 +236,7 @@ impl<'a> Ipv4View<'a> {
 
     /// The fields as a plain value; options and the reserved flag are not part of it.
     #[must_use]
+    #[inline(always)]
     pub fn header(&self) -> Ipv4Header {
         Ipv4Header {
             dscp: self.dscp(),

@@ -4,6 +4,8 @@
 packets             ``encapsulate``, ``encapsulate_into``, ``decapsulate``, ``parse``, ``parse_ipv4``,
                     ``Outer``, ``checksum``, ``finish_partial_checksum``, ``ipv4_packet``,
                     ``echo_request``, ``echo_reply``, ``parse_echo``
+many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
+                    ``HeaderBatch``, ``SpanBatch``
 addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
@@ -16,6 +18,13 @@ Values
     Addresses and prefixes come out as :mod:`ipaddress` objects; such objects or their text go in.
     Packets go in as any contiguous buffer (bytes, bytearray, memoryview, array, NumPy). Lengths are
     in octets, times in seconds. Objects are frozen; values compare and hash by what they hold.
+Batches
+    One buffer and where the packets lie in it go in; columns come out, one number a packet, as
+    memoryviews that :func:`numpy.asarray` takes without a copy. NumPy is not needed. Each packet has a
+    status of its own, so one bad packet spoils no other::
+
+        batch = ipip.parse_batch(buffer, [(0, 84), (84, 84)])
+        sources = numpy.asarray(batch.inner.source)[numpy.asarray(batch.status) == 0]
 Errors
     Everything raised on purpose is an :class:`ipip.Error`, most of them also what Python people expect:
     ``OSError`` with its ``errno`` from the kernel, ``ValueError``, ``LookupError``; the tree is in
@@ -48,8 +57,11 @@ from ._ipip import (
     Changes,
     Claimed,
     Echo,
+    Encapsulator,
     Frame,
+    HeaderBatch,
     Ipam,
+    IpipBatch,
     IpipPacket,
     Ipv4Header,
     LiveCapture,
@@ -59,11 +71,13 @@ from ._ipip import (
     PeerRoute,
     Pool,
     Released,
+    SpanBatch,
     Tunnel,
     WorkloadEndpoint,
     __version__,
     checksum,
     decapsulate,
+    decapsulate_batch,
     echo_reply,
     echo_request,
     encapsulate,
@@ -77,6 +91,7 @@ from ._ipip import (
     host_veth_name,
     ipv4_packet,
     parse,
+    parse_batch,
     parse_echo,
     parse_ipv4,
     remove_blackhole,
@@ -112,12 +127,15 @@ __all__ = [
     "Claimed",
     "Damaged",
     "Echo",
+    "Encapsulator",
     "Error",
     "Exhausted",
     "Frame",
+    "HeaderBatch",
     "InTheWay",
     "InvalidArgument",
     "Ipam",
+    "IpipBatch",
     "IpipPacket",
     "Ipv4Header",
     "KernelError",
@@ -133,6 +151,7 @@ __all__ = [
     "PeerRoute",
     "Pool",
     "Released",
+    "SpanBatch",
     "StoreError",
     "Taken",
     "Tunnel",
@@ -140,6 +159,7 @@ __all__ = [
     "__version__",
     "checksum",
     "decapsulate",
+    "decapsulate_batch",
     "echo_reply",
     "echo_request",
     "encapsulate",
@@ -153,6 +173,7 @@ __all__ = [
     "host_veth_name",
     "ipv4_packet",
     "parse",
+    "parse_batch",
     "parse_echo",
     "parse_ipv4",
     "remove_blackhole",

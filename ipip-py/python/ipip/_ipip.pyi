@@ -1,6 +1,6 @@
 import datetime
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Literal, ParamSpec, SupportsIndex, TypeAlias, TypeVar, final
 
@@ -14,8 +14,11 @@ __all__ = [
     "Changes",
     "Claimed",
     "Echo",
+    "Encapsulator",
     "Frame",
+    "HeaderBatch",
     "Ipam",
+    "IpipBatch",
     "IpipPacket",
     "Ipv4Header",
     "LiveCapture",
@@ -25,11 +28,13 @@ __all__ = [
     "PeerRoute",
     "Pool",
     "Released",
+    "SpanBatch",
     "Tunnel",
     "WorkloadEndpoint",
     "__version__",
     "checksum",
     "decapsulate",
+    "decapsulate_batch",
     "echo_reply",
     "echo_request",
     "encapsulate",
@@ -43,6 +48,7 @@ __all__ = [
     "host_veth_name",
     "ipv4_packet",
     "parse",
+    "parse_batch",
     "parse_echo",
     "parse_ipv4",
     "remove_blackhole",
@@ -56,6 +62,7 @@ _T = TypeVar("_T")
 
 _Address: TypeAlias = str | IPv4Address
 _Prefix: TypeAlias = str | IPv4Network
+_Spans: TypeAlias = ReadableBuffer | SpanBatch | Iterable[tuple[SupportsIndex, SupportsIndex] | list[int]]
 _Ecn: TypeAlias = Literal["kernel", "normal", "compatibility"]
 _IpipMode: TypeAlias = Literal["Always", "CrossSubnet", "Never"]
 _LinkType: TypeAlias = Literal["ethernet", "raw_ip"]
@@ -185,6 +192,81 @@ def finish_partial_checksum(inner: WriteableBuffer) -> Literal["finished", "not_
 def parse_echo(message: ReadableBuffer) -> Echo: ...
 def echo_request(identifier: SupportsIndex, sequence: SupportsIndex, data: ReadableBuffer | None = b"") -> bytes: ...
 def echo_reply(identifier: SupportsIndex, sequence: SupportsIndex, data: ReadableBuffer | None = b"") -> bytes: ...
+
+# Many packets
+
+@final
+class Encapsulator:
+    def __new__(cls, outer: Outer) -> Self: ...
+    @property
+    def outer(self) -> Outer: ...
+    def encapsulate(self, inner: ReadableBuffer, *, identification: SupportsIndex | None = None) -> bytes: ...
+    def encapsulate_into(
+        self, buffer: WriteableBuffer, headroom: SupportsIndex, *, identification: SupportsIndex | None = None
+    ) -> memoryview: ...
+    def encapsulate_batch(
+        self, buffer: WriteableBuffer, inner: _Spans, *, identification: SupportsIndex | None = None
+    ) -> SpanBatch: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class HeaderBatch:
+    @property
+    def header_len(self) -> memoryview[int]: ...
+    @property
+    def total_len(self) -> memoryview[int]: ...
+    @property
+    def dscp(self) -> memoryview[int]: ...
+    @property
+    def ecn(self) -> memoryview[int]: ...
+    @property
+    def identification(self) -> memoryview[int]: ...
+    @property
+    def dont_fragment(self) -> memoryview[bool]: ...
+    @property
+    def more_fragments(self) -> memoryview[bool]: ...
+    @property
+    def fragment_offset(self) -> memoryview[int]: ...
+    @property
+    def ttl(self) -> memoryview[int]: ...
+    @property
+    def protocol(self) -> memoryview[int]: ...
+    @property
+    def checksum(self) -> memoryview[int]: ...
+    @property
+    def source(self) -> memoryview[int]: ...
+    @property
+    def destination(self) -> memoryview[int]: ...
+    def __len__(self) -> int: ...
+
+@final
+class IpipBatch:
+    @property
+    def outer(self) -> HeaderBatch: ...
+    @property
+    def inner(self) -> HeaderBatch: ...
+    @property
+    def status(self) -> memoryview[int]: ...
+    @property
+    def good(self) -> int: ...
+    def __len__(self) -> int: ...
+
+@final
+class SpanBatch:
+    @property
+    def offset(self) -> memoryview[int]: ...
+    @property
+    def len(self) -> memoryview[int]: ...
+    @property
+    def status(self) -> memoryview[int]: ...
+    @property
+    def good(self) -> int: ...
+    def __len__(self) -> int: ...
+
+def parse_batch(buffer: ReadableBuffer, packets: _Spans) -> IpipBatch: ...
+def decapsulate_batch(buffer: ReadableBuffer, packets: _Spans) -> SpanBatch: ...
 
 # Addresses
 
@@ -444,7 +526,7 @@ class Frame:
     @property
     def time(self) -> datetime.datetime: ...
     @property
-    def direction(self) -> Literal["in", "out"]: ...
+    def direction(self) -> Literal["in", "out", "unknown"]: ...
     @property
     def original_len(self) -> int: ...
     @property

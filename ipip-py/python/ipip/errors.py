@@ -60,7 +60,8 @@ class InvalidArgument(Error, ValueError):
 class PacketError(Error, ValueError):
     """Octets are not the packet that they should be, or a packet cannot be written.
 
-    ``kind`` is the fault; which of the numbers are set depends on it, the others are ``None``:
+    ``kind`` is the fault, ``status`` its number, which batches state for each packet; which of the other
+    numbers are set depends on it, the rest are ``None``:
 
     ==================  =============================================================
     ``Truncated``       ``layer``, ``needed``, ``found``: octets
@@ -79,6 +80,8 @@ class PacketError(Error, ValueError):
     """
 
     kind: str = ""
+    #: 200 ``Truncated``, 201 ``Version`` … in the order of the table; the same in every version and in C.
+    status: int = 0
     #: ``"outer"``, ``"inner"`` or ``"icmp"``.
     layer: str | None = None
     needed: int | None = None

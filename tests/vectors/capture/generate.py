@@ -187,18 +187,83 @@ V = [
     ("vlan", 1, e(Dot1Q(vlan=5, prio=3) / o / echo)),
     ("padded to sixty octets", 1, Ether(bytes(e(i / ICMP(id=1, seq=1))) + b"\0" * 18)),
 ]
+i6 = IPv6(src="fd00::1", dst="fd00::2")
+U = UDP(sport=4000, dport=5000)
+T = TCP(sport=4000, dport=5000, seq=5, ack=6, flags="PA")
+A = ARP(op=1, psrc="10.244.79.20", hwsrc=M["src"], pdst="169.254.1.1")
+pay = b"x" * 60
+
+
+def sll(kind, ether_type, p):
+    return Raw(struct.pack("!HHH8sH", kind, 1, 6, b"\xee" * 6 + b"\0\0", ether_type) + bytes(p))
+
+
+def sll2(kind, ether_type, p):
+    # An interface index that the machine running this has no name for.
+    head = struct.pack("!HHIHBB8s", ether_type, 0, 424242, 1, kind, 6, b"\xee" * 6 + b"\0\0")
+    return Raw(head + bytes(p))
+
+
+outer = fragment(IP(bytes(IP(src="172.18.0.3", dst="172.18.0.2", id=3) / i / U / (b"y" * 100))), 64)
+inner = fragment(IP(bytes(i / T / (b"y" * 100))), 64)
+bad = bytearray(bytes(o / IP(src="10.244.79.20", dst="10.244.244.73", chksum=0x1234) / U / pay))
+bad[10] ^= 0xFF
+small = bytes(i / U / b"0123456789")
+loose = IP(src="10.244.79.20", dst="10.244.244.73", id=7, proto=17) / Raw(small[20:] + b"z" * 8)
+V += [
+    ("udp shorter than its packet", 1, e(loose)),
+    (
+        "ipv6 long destination options",
+        1,
+        e(i6 / IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0" * 12)]) / U / pay),
+    ),
+    ("first outer fragment", 101, outer[0]),
+    ("later outer fragment", 101, outer[1]),
+    ("first inner fragment", 1, e(o / inner[0])),
+    ("later inner fragment", 1, e(o / inner[1])),
+    ("both header checksums wrong", 1, Ether(**M, type=0x800) / Raw(bytes(bad))),
+    ("packet shorter than it says", 101, Raw(bytes(i / U / pay)[:60])),
+    ("tunnel packet shorter than it says", 1, Ether(**M, type=0x800) / Raw(bytes(o / i / T / pay)[:80])),
+    ("qinq", 1, e(Dot1AD(vlan=5, prio=1) / Dot1Q(vlan=6, id=1) / o / i / U / pay)),
+    ("old qinq", 1, Ether(**M, type=0x9100) / Raw(bytes(Dot1Q(vlan=6) / i / U / pay))),
+    ("ipv6 udp", 101, i6 / U / pay),
+    ("ipv6 tcp", 1, e(i6 / T / pay)),
+    ("ipv6 echo request", 101, i6 / ICMPv6EchoRequest(id=1, seq=2) / pay),
+    ("ipv6 echo reply", 1, e(i6 / ICMPv6EchoReply(id=1, seq=2) / pay)),
+    ("ipv6 too big", 101, i6 / ICMPv6PacketTooBig(mtu=1280) / i6 / U),
+    ("ipv6 hop-by-hop", 1, e(i6 / IPv6ExtHdrHopByHop(options=[RouterAlert()]) / U / pay)),
+    ("ipv6 destination options", 101, i6 / IPv6ExtHdrDestOpt(options=[]) / T / pay),
+    ("ipv6 without next header", 101, IPv6(src="fd00::1", dst="fd00::2", nh=59)),
+    ("ipv6 unknown protocol", 101, IPv6(src="fd00::1", dst="fd00::2", nh=200) / pay),
+    ("6in4", 101, o / i6 / U / pay),
+    ("6in4 on ethernet", 1, e(o / i6 / T)),
+    ("4in6", 101, i6 / i / U / pay),
+    ("cooked", 113, sll(0, 0x800, o / i / U / pay)),
+    ("cooked arp", 113, sll(1, 0x806, A)),
+    ("cooked ipv6", 113, sll(4, 0x86DD, i6 / U)),
+    ("tcp cut in its data", 101, i / T / pay, 50),
+    ("tcp cut after its header", 1, e(o / i / T / pay), 74),
+    ("udp cut in its data", 101, i / U / pay, 35),
+    ("udp cut after its header", 1, e(o / i / U / pay), 62),
+    ("echo cut in its data", 1, e(o / i / ICMP(id=1, seq=2) / pay), 65),
+    ("ipv6 cut in its data", 101, i6 / T / pay, 70),
+    *((f"cooked v2 type {t}", 276, sll2(t, 0x800, o / i / U / pay)) for t in range(6)),
+    ("cooked v2 arp", 276, sll2(1, 0x806, A)),
+]
 out = [
     "# Frames and what tcpdump says of them, one entry a paragraph: name, link type, tcpdump's line",
-    "# without the time, octets. Made by generate.py with scapy 2.8.0 (python3) and tcpdump 4.99.3:",
-    "#   tcpdump -n -S -r FILE        for link type 101 (raw IP)",
+    "# without the time, octets on the wire, octets captured. Made by generate.py with scapy 2.8.0 (python3) and tcpdump 4.99.3:",
+    "#   tcpdump -n -S -r FILE        for link types 101 (raw IP), 113 and 276 (Linux cooked)",
     "#   tcpdump -n -S -e -r FILE     for link type 1 (Ethernet)",
 ]
-for name, link, p in V:
+for name, link, p, *cut in V:
     b = bytes(p)
+    wire = len(b)
+    b = b[: cut[0]] if cut else b
     f = tempfile.mktemp(suffix=".pcap")
     w = RawPcapWriter(f, linktype=link)
     w.write_header(None)
-    w.write_packet(b, sec=1, usec=1)
+    w.write_packet(b, sec=1, usec=1, wirelen=wire)
     w.close()
     t = (
         subprocess.run(
@@ -209,6 +274,6 @@ for name, link, p in V:
         .stdout.rstrip("\n")
         .split(" ", 1)[1]
     )
-    out += ["", f"name: {name}", f"link: {link}", f"tcpdump: {t}"]
+    out += ["", f"name: {name}", f"link: {link}", f"tcpdump: {t}", f"wire: {wire}"]
     out += [b[n : n + 16].hex(" ") for n in range(0, len(b), 16)]
 open("frames.txt", "w").write("\n".join(out) + "\n")

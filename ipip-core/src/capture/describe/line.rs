@@ -3,16 +3,20 @@
 //! The oracle is tcpdump 4.99. Payloads of well-known ports are not read, so where tcpdump goes on
 //! with DNS or HTTP this line ends with the length.
 
-use std::fmt::Write;
+mod tcp;
+
+use std::fmt::Display;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use super::link::{Arp, ether_type};
-use super::transport::{Icmp, Tcp, TcpFlags, Udp};
+use super::ip::{Extension, NO_NEXT_HEADER};
+use super::link::{Arp, Sll, ether_type};
+use super::transport::{Icmp, Udp};
 use super::{Layer, Opaque, OpaqueKind};
 use crate::addr::MacAddr;
 use crate::capture::frame::{Frame, LinkType};
-use crate::wire::{self, Ipv4View, protocol};
+use crate::wire::{self, protocol};
+use tcp::tcp_text;
 
 /// The frame in one line, without a line break. The time of day is UTC, in microseconds.
 ///
@@ -26,9 +30,12 @@ pub fn line(frame: &Frame) -> String {
     text.push(' ');
     let layers = frame.layers();
     // tcpdump names the protocol of each header where no EtherType has named it.
-    let named = frame.link_type == LinkType::RawIp;
+    let named = frame.link_type != LinkType::Ethernet;
+    // What the capture left out is no fault of the packet.
+    let mut missing = frame.original_len.saturating_sub(frame.octets.len());
     for (place, layer) in layers.iter().enumerate() {
         let before = place.checked_sub(1).and_then(|place| layers.get(place));
+        let next = layers.get(place + 1);
         let part = match layer {
             Layer::Ethernet(ethernet) => format!(
                 "{} > {}, {}, length {}: ",
@@ -37,18 +44,36 @@ pub fn line(frame: &Frame) -> String {
                 ether_type_text(ethernet.ether_type),
                 frame.original_len
             ),
+            Layer::Sll(sll) => sll_text(sll),
             Layer::Vlan(vlan) => format!(
-                "vlan {}, p {}, {}, ",
+                "vlan {}, p {}{}, {}, ",
                 vlan.id,
                 vlan.priority,
+                if vlan.drop_eligible { ", DEI" } else { "" },
                 ether_type_text(vlan.ether_type)
             ),
+            Layer::Arp(arp) if named => format!("ARP, {}", arp_text(arp)),
             Layer::Arp(arp) => arp_text(arp),
-            Layer::Ipv4(packet) => addresses(packet, layers.get(place + 1), named),
+            Layer::Ipv4(packet) => {
+                let cut = truncated("ip", packet.missing(), &mut missing);
+                let ends = addresses(&packet.source(), &packet.destination(), next);
+                format!("{}{cut}{ends}", if named { "IP " } else { "" })
+            }
+            Layer::Ipv6(packet) => {
+                let cut = truncated("ip6", packet.missing, &mut missing);
+                let ends = addresses(&packet.source, &packet.destination, next);
+                let end = match packet.next_header {
+                    NO_NEXT_HEADER => "no next header",
+                    _ => "",
+                };
+                format!("{}{cut}{ends}{end}", if named { "IP6 " } else { "" })
+            }
+            Layer::Extension(extension) => extension_text(extension, next),
+            Layer::Icmp(icmp) if icmp.is_v6 => icmpv6_text(icmp),
             Layer::Icmp(icmp) => icmp_text(icmp),
             Layer::Udp(udp) => format!("UDP, length {}", udp.len - Udp::HEADER_LEN),
             Layer::Tcp(tcp) => tcp_text(tcp),
-            Layer::Opaque(opaque) => opaque_text(opaque, before, named),
+            Layer::Opaque(opaque) => opaque_text(opaque, before),
             Layer::Malformed(malformed) => format!("[{malformed}]"),
         };
         text.push_str(&part);
@@ -71,6 +96,8 @@ fn ether_type_text(number: u16) -> String {
         ether_type::IPV4 => "IPv4",
         ether_type::ARP => "ARP",
         ether_type::VLAN => "802.1Q",
+        ether_type::QINQ => "802.1Q-QinQ",
+        ether_type::OLD_QINQ => "802.1Q-9100",
         ether_type::IPV6 => "IPv6",
         0..ether_type::MIN => return "802.3".to_owned(),
         _ => "Unknown",
@@ -79,18 +106,73 @@ fn ether_type_text(number: u16) -> String {
 }
 
 /// Source and destination, with ports where the next layer has them.
-fn addresses(packet: &Ipv4View<'_>, next: Option<&Layer<'_>>, named: bool) -> String {
-    let name = if named { "IP " } else { "" };
-    let (source, destination) = (packet.source(), packet.destination());
-    let ports = match next {
+fn addresses(
+    source: &impl Display,
+    destination: &impl Display,
+    next: Option<&Layer<'_>>,
+) -> String {
+    match ports(next) {
+        Some((from, to)) => format!("{source}.{from} > {destination}.{to}: "),
+        None => format!("{source} > {destination}: "),
+    }
+}
+
+fn ports(layer: Option<&Layer<'_>>) -> Option<(u16, u16)> {
+    match layer {
         Some(Layer::Udp(udp)) => Some((udp.source_port, udp.destination_port)),
         Some(Layer::Tcp(tcp)) => Some((tcp.source_port, tcp.destination_port)),
         _ => None,
-    };
-    match ports {
-        Some((from, to)) => format!("{name}{source}.{from} > {destination}.{to}: "),
-        None => format!("{name}{source} > {destination}: "),
     }
+}
+
+/// Says so if more of a packet is missing than of what is around it.
+fn truncated(version: &str, missing: usize, around: &mut usize) -> String {
+    let more = missing.saturating_sub(*around);
+    *around = missing.max(*around);
+    if more == 0 {
+        return String::new();
+    }
+    format!("truncated-{version} - {more} bytes missing! ")
+}
+
+/// Interface and direction; the first version says nothing without `-e`.
+fn sll_text(sll: &Sll) -> String {
+    let Some(interface) = sll.interface else {
+        return String::new();
+    };
+    let direction = match sll.packet_type {
+        0 => "In",
+        1 => "B",
+        2 => "M",
+        3 => "P",
+        4 => "Out",
+        _ => "?",
+    };
+    // tcpdump asks the reading host for the name of that index, which is another host's.
+    format!("{:<5} {direction:<3} ", format!("if{interface}"))
+}
+
+/// Ports follow the header before them, so a transport header behind this one has them here.
+fn extension_text(extension: &Extension<'_>, next: Option<&Layer<'_>>) -> String {
+    let ports = ports(next).map(|(from, to)| format!("{from} > {to}: "));
+    let name = match (extension.kind, extension.fragment()) {
+        (Extension::HOP_BY_HOP, _) => "HBH".to_owned(),
+        (Extension::DESTINATION, _) => "DSTOPT".to_owned(),
+        (_, Some((offset, _))) => format!("frag ({offset})"),
+        _ => format!("RT6 (len={})", extension.octets.len() / 8 - 1),
+    };
+    format!("{name} {}", ports.unwrap_or_default())
+}
+
+fn icmpv6_text(icmp: &Icmp<'_>) -> String {
+    let (id, seq) = (icmp.identifier(), icmp.sequence());
+    let what = match icmp.kind {
+        Icmp::V6_ECHO_REQUEST => format!("echo request, id {id}, seq {seq}"),
+        Icmp::V6_ECHO_REPLY => format!("echo reply, id {id}, seq {seq}"),
+        Icmp::V6_TOO_BIG => format!("packet too big, mtu {}", u32::from_be_bytes(icmp.rest)),
+        kind => format!("type-#{kind}"),
+    };
+    format!("ICMP6, {what}, length {}", icmp.message_len)
 }
 
 fn arp_text(arp: &Arp) -> String {
@@ -128,7 +210,7 @@ fn icmp_text(icmp: &Icmp<'_>) -> String {
         (Icmp::UNREACHABLE, code) => unreachable_text(code, icmp),
         (kind, _) => format!("type-#{kind}"),
     };
-    format!("ICMP {what}, length {}", icmp.message.len())
+    format!("ICMP {what}, length {}", icmp.message_len)
 }
 
 /// Names whom the quoted packet did not reach.
@@ -181,87 +263,15 @@ impl Quoted {
     }
 }
 
-fn tcp_text(tcp: &Tcp<'_>) -> String {
-    let mut text = format!("Flags [{}]", tcp.flags);
-    let len = tcp.data.len();
-    // Writing to a String cannot fail.
-    let _ = match u32::try_from(len) {
-        Ok(octets @ 1..) => {
-            let end = tcp.sequence.wrapping_add(octets);
-            write!(text, ", seq {}:{end}", tcp.sequence)
-        }
-        _ if tcp.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) => {
-            write!(text, ", seq {}", tcp.sequence)
-        }
-        _ => Ok(()),
-    };
-    if tcp.flags.has(TcpFlags::ACK) {
-        let _ = write!(text, ", ack {}", tcp.acknowledgement);
-    }
-    let _ = write!(text, ", win {}", tcp.window);
-    if tcp.flags.has(TcpFlags::URG) {
-        let _ = write!(text, ", urg {}", tcp.urgent);
-    }
-    if !tcp.options.is_empty() {
-        let _ = write!(text, ", options [{}]", options_text(tcp.options));
-    }
-    let _ = write!(text, ", length {len}");
-    text
-}
-
-/// TCP options (RFC 9293 3.1, 7323, 2018) up to the first that is not whole.
-fn options_text(mut octets: &[u8]) -> String {
-    let number = |value: &[u8]| value.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
-    let mut texts = Vec::new();
-    while let [kind, rest @ ..] = octets {
-        if *kind == 0 {
-            texts.push("eol".to_owned());
-            break;
-        }
-        if *kind == 1 {
-            texts.push("nop".to_owned());
-            octets = rest;
-            continue;
-        }
-        let len = rest.first().map_or(0, |len| usize::from(*len));
-        let (Some(value), Some(after)) = (octets.get(2..len), octets.get(len..)) else {
-            texts.push(format!("[bad opt {kind}]"));
-            break;
-        };
-        texts.push(match (kind, value) {
-            (2, [_, _]) => format!("mss {}", number(value)),
-            (3, [shift]) => format!("wscale {shift}"),
-            (4, []) => "sackOK".to_owned(),
-            (5, blocks) if blocks.len() % 8 == 0 => {
-                let pairs = blocks.chunks_exact(8).map(|pair| {
-                    let (left, right) = pair.split_at(4);
-                    format!("{{{}:{}}}", number(left), number(right))
-                });
-                format!("sack {} {}", blocks.len() / 8, pairs.collect::<String>())
-            }
-            (8, [_, _, _, _, echo @ ..]) if value.len() == 8 => {
-                let (value, echo) = (number(&value[..4]), number(echo));
-                format!("TS val {value} ecr {echo}")
-            }
-            _ => {
-                let hex: String = value.iter().map(|octet| format!("{octet:02x}")).collect();
-                format!("unknown-{kind} 0x{hex}")
-            }
-        });
-        octets = after;
-    }
-    texts.join(",")
-}
-
-fn opaque_text(opaque: &Opaque<'_>, before: Option<&Layer<'_>>, named: bool) -> String {
+fn opaque_text(opaque: &Opaque<'_>, before: Option<&Layer<'_>>) -> String {
     let len = opaque.octets.len();
     match opaque.kind {
-        // The link layer has named it already.
-        OpaqueKind::EtherType(ether_type::IPV6) if named => format!("IP6, length {len}"),
         OpaqueKind::EtherType(_) => match before {
             Some(_) => format!("{len} octets"),
             None => format!("length {len}"),
         },
+        OpaqueKind::Link(number) => format!("link type {number}, length {len}"),
+        OpaqueKind::Fragment(_) if matches!(before, Some(Layer::Extension(_))) => String::new(),
         OpaqueKind::Fragment(protocol) => format!("ip-proto-{protocol}"),
         // Two spaces after the colon, as tcpdump has them.
         OpaqueKind::Protocol(protocol) => format!(" ip-proto-{protocol} {len}"),

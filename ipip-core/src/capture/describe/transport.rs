@@ -5,7 +5,7 @@ use std::fmt;
 use super::link::split;
 use super::{Fault, Malformed};
 
-/// An ICMP message (RFC 792).
+/// An ICMP message (RFC 792), or one of ICMPv6 (RFC 4443), whose types have other meanings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Icmp<'a> {
     /// The type: 8 echo request, 0 echo reply, 3 unreachable, 11 time exceeded, …
@@ -18,8 +18,12 @@ pub struct Icmp<'a> {
     pub rest: [u8; 4],
     /// What follows: an echo's data, or the packet that an error is about.
     pub data: &'a [u8],
-    /// The whole message, which the checksum covers.
+    /// The whole message, which the checksum covers, as far as captured.
     pub message: &'a [u8],
+    /// Octets of the message in the packet, captured or not.
+    pub message_len: usize,
+    /// Whether it is one of ICMPv6.
+    pub is_v6: bool,
 }
 
 impl<'a> Icmp<'a> {
@@ -32,7 +36,15 @@ impl<'a> Icmp<'a> {
     /// Time exceeded.
     pub const TIME_EXCEEDED: u8 = 11;
 
-    pub(super) fn read(message: &'a [u8]) -> Result<Self, Malformed> {
+    /// Packet too big, of ICMPv6.
+    pub const V6_TOO_BIG: u8 = 2;
+    /// Echo request, of ICMPv6.
+    pub const V6_ECHO_REQUEST: u8 = 128;
+    /// Echo reply, of ICMPv6.
+    pub const V6_ECHO_REPLY: u8 = 129;
+
+    /// `missing` octets of the packet were not captured.
+    pub(super) fn read(message: &'a [u8], missing: usize) -> Result<Self, Malformed> {
         let (&[kind, code, c0, c1, r0, r1, r2, r3], data) = split::<8>(message, "ICMP")?;
         Ok(Self {
             kind,
@@ -41,6 +53,8 @@ impl<'a> Icmp<'a> {
             rest: [r0, r1, r2, r3],
             data,
             message,
+            message_len: message.len() + missing,
+            is_v6: false,
         })
     }
 
@@ -82,6 +96,8 @@ pub struct Udp<'a> {
     pub checksum: u16,
     /// The data as far as it is here.
     pub data: &'a [u8],
+    /// Header and what follows it in the packet, as far as captured.
+    pub datagram: &'a [u8],
 }
 
 impl<'a> Udp<'a> {
@@ -102,7 +118,10 @@ impl<'a> Udp<'a> {
             destination_port: u16::from_be_bytes([d0, d1]),
             len,
             checksum: u16::from_be_bytes([c0, c1]),
-            data,
+            data: data
+                .get(..usize::from(len - Self::HEADER_LEN))
+                .unwrap_or(data),
+            datagram: octets,
         })
     }
 }
@@ -128,8 +147,12 @@ pub struct Tcp<'a> {
     pub urgent: u16,
     /// The options, unread.
     pub options: &'a [u8],
-    /// The data.
+    /// The data as far as captured.
     pub data: &'a [u8],
+    /// Octets of data in the packet, captured or not.
+    pub data_len: usize,
+    /// Header and data as far as captured.
+    pub segment: &'a [u8],
 }
 
 /// The nine flags of a TCP header. As text, in tcpdump's letters: `S`, `P.`, `none`.
@@ -171,7 +194,8 @@ impl fmt::Display for TcpFlags {
 const TCP_HEADER_LEN: usize = 20;
 
 impl<'a> Tcp<'a> {
-    pub(super) fn read(octets: &'a [u8]) -> Result<Self, Malformed> {
+    /// `missing` octets of the packet were not captured.
+    pub(super) fn read(octets: &'a [u8], missing: usize) -> Result<Self, Malformed> {
         let (header, rest) = split::<TCP_HEADER_LEN>(octets, "TCP")?;
         let half = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let whole = |at: usize| u32::from(half(at)) << 16 | u32::from(half(at + 2));
@@ -200,6 +224,8 @@ impl<'a> Tcp<'a> {
             urgent: half(18),
             options,
             data,
+            data_len: data.len() + missing,
+            segment: octets,
         })
     }
 }
