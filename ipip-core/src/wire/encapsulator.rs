@@ -148,7 +148,7 @@ impl Encapsulator {
     ///
     /// # Errors
     /// [`WireError::TtlZero`] and [`WireError::PacketTooLong`], as [`Self::encapsulate`].
-    #[inline(always)]
+    #[inline]
     pub fn header(&self, inner: &Ipv4View<'_>) -> Result<[u8; HEADER_LEN], WireError> {
         let mut octets = [0; HEADER_LEN];
         self.words(inner, self.identification)?.store(&mut octets);
@@ -162,8 +162,8 @@ impl Encapsulator {
         if second >> TTL == 0 {
             return Err(WireError::TtlZero);
         }
-        // From the register that holds it already.
-        let total_len = (first >> TOTAL_LEN & 0xffff).wrapping_add(20);
+        // The slice has the length of the header's field, in a register already; `usize` has 64 bits at most.
+        let total_len = inner.packet().len() as u64 + 20;
         if total_len > 0xffff {
             return Err(WireError::PacketTooLong {
                 found: usize::from(inner.total_len()) + HEADER_LEN,
