@@ -188,6 +188,45 @@ impl WireError {
     }
 }
 
+impl FragmentError {
+    /// The error's number, the same in every version and language.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::DontFragment { .. } => 217,
+            Self::Offset { .. } => 218,
+            Self::Options { .. } => 219,
+        }
+    }
+}
+
+impl LoopError {
+    /// The error's number, the same in every version and language.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::SameEndpoints { .. } => 220,
+            Self::OwnSource { .. } => 221,
+            Self::ExitSource { .. } => 222,
+            Self::ExitDestination { .. } => 223,
+            Self::Depth { .. } => 224,
+        }
+    }
+}
+
+impl RelayError {
+    /// The error's number, the same in every version and language.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::Quoted { .. } => 225,
+            Self::Protocol { .. } => 226,
+            Self::Endpoints { .. } => 227,
+            Self::Fragment { .. } => 228,
+        }
+    }
+}
+
 /// Why a batch was not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
