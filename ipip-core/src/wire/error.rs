@@ -194,7 +194,7 @@ impl FragmentError {
     pub const fn code(&self) -> u32 {
         match self {
             Self::DontFragment { .. } => 217,
-            Self::Offset { .. } => 218,
+            Self::FragmentEnd { .. } => 218,
             Self::Options { .. } => 219,
         }
     }
@@ -209,7 +209,7 @@ impl LoopError {
             Self::OwnSource { .. } => 221,
             Self::ExitSource { .. } => 222,
             Self::ExitDestination { .. } => 223,
-            Self::Depth { .. } => 224,
+            Self::TunnelDepth { .. } => 224,
         }
     }
 }
@@ -220,9 +220,9 @@ impl RelayError {
     pub const fn code(&self) -> u32 {
         match self {
             Self::Quoted { .. } => 225,
-            Self::Protocol { .. } => 226,
-            Self::Endpoints { .. } => 227,
-            Self::Fragment { .. } => 228,
+            Self::QuotedProtocol { .. } => 226,
+            Self::QuotedEndpoints { .. } => 227,
+            Self::QuotedFragment { .. } => 228,
         }
     }
 }
@@ -274,7 +274,7 @@ pub enum LoopError {
         "inner packet is inside other tunnels, allowed {} {max} {} at once, this one included",
         if *max == 1 { "is" } else { "are" }, if *max == 1 { "tunnel" } else { "tunnels" }
     )]
-    Depth {
+    TunnelDepth {
         /// How many tunnels at most.
         max: u8,
     },
@@ -294,7 +294,7 @@ pub enum FragmentError {
     },
     /// The packet is a fragment itself and reaches beyond the longest packet.
     #[error("fragment ends at octet {found} of its packet's payload, allowed are at most 65515")]
-    Offset {
+    FragmentEnd {
         /// Where it ends, in octets.
         found: usize,
     },
@@ -318,13 +318,13 @@ pub enum RelayError {
     },
     /// The quoted packet does not carry IPv4.
     #[error("quoted packet carries protocol {found}, allowed is 4 (IPv4 in IPv4)")]
-    Protocol {
+    QuotedProtocol {
         /// The protocol number found.
         found: u8,
     },
     /// The quoted packet went another way.
     #[error("quoted packet is from {from} to {to}, allowed are this tunnel's ends")]
-    Endpoints {
+    QuotedEndpoints {
         /// The source found.
         from: Ipv4Addr,
         /// The destination found.
@@ -332,7 +332,7 @@ pub enum RelayError {
     },
     /// The quoted packet is a fragment, and not the first.
     #[error("quoted packet is a fragment at {offset} octets, allowed is 0")]
-    Fragment {
+    QuotedFragment {
         /// Where the fragment belongs, in octets.
         offset: u16,
     },
