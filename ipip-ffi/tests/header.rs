@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 29] = [
     "status",
     "error",
     "version",
@@ -13,9 +13,16 @@ const ORDER: [&str; 22] = [
     "wire",
     "ipv4",
     "ipip",
+    "exit",
+    "fragment",
+    "loops",
     "batch",
     "encapsulator",
     "echo",
+    "icmp_error",
+    "tunnel_error",
+    "tunnel_state",
+    "peers",
     "assignment",
     "block",
     "pool",
