@@ -10,6 +10,9 @@
 //! | `errors` | core errors as Python exceptions |
 //! | `log` | the logger `ipip`; calls without the GIL |
 //! | `wire`, `header`, `outer`, `echo` | encapsulate, decapsulate, parse |
+//! | `exit`, `fragment`, `loops` | what leaves a tunnel, what is cut before it enters, what must not enter |
+//! | `icmp_error`, `tunnel_error` | ICMP errors, and those from inside a tunnel |
+//! | `peers` | which node is behind which prefix |
 //! | `encapsulator`, `batch`, `spans` | one tunnel's outer headers; many packets by one call |
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
 //! | `netns` | network namespaces |
@@ -31,14 +34,20 @@ mod echo;
 mod encapsulator;
 mod ensure;
 mod errors;
+mod exit;
+mod fragment;
 mod header;
+mod icmp_error;
 mod ipam;
 mod log;
+mod loops;
 mod netns;
 mod objects;
 mod outer;
+mod peers;
 mod pool;
 mod spans;
+mod tunnel_error;
 mod wire;
 
 /// The compiled part of the package `ipip`, which re-exports all of it.
@@ -67,9 +76,20 @@ mod _ipip {
         remove_blackhole, remove_peer_route, remove_tunnel, remove_workload,
     };
     #[pymodule_export]
+    use crate::exit::{
+        Decapsulated, EcnAlarm, EcnExit, decapsulate_in_place, ecn_at_exit, lower_ttl,
+        update_checksum,
+    };
+    #[pymodule_export]
+    use crate::fragment::{FragmentKey, FragmentPart, fragments};
+    #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]
+    use crate::icmp_error::{IcmpError, IcmpErrorView, Quoted, parse_icmp_error, parse_quoted};
+    #[pymodule_export]
     use crate::ipam::{Claimed, Ipam, MemoryStore};
+    #[pymodule_export]
+    use crate::loops::LoopPolicy;
     #[pymodule_export]
     use crate::netns::Netns;
     #[pymodule_export]
@@ -77,9 +97,13 @@ mod _ipip {
     #[pymodule_export]
     use crate::outer::Outer;
     #[pymodule_export]
+    use crate::peers::Peers;
+    #[pymodule_export]
     use crate::pool::Pool;
     #[pymodule_export]
     use crate::spans::SpanBatch;
+    #[pymodule_export]
+    use crate::tunnel_error::{Relay, TunnelError, TunnelState, parse_tunnel_error};
     #[pymodule_export]
     use crate::wire::{
         checksum, decapsulate, encapsulate, encapsulate_into, finish_partial_checksum, ipv4_packet,
