@@ -290,6 +290,10 @@ enum ipip_status {
      */
     IPIP_STATUS_FOREIGN_SOURCE = 230,
     /**
+     * The inner source is no single host's address: 0.0.0.0, loopback, multicast, class E.
+     */
+    IPIP_STATUS_NO_HOST = 231,
+    /**
      * The block has no free address.
      */
     IPIP_STATUS_BLOCK_FULL = 300,
@@ -2162,8 +2166,8 @@ enum ipip_status ipip_peers_remove(struct ipip_peers *peers,
 /**
  * Accepts a packet by its outer and inner source, or refuses it.
  *
- * IPIP_STATUS_UNKNOWN_NODE if the outer source has no prefix, IPIP_STATUS_FOREIGN_SOURCE if the inner source
- * is not behind it.
+ * IPIP_STATUS_UNKNOWN_NODE if the outer source has no prefix, IPIP_STATUS_NO_HOST if the inner source is no
+ * single host's address, IPIP_STATUS_FOREIGN_SOURCE if it is not behind that node.
  */
 enum ipip_status ipip_peers_check(const struct ipip_peers *peers,
                                   struct ipip_ipv4 outer_source,

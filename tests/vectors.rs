@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt::Debug;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -172,7 +171,7 @@ fn good_packets_are_built_as_scapy_builds_them() {
 }
 
 /// The name of an error and its message with those of its causes.
-fn words(error: impl Error + Debug + 'static) -> (String, String) {
+fn words(error: impl Error + 'static) -> (String, String) {
     let debug = format!("{error:?}");
     let name = debug.split(' ').next().unwrap();
     (name.to_owned(), error_chain(&error))
