@@ -1834,6 +1834,27 @@ enum ipip_status ipip_ipv4_fragment(const uint8_t *buffer,
                                     struct ipip_fragment_part *part_out);
 
 /**
+ * Lowers the MSS in the TCP segment that opens a connection, in `packet`, to what fits into a tunnel with
+ * an MTU of `mtu` octets (68 to 65,515), 40 octets less, and the TCP checksum with it: for senders that
+ * never hear of "fragmentation needed".
+ *
+ * `clamped_out`, 1 if it was lowered, and `before_out`, the MSS that was there, written only then, may be
+ * NULL. An MSS that is not there is not put in: it counts as 536. A partial checksum has to be finished
+ * before (`ipip_finish_partial_checksum`).
+ *
+ * Those of `ipip_ipv4_parse`, and IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; the packet is as it
+ * was then.
+ *
+ * The caller sees to it that:
+ * `packet` is NULL or points to `packet_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_clamp_mss(uint8_t *packet,
+                                size_t packet_len,
+                                uint32_t mtu,
+                                uint8_t *clamped_out,
+                                uint16_t *before_out);
+
+/**
  * Writes what is to be asked of forwarded packets: every sign counts, 4 tunnels at most.
  */
 enum ipip_status ipip_loop_policy_default(struct ipip_loop_policy *policy_out);

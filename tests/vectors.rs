@@ -12,7 +12,7 @@ use ipip_core::mtu::TunnelMtu;
 use ipip_core::wire::{
     DontFragment, DscpPolicy, EchoKind, EchoView, EcnPolicy, Endpoints, FragmentError, Fragments,
     HEADER_LEN, IcmpError, IcmpErrorView, IpipView, Ipv4View, Layer, MAX_ICMP_ERROR_LEN, Outer,
-    PartialChecksum, Quoted, Relay, RelayContext, RelayError, Ttl, TunnelError, Urgency,
+    PartialChecksum, Quoted, Relay, RelayContext, RelayError, Ttl, TunnelError, Urgency, clamp_mss,
     decapsulate, decapsulate_in_place, encapsulate, finish_partial_checksum,
 };
 
@@ -326,6 +326,18 @@ fn packets_are_cut_as_scapy_cuts_them() {
         let mut expected = expected(&vector.table);
         expected.remove("mtu");
         assert_eq!(found, expected, "{}", vector.name);
+    }
+}
+
+#[test]
+fn segments_are_clamped_as_scapy_builds_them() {
+    for vector in vectors("clamp_mss", true) {
+        let mut packet = vector.octets.clone();
+        let mtu = TunnelMtu::try_new(vector.table["mtu"].parse().unwrap()).unwrap();
+        let before = clamp_mss(&mut packet, mtu).unwrap();
+        let before = before.map_or("none".into(), |mss| mss.to_string());
+        assert_eq!(before, vector.table["before"], "{}", vector.name);
+        assert_eq!(hex(&packet), vector.table["packet"], "{}", vector.name);
     }
 }
 

@@ -81,7 +81,7 @@ mod _ipip {
         update_checksum,
     };
     #[pymodule_export]
-    use crate::fragment::{FragmentKey, FragmentPart, fragments};
+    use crate::fragment::{FragmentKey, FragmentPart, clamp_mss, fragments};
     #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]

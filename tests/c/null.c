@@ -121,6 +121,7 @@ static void tunnels(void) {
     IS_NULL(ipip_fragments_emit(NULL, 1, 68, 0, octets, 64, &span, 1, NULL), "packet");
     IS_NULL(ipip_fragments_emit(octets, 64, 68, 0, NULL, 1, &span, 1, NULL), "buffer");
     IS_NULL(ipip_fragments_emit(octets, 64, 68, 0, octets, 64, NULL, 1, NULL), "fragments_out");
+    IS_NULL(ipip_clamp_mss(NULL, 1, 1480, NULL, NULL), "packet");
     IS_NULL(ipip_ipv4_fragment(NULL, 1, &part), "buffer");
     IS_NULL(ipip_ipv4_fragment(octets, 64, NULL), "part_out");
     IS_NULL(ipip_loop_policy_default(NULL), "policy_out");

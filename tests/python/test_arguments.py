@@ -104,6 +104,7 @@ def test_read_only_buffers_are_not_written(bad: Any) -> None:
         lambda: ipip.finish_partial_checksum(bad),
         lambda: ipip.decapsulate_in_place(bad),
         lambda: ipip.lower_ttl(bad),
+        lambda: ipip.clamp_mss(bad, 1480),
     ]
     for call in calls:
         with pytest.raises(TypeError, match="writable"):

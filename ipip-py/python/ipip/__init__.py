@@ -5,7 +5,7 @@ packets             ``encapsulate``, ``encapsulate_into``, ``decapsulate``, ``pa
                     ``Outer``, ``checksum``, ``finish_partial_checksum``, ``ipv4_packet``,
                     ``echo_request``, ``echo_reply``, ``parse_echo``
 a tunnel's ends     ``decapsulate_in_place``, ``ecn_at_exit``, ``lower_ttl``, ``update_checksum``,
-                    ``fragments``, ``LoopPolicy``, ``Peers``
+                    ``fragments``, ``clamp_mss``, ``LoopPolicy``, ``Peers``
 errors in between   ``parse_icmp_error``, ``parse_quoted``, ``IcmpError``; ``parse_tunnel_error``,
                     ``Relay``, ``TunnelState``
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
@@ -93,6 +93,7 @@ from ._ipip import (
     WorkloadEndpoint,
     __version__,
     checksum,
+    clamp_mss,
     decapsulate,
     decapsulate_batch,
     decapsulate_in_place,
@@ -196,6 +197,7 @@ __all__ = [
     "WorkloadEndpoint",
     "__version__",
     "checksum",
+    "clamp_mss",
     "decapsulate",
     "decapsulate_batch",
     "decapsulate_in_place",

@@ -46,6 +46,7 @@ __all__ = [
     "WorkloadEndpoint",
     "__version__",
     "checksum",
+    "clamp_mss",
     "decapsulate",
     "decapsulate_batch",
     "decapsulate_in_place",
@@ -284,6 +285,7 @@ class FragmentPart:
     def __hash__(self) -> int: ...
 
 def fragments(packet: ReadableBuffer, mtu: SupportsIndex) -> list[bytes]: ...
+def clamp_mss(packet: WriteableBuffer, mtu: SupportsIndex) -> int | None: ...
 
 @final
 class LoopPolicy:
