@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use ipnetwork::Ipv4Network;
-
 use super::ResourceError;
 use super::json::{Extra, Object, ObjectWriter};
 use super::metadata::Metadata;
-use crate::addr::{Ipv4Prefix, NodeAddr, TunnelAddr};
+use crate::addr::{Ipv4Prefix, NodeAddr, PrefixError, TunnelAddr};
 use crate::name::NodeName;
 
 /// A host taking part, with what others must know of it: labels, by which pools select it, its
@@ -19,7 +17,7 @@ use crate::name::NodeName;
 /// use ipip_core::{addr::NodeAddr, name::NodeName, resource::Node};
 /// let node = Node::new(NodeName::try_new("node-a")?)
 ///     .with_label("zone", "west")
-///     .with_addr("172.18.0.3/16".parse()?);
+///     .with_addr(NodeAddr("172.18.0.3".parse()?), 16)?;
 /// assert_eq!(node.addr(), Some(NodeAddr("172.18.0.3".parse()?)));
 /// assert_eq!(node.subnet(), Some("172.18.0.0/16".parse()?));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -66,12 +64,15 @@ impl Node {
     }
 
     /// The same node with an address on the underlay and the prefix length of its subnet, in bits;
-    /// /32 makes every other node one of another subnet.
-    #[must_use]
-    pub fn with_addr(mut self, addr: Ipv4Network) -> Self {
+    /// 32 makes every other node one of another subnet.
+    ///
+    /// # Errors
+    /// [`PrefixError::Len`] above 32 bits.
+    pub fn with_addr(mut self, addr: NodeAddr, subnet_len: u8) -> Result<Self, PrefixError> {
+        Ipv4Prefix::containing(addr.0, subnet_len)?;
         let bgp = self.bgp.get_or_insert_default();
-        bgp.addr = Some((addr.ip(), Some(addr.prefix())));
-        self
+        bgp.addr = Some((addr.0, Some(subnet_len)));
+        Ok(self)
     }
 
     /// The same node with the address that its tunnel device holds, or without.
@@ -275,7 +276,8 @@ mod tests {
     fn a_new_one_is_written_as_calico_does() {
         let node = Node::new(NodeName::try_new("n").unwrap())
             .with_label("zone", "<a>")
-            .with_addr("10.0.0.11/24".parse().unwrap())
+            .with_addr(NodeAddr(Ipv4Addr::new(10, 0, 0, 11)), 24)
+            .unwrap()
             .with_tunnel_addr(Some(TunnelAddr(Ipv4Addr::new(10, 1, 0, 0))))
             .recorded("u".to_owned(), "2026-08-22T13:31:00Z".to_owned());
         assert_eq!(
@@ -299,7 +301,14 @@ mod tests {
             "no length: alone in its subnet"
         );
         let wanted = Node::new(node.name().clone()).with_label("k", "v");
-        let updated = node.updated(&wanted.with_addr("10.0.0.12/24".parse().unwrap()));
+        assert!(
+            wanted
+                .clone()
+                .with_addr(NodeAddr(Ipv4Addr::LOCALHOST), 33)
+                .is_err()
+        );
+        let wanted = wanted.with_addr(NodeAddr(Ipv4Addr::new(10, 0, 0, 12)), 24);
+        let updated = node.updated(&wanted.unwrap());
         let (before, after) = (
             r#""ipv4Address":"10.0.0.11""#,
             r#""ipv4Address":"10.0.0.12/24""#,
