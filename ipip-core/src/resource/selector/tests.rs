@@ -37,6 +37,7 @@ fn selectors_mean_what_calicos_mean() {
         ("a == '\"' || a == \"'\"", &["a=\"", "a='"], &["a=b"]),
         ("!a == 'b'", &["", "a=c"], &["a=b"]),
         ("!! !has(a)", &["", "b=a"], &["a=b"]),
+        ("! !has(a)", &["a=b"], &["", "b=a"]),
         (
             "has(a) || has(b) && has(c)",
             &["a=", "b= c="],
