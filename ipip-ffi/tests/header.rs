@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 32] = [
     "status",
     "error",
     "version",
@@ -26,6 +26,9 @@ const ORDER: [&str; 29] = [
     "assignment",
     "block",
     "pool",
+    "config",
+    "reservation",
+    "node_record",
     "store",
     "ipam",
     "netns",

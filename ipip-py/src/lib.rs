@@ -15,6 +15,7 @@
 //! | `peers` | which node is behind which prefix |
 //! | `encapsulator`, `batch`, `spans` | one tunnel's outer headers; many packets by one call |
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
+//! | `resources` | what the allocator reads beside them |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
 //! | `capture` | frames of a live interface |
@@ -46,6 +47,7 @@ mod objects;
 mod outer;
 mod peers;
 mod pool;
+mod resources;
 mod spans;
 mod tunnel_error;
 mod wire;
@@ -100,6 +102,8 @@ mod _ipip {
     use crate::peers::Peers;
     #[pymodule_export]
     use crate::pool::Pool;
+    #[pymodule_export]
+    use crate::resources::{AllocatorConfig, NodeRecord, Reservation};
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]

@@ -10,7 +10,8 @@ errors in between   ``parse_icmp_error``, ``parse_quoted``, ``IcmpError``; ``par
                     ``Relay``, ``TunnelState``
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
                     ``HeaderBatch``, ``SpanBatch``
-addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``
+addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``; ``AllocatorConfig``,
+                    ``Reservation``, ``NodeRecord``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 live capture        ``LiveCapture``, ``Frame``
@@ -55,6 +56,7 @@ do; ``remove_…`` take it away again.
 from __future__ import annotations
 
 from ._ipip import (
+    AllocatorConfig,
     Assignment,
     Blackhole,
     Block,
@@ -79,6 +81,7 @@ from ._ipip import (
     LoopPolicy,
     MemoryStore,
     Netns,
+    NodeRecord,
     Outer,
     PeerRoute,
     Peers,
@@ -86,6 +89,7 @@ from ._ipip import (
     Quoted,
     Relay,
     Released,
+    Reservation,
     SpanBatch,
     Tunnel,
     TunnelError,
@@ -144,6 +148,7 @@ from .errors import (
 )
 
 __all__ = [
+    "AllocatorConfig",
     "AlreadyExists",
     "Assignment",
     "Blackhole",
@@ -179,6 +184,7 @@ __all__ = [
     "NoDriver",
     "NoPrivilege",
     "NoSuchObject",
+    "NodeRecord",
     "NotFound",
     "Outer",
     "PacketError",
@@ -188,6 +194,7 @@ __all__ = [
     "Quoted",
     "Relay",
     "Released",
+    "Reservation",
     "SpanBatch",
     "StoreError",
     "Taken",
