@@ -57,6 +57,11 @@ const TESTS: &[Test] = &[
         inbound::a_partial_checksum_arrives_finished,
     ),
     (
+        "a_congestion_mark_is_handed_on",
+        Needs::Root,
+        inbound::a_congestion_mark_is_handed_on,
+    ),
+    (
         "joined_segments_pass_a_smaller_mtu",
         Needs::Root,
         inbound::joined_segments_pass_a_smaller_mtu,

@@ -7,9 +7,7 @@
 //!
 //! It lives in an object of the process that holds it: when that ends, device and routes go with it.
 //! The kernel reassembles outer fragments before the raw socket sees them, and cuts inner packets to
-//! the device's MTU before they are read, so neither happens here. A congestion mark that the outer
-//! header got on its way (ECN CE) is lost here, against
-//! <https://www.rfc-editor.org/rfc/rfc6040#section-4.2>; the kernel's driver copies it.
+//! the device's MTU before they are read, so neither happens here.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -256,7 +254,7 @@ impl Shared {
 
     fn deliver(&self, buffer: &mut [u8]) -> Result<(), Reason> {
         let mtu = || self.interfaces.mtu(&self.device).ok();
-        let inbound = inbound(buffer, &self.peers(), mtu)?;
+        let inbound = inbound(buffer, self.local, &self.peers(), mtu)?;
         // The device refuses while it is down (EIO) and when its queue is full.
         if !matches!(self.tun.write(inbound.packet, inbound.note), Ok(true)) {
             return Err(Reason::DeviceRefused);
@@ -264,6 +262,9 @@ impl Shared {
         self.tally.received(inbound.packet.len());
         if inbound.checksum_finished {
             self.tally.checksum_finished();
+        }
+        if inbound.alarm.is_some() {
+            self.tally.ecn_alarm();
         }
         Ok(())
     }
