@@ -73,8 +73,19 @@ fn the_nodes_own_packets_leave_as_ours_do() {
     let packets: Vec<_> = packets.map(|p| p.octets(TUNNEL, REMOTE_POD)).collect();
     let sent = node.carries(&node.netns, &packets);
     println!("{} packets", sent.len());
+    each_fragmentable_one_has_its_own_identification(&sent);
     same_as_ours(&tunl0(), packets, sent);
     only_the_driver_sends_a_ttl_of_zero(&node);
+}
+
+/// As <https://www.rfc-editor.org/rfc/rfc6864#section-4.1> asks; with [`Outer`] it is the caller's to keep.
+fn each_fragmentable_one_has_its_own_identification(sent: &[Vec<u8>]) {
+    let fragmentable = sent.iter().filter(|packet| packet[6] & 0x40 == 0);
+    let mut all: Vec<_> = fragmentable.map(|packet| [packet[4], packet[5]]).collect();
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), count, "identifications");
 }
 
 fn a_pods_packets_leave_as_ours_do() {
