@@ -4,12 +4,11 @@
 use std::net::Ipv4Addr;
 
 use ipip_core::capture::{Direction, Live};
-use ipip_core::sys::netns::Netns;
 use ipip_core::wire::{self, Dscp, Ecn, FragmentOffset, Ipv4Header, Ipv4View, Layer};
 
-use crate::support::{A, B, Tcpdump, name, same, sh, soon, try_sh};
+use crate::support::{A, B, Tcpdump, name, same, sh, soon};
 use crate::world::{
-    BRIEFLY, IN_A, IN_B, SOON, Tunnel, header, inject, packet, udp, udp_socket, whole,
+    BRIEFLY, IN_A, IN_B, SOON, Tunnel, header, inject, packet, pod_behind, udp, udp_socket, whole,
 };
 
 pub(crate) fn outer_fragments_are_put_together() {
@@ -144,22 +143,6 @@ pub(crate) fn a_congestion_mark_is_handed_on() {
     soon("the alarm is counted", || {
         tunnel.path_b.counters().ecn_alarms == 1
     });
-}
-
-/// A pod behind node B, with the MTU of the tunnel.
-fn pod_behind(node: &Netns, addr: Ipv4Addr) -> Netns {
-    let pod = Netns::create_unnamed().unwrap();
-    let veth = format!("ip link add cali0 type veth peer name eth0 netns {pod}");
-    sh(node, &veth);
-    let up = "ip link set eth0 mtu 1480 up";
-    sh(&pod, &format!("ip addr add {addr}/32 dev eth0; {up}"));
-    sh(node, "ip link set cali0 mtu 1480 up");
-    sh(node, &format!("ip route add {addr} dev cali0"));
-    sh(node, "sysctl -qw net.ipv4.ip_forward=1");
-    soon("the pod's interface is up", || {
-        try_sh(&pod, "ip -o link show eth0").is_ok_and(|text| text.contains("state UP"))
-    });
-    pod
 }
 
 pub(crate) fn joined_segments_pass_a_smaller_mtu() {

@@ -36,7 +36,8 @@ pub struct Drops {
     pub unsendable: u64,
     /// Outbound: the inner destination is behind no node.
     pub no_peer: u64,
-    /// Outbound: with its outer header longer than the way to the node carries.
+    /// Outbound: with its outer header longer than the way to the node carries, and not to be cut (DF);
+    /// the sender is told.
     pub too_long: u64,
     /// Outbound: the kernel did not send it: no route, no neighbour, a filter, a full queue.
     pub send_failed: u64,

@@ -1,9 +1,10 @@
 //! What a socket must know of an interface: its number, its hardware type and its MTU, by name, in
-//! the namespace of the calling thread. Needs no privilege.
+//! the namespace of the calling thread; and the MTU of the way to an address. Needs no privilege.
 
-use std::ffi::{c_char, c_ulong};
+use std::ffi::{c_char, c_int, c_ulong};
 use std::io;
 use std::mem::zeroed;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::socket;
@@ -62,6 +63,17 @@ impl Interfaces {
         let answer = self.ask(libc::SIOCGIFMTU, name)?;
         // SAFETY: SIOCGIFMTU filled this member, and every bit pattern is a number.
         let mtu = unsafe { answer.ifr_ifru.ifru_mtu };
+        u32::try_from(mtu).map_err(io::Error::other)
+    }
+
+    /// The longest packet that goes to `to` in one piece, in octets: the MTU of the route and its device, or
+    /// less if a router on the way has said so. Nothing is sent.
+    ///
+    /// # Errors
+    /// `ENETUNREACH` without a route.
+    pub fn mtu_of_way(&self, to: Ipv4Addr) -> io::Result<u32> {
+        socket::connect(&self.fd, to)?;
+        let mtu = socket::option::<c_int>(&self.fd, libc::IPPROTO_IP, libc::IP_MTU)?;
         u32::try_from(mtu).map_err(io::Error::other)
     }
 
