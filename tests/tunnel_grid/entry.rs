@@ -108,8 +108,8 @@ fn what_does_not_fit_is_cut_or_answered_alike() {
     assert_eq!(node.next(), None, "one packet too many");
 }
 
+/// A pod whose MTU is larger than the tunnel's: the node cuts what may be cut.
 fn a_pods_packet_is_cut(node: &Node) {
-    // A pod whose MTU is larger than the tunnel's: the node cuts what may be cut.
     for payload_len in LONGEST + 1..=LONGEST + 20 {
         let mut packet = Inner {
             payload_len,
@@ -131,11 +131,9 @@ fn the_nodes_own_packet_is_cut(node: &Node) {
     let own = own.unwrap().unwrap();
     own.send_to(&[7; 4000], (REMOTE_POD, 4000)).unwrap();
     let sent = vec![node.sent(), node.sent(), node.sent()];
-    let inner = sent
-        .iter()
-        .map(|packet| decapsulate(packet).unwrap().to_vec());
+    let inner = sent.iter().map(|p| decapsulate(p).unwrap().to_vec());
     let inner: Vec<_> = inner.collect();
-    let octets: usize = inner.iter().map(|packet| packet.len() - HEADER_LEN).sum();
+    let octets: usize = inner.iter().map(|p| p.len() - HEADER_LEN).sum();
     assert_eq!(octets, 8 + 4000, "octets of the datagram");
     same_as_ours(&tunl0(), inner, sent);
 }

@@ -87,11 +87,8 @@ fn all_that_ours_builds_the_driver_takes() {
         count += 512;
     }
     let [received, errors, _] = node.counted();
-    assert_eq!(
-        [received - before[0], errors - before[1]],
-        [count, 0],
-        "counted"
-    );
+    let found = [received - before[0], errors - before[1]];
+    assert_eq!(found, [count, 0], "packets and errors counted");
     println!("{count} packets");
 }
 
@@ -104,9 +101,8 @@ fn meeting(inner: u8, outer: u8, dscp: u8) -> Vec<u8> {
     };
     let inside = inside.octets(REMOTE_POD, NOBODY);
     let mut packet = [&[0; HEADER_LEN], &inside[..]].concat();
-    Encapsulator::new(&base())
-        .encapsulate(&mut packet, HEADER_LEN)
-        .unwrap();
+    let encapsulator = Encapsulator::new(&base());
+    encapsulator.encapsulate(&mut packet, HEADER_LEN).unwrap();
     packet[1] = (63 - dscp) << 2 | outer;
     fix_checksum(&mut packet);
     packet
@@ -131,11 +127,8 @@ fn every_pair_of_ecn_fields_is_decided_alike() {
         expected.sort();
         drops += 64 - expected.len() as u64;
         let delivered = node.delivers(&mut tunl0, &packets, expected.len());
-        same(
-            &delivered,
-            &expected,
-            &format!("inner {inner}, outer {outer}"),
-        );
+        let what = format!("inner {inner}, outer {outer}");
+        same(&delivered, &expected, &what);
     }
     let [_, errors, of_the_frame] = node.counted();
     let found = [errors - before[1], of_the_frame - before[2]];
