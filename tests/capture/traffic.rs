@@ -108,12 +108,22 @@ fn transport(random: &mut Random) -> (u8, Vec<u8>) {
     (protocol, message)
 }
 
+/// DF of the packets that are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum DontFragment {
+    Sometimes,
+    Never,
+}
+
 /// A packet from A to B, whole or a piece of one. Lengths and header checksum are left to the kernel.
-fn packet(random: &mut Random) -> Vec<u8> {
+fn packet(random: &mut Random, flag: DontFragment) -> Vec<u8> {
     let (protocol, mut payload) = transport(random);
     let options = random.one_of(&OPTIONS);
     let words = u8::try_from(5 + options.len() / 4).unwrap();
-    let mut fragment = if random.below(2) == 0 { 0x4000 } else { 0 };
+    let mut fragment = match random.below(2) {
+        0 if flag == DontFragment::Sometimes => 0x4000,
+        _ => 0,
+    };
     if random.below(10) == 0 && payload.len() > 80 {
         let (first, last) = payload.split_at(64);
         (fragment, payload) = match random.below(2) {
@@ -137,10 +147,10 @@ fn packet(random: &mut Random) -> Vec<u8> {
 }
 
 /// Sends `count` packets of [`packet`] from node A.
-pub(crate) fn send(a: &Netns, random: &mut Random, count: usize) {
+pub(crate) fn send(a: &Netns, random: &mut Random, flag: DontFragment, count: usize) {
     let socket = a.enter(RawSocket::ipip).unwrap().unwrap();
     for _ in 0..count {
-        let packet = packet(random);
+        let packet = packet(random, flag);
         loop {
             match socket.send(&packet, IN_B) {
                 Ok(false) => std::thread::yield_now(),
