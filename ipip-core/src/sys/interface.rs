@@ -112,6 +112,15 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_ourselves_is_as_wide_as_loopback() {
+        let interfaces = Interfaces::open().unwrap();
+        let lo = interfaces.mtu(&InterfaceName::try_new("lo").unwrap());
+        let way = interfaces.mtu_of_way(Ipv4Addr::LOCALHOST);
+        // No way is wider than the longest packet.
+        assert_eq!(way.unwrap(), lo.unwrap().min(65_535));
+    }
+
+    #[test]
     fn a_missing_interface_is_enodev() {
         let nobody = InterfaceName::try_new("fifteen-octets-").unwrap();
         let error = Interfaces::open().unwrap().index(&nobody).unwrap_err();
