@@ -14,7 +14,7 @@ use core::arch::x86_64::{
 const VECTOR: usize = 32;
 
 /// Below this many octets the loop is over before the wider one has begun to pay. At least a vector.
-const WORTHWHILE: usize = 64;
+const WORTHWHILE: usize = 96;
 
 /// From place `n` on, a mask for the last `n` octets of a vector.
 const LAST: [u8; 2 * VECTOR] = {
