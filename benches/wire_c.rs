@@ -144,6 +144,16 @@ enum Target {
     Times(f64),
 }
 
+impl Target {
+    fn verdict(&self, ratio: f64, more: f64) -> String {
+        let (limit, met) = match self {
+            Self::Nanoseconds(limit) => (format!("+{limit} ns"), more <= *limit),
+            Self::Times(limit) => (format!("{limit} times"), ratio <= *limit),
+        };
+        format!("at most {limit}: {}", if met { "met" } else { "MISSED" })
+    }
+}
+
 /// A call for one packet.
 const SINGLE: Target = Target::Nanoseconds(5.0);
 /// A call for all of them.
@@ -254,14 +264,8 @@ fn compare(
     let ratio = median(rounds().map(|(c, rust)| c / rust).collect());
     let more = median(rounds().map(|(c, rust)| c - rust).collect());
     let (c, rust) = (median(from_c_ns), median(rust_ns));
-    let (target, met) = match target {
-        Target::Nanoseconds(limit) => (format!("+{limit} ns"), more <= *limit),
-        Target::Times(limit) => (format!("{limit} times"), ratio <= *limit),
-    };
-    let verdict = if met { "met" } else { "MISSED" };
-    println!(
-        "{name:<43} {c:>9.2} {rust:>12.2} {ratio:>7.2} {more:>+9.2}   at most {target}: {verdict}"
-    );
+    let verdict = target.verdict(ratio, more);
+    println!("{name:<43} {c:>9.2} {rust:>12.2} {ratio:>7.2} {more:>+9.2}   {verdict}");
 }
 
 /// The loops of the library at `path`, which stays loaded.
