@@ -17,13 +17,20 @@ use crate::status::ipip_status;
 pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 
 /// Runs `work`, keeps its failure for `ipip_last_error` and answers the status.
+// Inlined by force: else each argument goes through memory on its way to `work`.
+#[inline(always)]
 pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> ipip_status {
     // Unwind safe: the header tells the caller to free what a panicked call was given.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => ipip_status::Ok,
         Ok(Err(failure)) => error::keep(failure),
-        Err(panic) => error::keep(Failure::new(ipip_status::Panic, panic_text(&*panic))),
+        Err(panic) => keep_panic(&*panic),
     }
+}
+
+#[cold]
+fn keep_panic(panic: &(dyn Any + Send)) -> ipip_status {
+    error::keep(Failure::new(ipip_status::Panic, panic_text(panic)))
 }
 
 /// Runs `work`, which has no way to fail, and answers `fallback` should it panic all the same.
@@ -144,12 +151,17 @@ fn check_array<T>(pointer: *const T, len: usize, name: &str) -> Result<usize, Fa
     }
     let max = isize::MAX.unsigned_abs() / size_of::<T>().max(1);
     if len > max {
-        return Err(Failure::new(
-            ipip_status::InvalidArgument,
-            format!("the length of {name} is {len}, more than memory can hold"),
-        ));
+        return Err(too_long(len, name));
     }
     Ok(len)
+}
+
+#[cold]
+fn too_long(len: usize, name: &str) -> Failure {
+    Failure::new(
+        ipip_status::InvalidArgument,
+        format!("the length of {name} is {len}, more than memory can hold"),
+    )
 }
 
 /// Proves that a struct of the header lies in memory as one of the core does, so that an array of the
@@ -272,6 +284,7 @@ pub(crate) unsafe fn fill_array<T: Copy>(
     Ok(())
 }
 
+#[cold]
 fn null(name: &str) -> Failure {
     Failure::new(ipip_status::NullArgument, format!("{name} is NULL"))
 }

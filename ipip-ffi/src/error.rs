@@ -82,6 +82,7 @@ macro_rules! invalid_argument {
 invalid_argument!(NameError, MtuError, PrefixError);
 
 /// Keeps `failure` for [`ipip_last_error`] and answers its status.
+#[cold]
 pub(crate) fn keep(failure: Failure) -> ipip_status {
     // A text from outside may hold a zero, which would end it early in C.
     let text = CString::new(failure.text.replace('\0', "\u{fffd}")).unwrap_or_default();

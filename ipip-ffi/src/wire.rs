@@ -104,6 +104,7 @@ impl From<Range<usize>> for ipip_span {
 }
 
 impl From<WireError> for Failure {
+    #[cold]
     fn from(error: WireError) -> Self {
         let status = match error {
             WireError::Truncated { .. } => ipip_status::Truncated,

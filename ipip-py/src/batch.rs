@@ -279,6 +279,10 @@ fn octets<const N: usize>(
 
 fn view<'py>(octets: &Bound<'py, PyBytes>, format: &str) -> PyResult<Bound<'py, PyMemoryView>> {
     let view = PyMemoryView::from(octets.as_any())?;
+    // Octets are what a view of bytes has anyway.
+    if format == "B" {
+        return Ok(view);
+    }
     let cast = intern!(octets.py(), "cast");
     Ok(view.call_method1(cast, (format,))?.cast_into()?)
 }

@@ -117,8 +117,14 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Times all in turn and prints one line each, with their ratios to the second, which is the reference.
-fn compare(work: &str, calls: usize, mut contestants: Vec<Contestant<'_>>) {
+/// Times all in turn and prints one line each, with their ratios to the second, which is the reference;
+/// below somebody's line stands the most of that time that ipip may take, if there is a target.
+fn compare(
+    work: &str,
+    calls: usize,
+    mut contestants: Vec<Contestant<'_>>,
+    targets: &[(&str, f64)],
+) {
     let count = contestants.len();
     let mut times = vec![Vec::with_capacity(ROUNDS); count];
     for round in 0..ROUNDS {
@@ -128,15 +134,19 @@ fn compare(work: &str, calls: usize, mut contestants: Vec<Contestant<'_>>) {
             times[who].push(time(calls, &mut contestants[who].1));
         }
     }
+    let ratio = |a: usize, b: usize| {
+        let pairs = times[a].iter().zip(&times[b]);
+        median(pairs.map(|(a, b)| a / b).collect())
+    };
     println!("{work}");
     for (who, (name, _)) in contestants.iter().enumerate() {
-        let against = |other: usize| {
-            let pairs = times[who].iter().zip(&times[other]);
-            median(pairs.map(|(a, b)| a / b).collect())
-        };
         let ns = median(times[who].clone());
-        let (reference, ours) = (against(1), 1.0 / against(0));
+        let (reference, ours) = (ratio(who, 1), ratio(0, who));
         println!("    {name:<12} {ns:>9.2} {reference:>12.2} {ours:>18.2}");
+        for (_, limit) in targets.iter().filter(|(target, _)| target == name) {
+            let verdict = if ours <= *limit { "met" } else { "MISSED" };
+            println!("    target: at most {limit} of {name}: {verdict}");
+        }
     }
 }
 
@@ -171,12 +181,17 @@ fn parse(packets: &[&[u8]], name: &str) {
             batch("smoltcp", packets, |p| mix(smoltcp::parse(p))),
             batch("pnet_packet", packets, |p| mix(pnet::parse(p))),
         ],
+        &[("reference", 1.15), ("etherparse", 0.65)],
     );
 }
 
-/// The header's last octet of the checksum, all of it having been made.
+/// Stores the header, as every caller does, and takes an octet of its checksum.
+///
+/// A header alone: as an `Option` in memory it would have its octets in odd places, which the compiler
+/// fills at once in one program and by pieces in the next.
 fn made(header: Option<[u8; 20]>) -> u64 {
-    black_box(header).map_or(0, |header| header[11].into())
+    let Some(header) = header else { return 0 };
+    black_box(&header)[11].into()
 }
 
 /// The outer header of an inner packet that each has already read.
@@ -210,12 +225,15 @@ fn build(packets: &[&[u8]], name: &str) {
             batch("smoltcp", &smoltcp, |i| made(smoltcp::build(i, endpoints))),
             batch("pnet_packet", &pnet, |i| made(pnet::build(i, endpoints))),
         ],
+        &[("reference", 1.1), ("etherparse", 0.4)],
     );
 }
 
-fn checksum(len: usize) {
+/// Of packets that the first-level cache holds together, unless one alone is too long: octets just read
+/// or about to be written.
+fn checksum(len: usize, targets: &[(&str, f64)]) {
     let packets = corpus(len.max(64) - 20);
-    let pieces: Vec<_> = packets.iter().take(64).map(|p| &p[..len]).collect();
+    let pieces: Vec<_> = packets.iter().take(16).map(|p| &p[..len]).collect();
     for piece in &pieces {
         let expected = reference::checksum(piece);
         assert_eq!(ours::checksum(piece), expected, "ipip");
@@ -233,6 +251,7 @@ fn checksum(len: usize) {
             batch("smoltcp", &pieces, |p| smoltcp::checksum(p).into()),
             batch("pnet_packet", &pieces, |p| pnet::checksum(p).into()),
         ],
+        targets,
     );
 }
 
@@ -272,7 +291,8 @@ fn main() {
         );
         build(&packets, &format!("outer header, inner {inner_len} octets"));
     }
-    for len in [20, 64, 1500, 65_535] {
-        checksum(len);
+    for len in [20, 64, 65_535] {
+        checksum(len, &[]);
     }
+    checksum(1500, &[("smoltcp", 0.5)]);
 }
