@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 29] = [
     "status",
     "error",
     "version",
@@ -26,7 +26,14 @@ const ORDER: [&str; 22] = [
     "tunnel",
     "workload",
     "route",
+    "peers",
+    "frame",
     "capture",
+    "reader",
+    "pcap",
+    "filter",
+    "finding",
+    "journey",
 ];
 
 /// Files that export nothing, or nothing that programs may use.
