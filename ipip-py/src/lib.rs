@@ -14,7 +14,8 @@
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
-//! | `capture` | frames of a live interface |
+//! | `frame`, `capture`, `reader`, `pcap` | one frame explained; frames of a live interface, of a file, to a file |
+//! | `filter`, `finding`, `journey`, `peers` | which frames, what is wrong with them, one packet at several points |
 //!
 //! Conventions, which the package's docstring promises: the GIL is not held during a system call;
 //! a blocking call looks for Ctrl-C ten times a second or more; objects are frozen, so two threads
@@ -31,13 +32,20 @@ mod echo;
 mod encapsulator;
 mod ensure;
 mod errors;
+mod filter;
+mod finding;
+mod frame;
 mod header;
 mod ipam;
+mod journey;
 mod log;
 mod netns;
 mod objects;
 mod outer;
+mod pcap;
+mod peers;
 mod pool;
+mod reader;
 mod spans;
 mod wire;
 
@@ -56,7 +64,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::block::{Assignment, Block};
     #[pymodule_export]
-    use crate::capture::{Frame, LiveCapture};
+    use crate::capture::LiveCapture;
     #[pymodule_export]
     use crate::echo::{Echo, echo_reply, echo_request, parse_echo};
     #[pymodule_export]
@@ -67,9 +75,17 @@ mod _ipip {
         remove_blackhole, remove_peer_route, remove_tunnel, remove_workload,
     };
     #[pymodule_export]
+    use crate::filter::Filter;
+    #[pymodule_export]
+    use crate::finding::findings;
+    #[pymodule_export]
+    use crate::frame::Frame;
+    #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]
     use crate::ipam::{Claimed, Ipam, MemoryStore};
+    #[pymodule_export]
+    use crate::journey::journeys;
     #[pymodule_export]
     use crate::netns::Netns;
     #[pymodule_export]
@@ -77,7 +93,13 @@ mod _ipip {
     #[pymodule_export]
     use crate::outer::Outer;
     #[pymodule_export]
+    use crate::pcap::PcapWriter;
+    #[pymodule_export]
+    use crate::peers::Peers;
+    #[pymodule_export]
     use crate::pool::Pool;
+    #[pymodule_export]
+    use crate::reader::Reader;
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]

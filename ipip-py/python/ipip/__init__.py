@@ -9,7 +9,8 @@ many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``
 addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
-live capture        ``LiveCapture``, ``Frame``
+captures            ``LiveCapture``, ``Reader``, ``PcapWriter``; ``Frame``, whose layers are the dataclasses of
+                    :mod:`ipip.capture`; ``Filter``, ``findings``, ``Peers``, ``Point``, ``journeys``
 ==================  ==============================================================================
 
 Conventions:
@@ -41,8 +42,8 @@ Threads
 Ctrl-C
     Ends a call that waits (``LiveCapture``, ``Netns.run``) within 100 ms.
 Resources
-    ``Netns`` and ``LiveCapture`` are context managers, which close their handle and nothing else:
-    what was made in the kernel stays until it is removed by name.
+    ``Netns``, ``LiveCapture``, ``Reader`` and ``PcapWriter`` are context managers, which close their handle
+    and nothing else: what was made in the kernel stays until it is removed by name.
 
 ``ensure_…`` bring one object to be and return :class:`Changes`, which is false if there was nothing to
 do; ``remove_…`` take it away again.
@@ -58,6 +59,7 @@ from ._ipip import (
     Claimed,
     Echo,
     Encapsulator,
+    Filter,
     Frame,
     HeaderBatch,
     Ipam,
@@ -68,8 +70,11 @@ from ._ipip import (
     MemoryStore,
     Netns,
     Outer,
+    PcapWriter,
     PeerRoute,
+    Peers,
     Pool,
+    Reader,
     Released,
     SpanBatch,
     Tunnel,
@@ -87,9 +92,11 @@ from ._ipip import (
     ensure_tunnel,
     ensure_workload,
     features,
+    findings,
     finish_partial_checksum,
     host_veth_name,
     ipv4_packet,
+    journeys,
     parse,
     parse_batch,
     parse_echo,
@@ -99,10 +106,12 @@ from ._ipip import (
     remove_tunnel,
     remove_workload,
 )
+from .capture import Point
 from .errors import (
     AlreadyExists,
     Busy,
     Damaged,
+    DamagedCapture,
     Error,
     Exhausted,
     InTheWay,
@@ -113,6 +122,7 @@ from .errors import (
     NoSuchObject,
     NotFound,
     PacketError,
+    PartWritten,
     StoreError,
     Taken,
 )
@@ -126,8 +136,10 @@ __all__ = [
     "Changes",
     "Claimed",
     "Damaged",
+    "DamagedCapture",
     "Echo",
     "Encapsulator",
+    "Filter",
     "Error",
     "Exhausted",
     "Frame",
@@ -148,8 +160,13 @@ __all__ = [
     "NotFound",
     "Outer",
     "PacketError",
+    "PartWritten",
+    "PcapWriter",
     "PeerRoute",
+    "Peers",
+    "Point",
     "Pool",
+    "Reader",
     "Released",
     "SpanBatch",
     "StoreError",
@@ -169,9 +186,11 @@ __all__ = [
     "ensure_tunnel",
     "ensure_workload",
     "features",
+    "findings",
     "finish_partial_checksum",
     "host_veth_name",
     "ipv4_packet",
+    "journeys",
     "parse",
     "parse_batch",
     "parse_echo",

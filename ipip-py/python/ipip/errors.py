@@ -6,6 +6,7 @@ exception                  is also                         means
 ``Error``                  ``Exception``                   anything below
 ``InvalidArgument``        ``ValueError``                  a value that no call of this kind takes
 ``PacketError``            ``ValueError``                  octets that are not the packet they should be
+``DamagedCapture``         ``ValueError``                  a capture file that cannot be read further
 ``NotFound``               ``LookupError``                 what was named does not exist
 ``Exhausted``                                              no address or block is left
 ``Taken``                                                  what was named belongs to somebody else
@@ -19,6 +20,7 @@ exception                  is also                         means
                            ``NotFound``                    there
 ``AlreadyExists``          ``FileExistsError``             … because the name is taken
 ``NoDriver``               ``KernelError``                 … because it has no ipip driver
+``PartWritten``            ``KernelError``                 … to take more than a part of a frame
 =========================  ==============================  ==============================================
 
 A wrong type is Python's own :class:`TypeError`. Every message names the object, what was found and
@@ -34,6 +36,7 @@ __all__ = [
     "AlreadyExists",
     "Busy",
     "Damaged",
+    "DamagedCapture",
     "Error",
     "Exhausted",
     "InTheWay",
@@ -44,6 +47,7 @@ __all__ = [
     "NoSuchObject",
     "NotFound",
     "PacketError",
+    "PartWritten",
     "StoreError",
     "Taken",
 ]
@@ -93,6 +97,13 @@ class PacketError(Error, ValueError):
     more_fragments: bool | None = None
     max: int | None = None
     code: int | None = None
+
+
+class DamagedCapture(Error, ValueError):
+    """A capture file is damaged or cut off; the frames before were whole."""
+
+    #: Octets of the file before the record that cannot be read.
+    offset: int = 0
 
 
 class NotFound(Error, LookupError):
@@ -153,6 +164,16 @@ class AlreadyExists(KernelError, FileExistsError):
 
 class NoDriver(KernelError):
     """The kernel has no ipip driver, so it cannot make the tunnel device."""
+
+
+class PartWritten(KernelError):
+    """Writing a frame to a capture file failed in its middle.
+
+    The next call writes the rest before anything else, so the frame must not be given again.
+    """
+
+    #: Octets of its record that are still to be written.
+    left: int = 0
 
 
 _BY_ERRNO: dict[int, type[KernelError]] = {
