@@ -47,6 +47,21 @@
 #define IPIP_HEADER_LEN 20
 
 /**
+ * The longest ICMP error that is written, in octets, its IPv4 header included (RFC 1812 section 4.3.2.3).
+ */
+#define IPIP_MAX_ICMP_ERROR_LEN 576
+
+/**
+ * How long a smaller MTU is believed, in milliseconds: 10 minutes (RFC 1191 section 6.3).
+ */
+#define IPIP_MTU_LIFETIME_MS 600000
+
+/**
+ * How long an unreachable exit is believed, in milliseconds, unless it answers.
+ */
+#define IPIP_UNREACHABLE_LIFETIME_MS 30000
+
+/**
  * The mark that Calico's routes between nodes have always borne (`proto bird`).
  */
 #define IPIP_ROUTE_PROTOCOL_BIRD 12
@@ -219,6 +234,62 @@ enum ipip_status {
      */
     IPIP_STATUS_ICMP_NOT_ERROR = 216,
     /**
+     * A packet is too long and has DF set: its sender is to be told.
+     */
+    IPIP_STATUS_DONT_FRAGMENT = 217,
+    /**
+     * A fragment reaches beyond the longest packet.
+     */
+    IPIP_STATUS_FRAGMENT_END = 218,
+    /**
+     * The options of a header cannot be told apart.
+     */
+    IPIP_STATUS_OPTIONS = 219,
+    /**
+     * A tunnel leads to where it begins.
+     */
+    IPIP_STATUS_SAME_ENDPOINTS = 220,
+    /**
+     * The inner source of a forwarded packet is an address of this node.
+     */
+    IPIP_STATUS_OWN_SOURCE = 221,
+    /**
+     * The inner source is the tunnel's exit.
+     */
+    IPIP_STATUS_EXIT_SOURCE = 222,
+    /**
+     * The inner destination is the tunnel's exit.
+     */
+    IPIP_STATUS_EXIT_DESTINATION = 223,
+    /**
+     * The inner packet is inside too many tunnels already.
+     */
+    IPIP_STATUS_TUNNEL_DEPTH = 224,
+    /**
+     * An ICMP error quotes no IPv4 header.
+     */
+    IPIP_STATUS_QUOTED = 225,
+    /**
+     * An ICMP error is about a packet that does not carry IPv4.
+     */
+    IPIP_STATUS_QUOTED_PROTOCOL = 226,
+    /**
+     * An ICMP error is about a packet of another tunnel.
+     */
+    IPIP_STATUS_QUOTED_ENDPOINTS = 227,
+    /**
+     * An ICMP error is about a fragment, and not the first.
+     */
+    IPIP_STATUS_QUOTED_FRAGMENT = 228,
+    /**
+     * The outer source is not a known node.
+     */
+    IPIP_STATUS_UNKNOWN_NODE = 229,
+    /**
+     * The inner source is not behind the outer one.
+     */
+    IPIP_STATUS_FOREIGN_SOURCE = 230,
+    /**
      * The block has no free address.
      */
     IPIP_STATUS_BLOCK_FULL = 300,
@@ -300,6 +371,24 @@ enum ipip_partial_checksum {
      * The field held the pseudo-header's sum alone; now it holds the checksum.
      */
     IPIP_PARTIAL_CHECKSUM_FINISHED = 2,
+};
+
+/**
+ * How urgent it is to log two ECN fields that met at an exit. Do it at a limited rate.
+ */
+enum ipip_urgency {
+    /**
+     * There is nothing odd about them.
+     */
+    IPIP_URGENCY_NONE = 0,
+    /**
+     * The exit may log it: (!) in the table of RFC 6040 section 4.2.
+     */
+    IPIP_URGENCY_MAY_LOG = 1,
+    /**
+     * The exit should log it, and may raise an alarm: (!!!) in that table.
+     */
+    IPIP_URGENCY_SHOULD_LOG = 2,
 };
 
 /**
@@ -496,6 +585,56 @@ enum ipip_mode {
 };
 
 /**
+ * What kind of error an ICMP message reports.
+ */
+enum ipip_icmp_error_kind {
+    /**
+     * Type 3, destination unreachable, but for code 4. The code: 0 network, 1 host, 2 protocol, 3 port,
+     * 5 source route failed, and those of RFC 1812 section 5.2.7.1.
+     */
+    IPIP_ICMP_ERROR_KIND_UNREACHABLE = 0,
+    /**
+     * Type 3 code 4: the packet is too long for the next hop and has DF set.
+     */
+    IPIP_ICMP_ERROR_KIND_FRAGMENTATION_NEEDED = 1,
+    /**
+     * Type 4, which nobody should send any more (RFC 6633).
+     */
+    IPIP_ICMP_ERROR_KIND_SOURCE_QUENCH = 2,
+    /**
+     * Type 5, a better way. The code: 0 network, 1 host, 2 and 3 the same for one type of service.
+     */
+    IPIP_ICMP_ERROR_KIND_REDIRECT = 3,
+    /**
+     * Type 11. The code: 0 in transit, 1 while fragments were waited for.
+     */
+    IPIP_ICMP_ERROR_KIND_TIME_EXCEEDED = 4,
+    /**
+     * Type 12. The code: 0 a wrong field, 1 an option is missing, 2 a wrong length.
+     */
+    IPIP_ICMP_ERROR_KIND_PARAMETER_PROBLEM = 5,
+};
+
+/**
+ * What to do about an ICMP error from inside a tunnel.
+ */
+enum ipip_relay_action {
+    /**
+     * Nothing: it is for the tunnel's entry alone, or for nobody.
+     */
+    IPIP_RELAY_ACTION_KEEP = 0,
+    /**
+     * Send `error` to the source of the inner packet, if that may be answered.
+     */
+    IPIP_RELAY_ACTION_SEND = 1,
+    /**
+     * Send nothing now, too little was quoted; tell `error` to the sender of the next packet that it
+     * concerns: `ipip_tunnel_state_remember`.
+     */
+    IPIP_RELAY_ACTION_REMEMBER = 2,
+};
+
+/**
  * What the first octet of a frame belongs to; the number is the link type of a pcap file.
  */
 enum ipip_link_type {
@@ -618,11 +757,11 @@ struct ipip_netns;
 struct ipip_pcap_writer;
 
 /**
- * Which node holds which prefix, longest prefix first: its blocks, and the addresses it borrowed as
- * prefixes of 32 bits.
+ * The prefixes of every other node, its blocks, and as /32s the addresses it borrowed: who may send us
+ * what, and who gets what. The longest prefix wins. A change costs the same whatever the number of
+ * prefixes.
  *
- * Ownership: whoever got it from `ipip_peers_new` frees it. Threads: as long as nobody changes it, threads
- * may share it without a lock.
+ * Threads: any number may ask at once (`_check`, `_node_of`, `_count`, `_list`) while none changes it.
  */
 struct ipip_peers;
 
@@ -650,6 +789,14 @@ struct ipip_reader;
  * needs of it, so the two may be freed in any order. Threads: may share it without a lock.
  */
 struct ipip_store;
+
+/**
+ * The soft state of one tunnel. `now_ms`, in each call, is the milliseconds since any moment that stays
+ * the same: CLOCK_MONOTONIC will do.
+ *
+ * Threads: one at a time.
+ */
+struct ipip_tunnel_state;
 
 /**
  * Takes one message: its level (an enum ipip_log_level), the part of the library that speaks, such as
@@ -842,6 +989,135 @@ struct ipip_packet {
 };
 
 /**
+ * Two ECN fields that met, and whether they should have: if not, something on the path, or the tunnel's
+ * entry, does not keep to the rules.
+ */
+struct ipip_ecn_alarm {
+    /**
+     * What stood in the inner header: 0 not ECT, 1 ECT(1), 2 ECT(0), 3 CE; 0 with IPIP_URGENCY_NONE.
+     */
+    uint8_t inner;
+    /**
+     * What stood in the outer header; 0 with IPIP_URGENCY_NONE.
+     */
+    uint8_t outer;
+    /**
+     * How urgent it is.
+     */
+    enum ipip_urgency urgency;
+};
+
+/**
+ * What two ECN fields become at an exit.
+ */
+struct ipip_ecn_exit {
+    /**
+     * 1 if the packet must be dropped: congestion was met, and only a drop can tell its sender.
+     */
+    uint8_t drop;
+    /**
+     * What the delivered packet has, 0 to 3; 0 if it must be dropped.
+     */
+    uint8_t delivered;
+    /**
+     * What was odd about the two.
+     */
+    struct ipip_ecn_alarm alarm;
+};
+
+/**
+ * What the fragments of a packet need.
+ */
+struct ipip_fragments_room {
+    /**
+     * How many there are, at least 1.
+     */
+    size_t places;
+    /**
+     * How many octets they are, each with its headroom.
+     */
+    size_t octets;
+};
+
+/**
+ * Where a packet belongs if it is a fragment.
+ */
+struct ipip_fragment_part {
+    /**
+     * 0 for a whole packet: then `offset` and `more_fragments` are 0 too.
+     */
+    uint8_t is_fragment;
+    /**
+     * 1 if this is not the end.
+     */
+    uint8_t more_fragments;
+    /**
+     * What the whole packet carries. The fragments of one packet share this and the three after it.
+     */
+    uint8_t protocol;
+    /**
+     * What tells one packet from the next.
+     */
+    uint16_t identification;
+    /**
+     * Where they come from.
+     */
+    struct ipip_ipv4 source;
+    /**
+     * Where they go.
+     */
+    struct ipip_ipv4 destination;
+    /**
+     * The first octet's place in the whole payload, in octets, 0 to 65,528.
+     */
+    size_t offset;
+    /**
+     * How many octets of it are here.
+     */
+    size_t len;
+};
+
+/**
+ * Which signs of a loop make a tunnel's entry refuse a packet. Begin with `ipip_loop_policy_default`: all
+ * zero refuses every packet.
+ */
+struct ipip_loop_policy {
+    /**
+     * 1 refuses an inner source that is one of this node's own addresses. The RFC demands it of packets
+     * that a router forwards; what the node sends itself, from its tunnel address for one, is exempt.
+     */
+    uint8_t own_source;
+    /**
+     * 1 refuses an inner source that is the tunnel's exit.
+     */
+    uint8_t exit_source;
+    /**
+     * 1 refuses an inner destination that is the tunnel's exit: the way to the exit leads through the
+     * tunnel itself.
+     */
+    uint8_t exit_destination;
+    /**
+     * How many tunnels a packet may be in once it has left this entry, 0 to 255; 0 refuses every packet.
+     * The limit that RFC 2473 section 4.1.1 gives to IPv6, where 4 is the default.
+     */
+    uint8_t max_depth;
+};
+
+/**
+ * The two ends of a tunnel, as the encapsulating node sees them.
+ */
+struct ipip_endpoints {
+    /**
+     * This node: the outer source.
+     */
+    struct ipip_ipv4 local;
+    /**
+     * The other node: the outer destination.
+     */
+    struct ipip_ipv4 remote;
+};
+
+/**
  * One header of a packet in a batch, in the byte order of the machine; all zero if the packet is not
  * good. The struct has no padding.
  */
@@ -942,6 +1218,173 @@ struct ipip_echo_view {
      * What the reply must return unchanged, within the buffer that was parsed.
      */
     struct ipip_span data;
+};
+
+/**
+ * What an ICMP error says. Fields that its kind does not have are 0, and are not read.
+ */
+struct ipip_icmp_error {
+    /**
+     * An enum ipip_icmp_error_kind.
+     */
+    uint32_t kind;
+    /**
+     * The code, where the kind leaves a choice.
+     */
+    uint8_t code;
+    /**
+     * IPIP_ICMP_ERROR_KIND_PARAMETER_PROBLEM with code 0: which octet of the packet is wrong.
+     */
+    uint8_t pointer;
+    /**
+     * IPIP_ICMP_ERROR_KIND_FRAGMENTATION_NEEDED: the next hop's MTU in octets; 0 from a router older than
+     * RFC 1191, which does not say.
+     */
+    uint16_t mtu;
+    /**
+     * IPIP_ICMP_ERROR_KIND_REDIRECT: the better next hop.
+     */
+    struct ipip_ipv4 gateway;
+};
+
+/**
+ * A checked ICMP error.
+ */
+struct ipip_icmp_error_view {
+    /**
+     * What it says.
+     */
+    struct ipip_icmp_error error;
+    /**
+     * The beginning of the packet that it is about, within the buffer that was parsed; `ipip_quoted_parse`
+     * reads it.
+     */
+    struct ipip_span quoted;
+};
+
+/**
+ * The header of a packet of which only the beginning may be there.
+ */
+struct ipip_quoted {
+    /**
+     * Where the packet came from.
+     */
+    struct ipip_ipv4 source;
+    /**
+     * Where it was to go.
+     */
+    struct ipip_ipv4 destination;
+    /**
+     * What it carried.
+     */
+    uint8_t protocol;
+    /**
+     * Whether DF was set, 0 or 1.
+     */
+    uint8_t dont_fragment;
+    /**
+     * Where it belongs if it was a fragment, in units of 8 octets, 0 to 8191; 0 otherwise.
+     */
+    uint16_t fragment_offset;
+    /**
+     * Its length in octets, header included, as its header states it.
+     */
+    uint16_t total_len;
+    /**
+     * Length of its header in octets, 20 to 60.
+     */
+    uint8_t header_len;
+    /**
+     * Whether an ICMP error about it may be sent to its source, 0 or 1: not about ICMP errors (nor about
+     * ICMP whose type is not there to be seen), not about fragments but the first, not to addresses that
+     * no single host has, and not about what was sent to many (RFC 1812 section 4.3.2.7).
+     */
+    uint8_t may_be_answered;
+    /**
+     * What is there of its payload, within the buffer that was parsed.
+     */
+    struct ipip_span payload;
+};
+
+/**
+ * An ICMP error about a packet that a tunnel's entry could have sent. Spans count from the start of the
+ * message that was parsed.
+ */
+struct ipip_tunnel_error {
+    /**
+     * What was reported.
+     */
+    struct ipip_icmp_error error;
+    /**
+     * The outer header, as quoted.
+     */
+    struct ipip_quoted outer;
+    /**
+     * The inner header; all zero unless `has_inner`.
+     */
+    struct ipip_quoted inner;
+    /**
+     * Whether enough was quoted for the inner header, 0 or 1: routers need not quote more than 8 octets
+     * of it.
+     */
+    uint8_t has_inner;
+    /**
+     * Whether the error tells an MTU, 0 or 1.
+     */
+    uint8_t has_mtu;
+    /**
+     * The tunnel MTU in octets that "fragmentation needed" tells, 68 or more; 0 unless `has_mtu`. A router
+     * older than RFC 1191 does not tell, and one that tells no less than the packet's own length is
+     * mistaken; then it is the next plateau below that length (RFC 1191 section 7.1).
+     */
+    uint32_t mtu;
+    /**
+     * What was quoted of the inner packet: what an error to its sender quotes in turn.
+     */
+    struct ipip_span original;
+};
+
+/**
+ * What an error may say of the inner network, which the outer one cannot know.
+ */
+struct ipip_relay_context {
+    /**
+     * The tunnel's MTU in octets, 68 to 65,515, with this error taken into account: what "fragmentation
+     * needed" says.
+     */
+    uint32_t mtu;
+    /**
+     * Whether the inner destination is on the entry's own network, as it seems to the sender, 0 or 1.
+     */
+    uint8_t same_network;
+};
+
+/**
+ * What to do about an ICMP error from inside a tunnel, and with which words.
+ */
+struct ipip_relay {
+    /**
+     * An enum ipip_relay_action.
+     */
+    uint32_t action;
+    /**
+     * What is told; all zero, and not read, with IPIP_RELAY_ACTION_KEEP.
+     */
+    struct ipip_icmp_error error;
+};
+
+/**
+ * A prefix and the node behind it.
+ */
+struct ipip_peer {
+    /**
+     * The prefix.
+     */
+    struct ipip_prefix prefix;
+    /**
+     * The node's underlay address.
+     */
+    struct ipip_ipv4 node_addr;
 };
 
 /**
@@ -1557,6 +2000,128 @@ enum ipip_status ipip_parse(const uint8_t *buffer,
                             struct ipip_packet *packet_out);
 
 /**
+ * What becomes of the inner ECN field `inner` where the outer one is `outer`: the table of RFC 6040
+ * section 4.2, the same for either mode of the entry.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT above 3.
+ */
+enum ipip_status ipip_ecn_at_exit(uint8_t inner, uint8_t outer, struct ipip_ecn_exit *exit_out);
+
+/**
+ * Finds the inner packet of the IPIP packet in `buffer` as `ipip_decapsulate` does, and carries over to
+ * it, in place, the congestion that the outer header met: what a tunnel's exit must do, by
+ * `ipip_ecn_at_exit`. Only the inner TOS octet and header checksum change, and those seldom. The inner
+ * TTL is not lowered: that is the duty of whoever forwards the packet next (RFC 2003 section 3.1).
+ *
+ * `alarm_out`, what was odd about the two ECN fields, may be NULL.
+ *
+ * Those of `ipip_decapsulate`, and IPIP_STATUS_ECN_DROP: congestion was met by a packet that can tell of
+ * it only by being dropped. The buffer is as it was then.
+ *
+ * The caller sees to it that:
+ * `buffer` is NULL or points to `buffer_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_decapsulate_in_place(uint8_t *buffer,
+                                           size_t buffer_len,
+                                           struct ipip_span *inner_out,
+                                           struct ipip_ecn_alarm *alarm_out);
+
+/**
+ * Lowers the TTL of the packet at the start of `packet` by one, as a node does that forwards it, its
+ * checksum with it. `left_out`, what is left, 1 to 254, may be NULL.
+ *
+ * The entry of a tunnel does this to packets that it forwards into the tunnel and never to its own; the
+ * exit does not do it by decapsulating (RFC 2003 section 3.1).
+ *
+ * Those of `ipip_ipv4_parse`, and IPIP_STATUS_TTL_EXPIRED if nothing would be left: the packet is to be
+ * discarded, and its sender told so. The packet is as it was then.
+ *
+ * The caller sees to it that:
+ * `packet` is NULL or points to `packet_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_lower_ttl(uint8_t *packet,
+                                size_t packet_len,
+                                uint8_t *left_out);
+
+/**
+ * What the internet checksum `checksum` becomes where one of the 16-bit words under it changes from
+ * `before` to `after` (RFC 1624, equation 3). All numbers are in the byte order of the machine.
+ */
+enum ipip_status ipip_update_checksum(uint16_t checksum,
+                                      uint16_t before,
+                                      uint16_t after,
+                                      uint16_t *checksum_out);
+
+/**
+ * Cuts the packet at the start of `packet` into fragments of at most `mtu` octets (68 to 65,515) and
+ * writes them one after another into `buffer`, each behind `headroom` octets that are left alone: with
+ * IPIP_HEADER_LEN of those, `fragments_out` is what `ipip_encapsulator_encapsulate_batch` takes. A packet
+ * that is short enough is its only fragment.
+ *
+ * Fragments of the inner packet are put together by its destination; those of the outer packet would
+ * have to be put together by the tunnel's exit (RFC 4459 section 3.1). The first has all options, the
+ * others have those that demand to be copied. A fragment may be cut again.
+ *
+ * Where each fragment lies in `buffer` goes into `fragments_out`, which has `places` places. `needed_out`
+ * says what they need, so a first call with NULL and 0 twice asks for it; it may be NULL.
+ *
+ * Those of `ipip_ipv4_parse`; IPIP_STATUS_DONT_FRAGMENT if the packet is too long and has DF set: then
+ * its sender is to be told; IPIP_STATUS_FRAGMENT_END and IPIP_STATUS_OPTIONS for a packet that cannot be
+ * cut; IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; IPIP_STATUS_BUFFER_TOO_SMALL. Neither array is
+ * written then.
+ *
+ * The caller sees to it that:
+ * `packet` is NULL or points to `packet_len` octets; `buffer` is NULL or points to `buffer_len` octets, and
+ * `fragments_out` is NULL or points to room for `places` spans, that nobody else uses.
+ */
+enum ipip_status ipip_fragments_emit(const uint8_t *packet,
+                                     size_t packet_len,
+                                     uint32_t mtu,
+                                     size_t headroom,
+                                     uint8_t *buffer,
+                                     size_t buffer_len,
+                                     struct ipip_span *fragments_out,
+                                     size_t places,
+                                     struct ipip_fragments_room *needed_out);
+
+/**
+ * Says where the packet at the start of `buffer` belongs if it is a fragment: what has to be put together
+ * with others before a tunnel's exit can look inside. What a fragment claims is not checked against the
+ * others, nor against the 65,535 octets of the longest packet.
+ *
+ * The failures are those of `ipip_ipv4_parse`.
+ *
+ * The caller sees to it that:
+ * `buffer` is NULL or points to `buffer_len` octets.
+ */
+enum ipip_status ipip_ipv4_fragment(const uint8_t *buffer,
+                                    size_t buffer_len,
+                                    struct ipip_fragment_part *part_out);
+
+/**
+ * Writes what is to be asked of forwarded packets: every sign counts, 4 tunnels at most.
+ */
+enum ipip_status ipip_loop_policy_default(struct ipip_loop_policy *policy_out);
+
+/**
+ * Asks whether the tunnel between `endpoints` may carry the packet at the start of `inner`; `own` are this
+ * node's addresses, read only where the policy asks for them.
+ *
+ * In this order: those of `ipip_ipv4_parse`; IPIP_STATUS_SAME_ENDPOINTS whatever the policy,
+ * IPIP_STATUS_OWN_SOURCE, IPIP_STATUS_EXIT_SOURCE, IPIP_STATUS_EXIT_DESTINATION, IPIP_STATUS_TUNNEL_DEPTH:
+ * the packet is to be discarded.
+ *
+ * The caller sees to it that:
+ * `inner` is NULL or points to `inner_len` octets, `own` is NULL or points to `own_len` addresses.
+ */
+enum ipip_status ipip_loop_policy_check(const struct ipip_loop_policy *policy,
+                                        const struct ipip_endpoints *endpoints,
+                                        const uint8_t *inner,
+                                        size_t inner_len,
+                                        const struct ipip_ipv4 *own,
+                                        size_t own_len);
+
+/**
  * Does what `ipip_parse` does to each of `packets` in `buffer`, and writes the fields of the packet at
  * the same place into `fields_out`, which has `places` places. `good_out`, how many were good, may be
  * NULL.
@@ -1691,6 +2256,220 @@ enum ipip_status ipip_echo_parse(const uint8_t *message,
 enum ipip_status ipip_echo_emit(const struct ipip_echo *echo,
                                 uint8_t *message,
                                 size_t message_len);
+
+/**
+ * Checks an ICMP error, the whole payload of an IPv4 packet that is no fragment, and reads it. What it
+ * quotes is not checked here; extensions (RFC 4884) are no part of it.
+ *
+ * IPIP_STATUS_TRUNCATED, IPIP_STATUS_ICMP_NOT_ERROR or IPIP_STATUS_CHECKSUM, looked for in this order.
+ *
+ * The caller sees to it that:
+ * `message` is NULL or points to `message_len` octets.
+ */
+enum ipip_status ipip_icmp_error_parse(const uint8_t *message,
+                                       size_t message_len,
+                                       struct ipip_icmp_error_view *view_out);
+
+/**
+ * Writes an IPv4 packet with this error to the start of `buffer`: from `source` to the sender of
+ * `original`, of which it quotes as much as IPIP_MAX_ICMP_ERROR_LEN allows. `len_out` is its length in
+ * octets, 56 to 576 for a whole `original`; so long a buffer is always long enough. What follows in
+ * `buffer` is left alone.
+ *
+ * `original` may be cut short, but not within its header; its other checks are left out, because the
+ * packet was good when it was sent. Ask `may_be_answered` of `ipip_quoted_parse` first, and send at a
+ * limited rate.
+ *
+ * Those of `ipip_quoted_parse` for `original`, IPIP_STATUS_HEADER_BUFFER for a buffer that is too short,
+ * IPIP_STATUS_INVALID_ARGUMENT for an unknown kind. Nothing is written then.
+ *
+ * The caller sees to it that:
+ * `original` is NULL or points to `original_len` octets; `buffer` is NULL or points to `buffer_len` octets
+ * that nobody else uses.
+ */
+enum ipip_status ipip_icmp_error_emit(const struct ipip_icmp_error *error,
+                                      struct ipip_ipv4 source,
+                                      const uint8_t *original,
+                                      size_t original_len,
+                                      uint8_t *buffer,
+                                      size_t buffer_len,
+                                      size_t *len_out);
+
+/**
+ * Reads the header at the start of `octets`, the beginning of a packet. Total length and checksum are not
+ * compared with anything: the packet is cut short, and routers change headers before they quote them.
+ *
+ * IPIP_STATUS_TRUNCATED if the header is not all there, IPIP_STATUS_VERSION, IPIP_STATUS_HEADER_LEN.
+ *
+ * The caller sees to it that:
+ * `octets` is NULL or points to `octets_len` octets.
+ */
+enum ipip_status ipip_quoted_parse(const uint8_t *octets,
+                                   size_t octets_len,
+                                   struct ipip_quoted *quoted_out);
+
+/**
+ * Checks an ICMP error, the whole payload of an IPv4 packet that is no fragment, and that it quotes a
+ * packet that the entry of the tunnel between `endpoints` could have sent. That is all the protection
+ * there is: who can forge a packet from the underlay and knows both addresses can forge this.
+ *
+ * Those of `ipip_icmp_error_parse`; IPIP_STATUS_QUOTED if the outer header cannot be read,
+ * IPIP_STATUS_QUOTED_PROTOCOL, IPIP_STATUS_QUOTED_ENDPOINTS, and IPIP_STATUS_QUOTED_FRAGMENT for a fragment
+ * but the first, which quotes no inner header: it is not about this tunnel.
+ *
+ * The caller sees to it that:
+ * `message` is NULL or points to `message_len` octets.
+ */
+enum ipip_status ipip_tunnel_error_parse(const uint8_t *message,
+                                         size_t message_len,
+                                         const struct ipip_endpoints *endpoints,
+                                         struct ipip_tunnel_error *error_out);
+
+/**
+ * Says what to do about `error`, by the rules of RFC 2003 section 4; `outer` is what the tunnel's entry
+ * writes in front of its packets.
+ *
+ * Codes of "destination unreachable" that are younger than RFC 2003 count as network (6, 9, 11) or host
+ * unreachable, which they refine.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT, IPIP_STATUS_DSCP and IPIP_STATUS_FRAGMENT_OFFSET for fields out of range.
+ */
+enum ipip_status ipip_tunnel_error_relay(const struct ipip_tunnel_error *error,
+                                         const struct ipip_outer *outer,
+                                         const struct ipip_relay_context *context,
+                                         struct ipip_relay *relay_out);
+
+/**
+ * Makes the state of a tunnel of which nothing is known yet; `mtu` is that of the tunnel device in octets,
+ * 68 to 65,515, never exceeded.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range.
+ */
+enum ipip_status ipip_tunnel_state_new(uint32_t mtu,
+                                       struct ipip_tunnel_state **state_out);
+
+/**
+ * The tunnel's MTU in octets at the time `now_ms`.
+ */
+enum ipip_status ipip_tunnel_state_mtu(const struct ipip_tunnel_state *state,
+                                       uint64_t now_ms,
+                                       uint32_t *mtu_out);
+
+/**
+ * Learns the MTU that `error` tells, if it tells one: ICMP lowers it and never raises it (RFC 1191
+ * section 3). `mtu_out`, the MTU from now on, may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT and IPIP_STATUS_FRAGMENT_OFFSET for fields of `error` out of range.
+ */
+enum ipip_status ipip_tunnel_state_learn_mtu(struct ipip_tunnel_state *state,
+                                             const struct ipip_tunnel_error *error,
+                                             uint64_t now_ms,
+                                             uint32_t *mtu_out);
+
+/**
+ * Keeps what cannot be sent yet, with IPIP_RELAY_ACTION_REMEMBER; other actions change nothing, nor does
+ * "fragmentation needed": `ipip_tunnel_state_check` says so of any packet that is too long.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an unknown action or kind.
+ */
+enum ipip_status ipip_tunnel_state_remember(struct ipip_tunnel_state *state,
+                                            const struct ipip_relay *relay,
+                                            uint64_t now_ms);
+
+/**
+ * Asks whether the packet at the start of `inner` may be carried. With `refused_out` 1 it may not: then its
+ * sender is to be told `error_out`, which is written only then, if the packet may be answered: that it is
+ * too long and must stay whole, with exactly the tunnel's MTU, or what could not be told before, which is
+ * told once.
+ *
+ * A packet that is too long and may be cut is to be cut, see `ipip_fragments_emit`.
+ *
+ * The failures are those of `ipip_ipv4_parse`.
+ *
+ * The caller sees to it that:
+ * `inner` is NULL or points to `inner_len` octets.
+ */
+enum ipip_status ipip_tunnel_state_check(struct ipip_tunnel_state *state,
+                                         const uint8_t *inner,
+                                         size_t inner_len,
+                                         uint64_t now_ms,
+                                         uint8_t *refused_out,
+                                         struct ipip_icmp_error *error_out);
+
+/**
+ * Frees the state. NULL is allowed.
+ */
+void ipip_tunnel_state_free(struct ipip_tunnel_state *state);
+
+/**
+ * Makes one without peers: every packet is refused.
+ */
+enum ipip_status ipip_peers_new(struct ipip_peers **peers_out);
+
+/**
+ * Records that `prefix` is behind the node with the underlay address `node_addr`, whoever held it before.
+ * `replaced_out`, 1 if some node did, and `before_out`, which one, written only then, may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for a prefix with host bits set or longer than 32.
+ */
+enum ipip_status ipip_peers_insert(struct ipip_peers *peers,
+                                   struct ipip_prefix prefix,
+                                   struct ipip_ipv4 node_addr,
+                                   uint8_t *replaced_out,
+                                   struct ipip_ipv4 *before_out);
+
+/**
+ * Forgets `prefix`. `before_out`, the node that held it, may be NULL.
+ *
+ * IPIP_STATUS_NOT_FOUND if none did; IPIP_STATUS_INVALID_ARGUMENT for a prefix with host bits set or longer
+ * than 32.
+ */
+enum ipip_status ipip_peers_remove(struct ipip_peers *peers,
+                                   struct ipip_prefix prefix,
+                                   struct ipip_ipv4 *before_out);
+
+/**
+ * Accepts a packet by its outer and inner source, or refuses it.
+ *
+ * IPIP_STATUS_UNKNOWN_NODE if the outer source has no prefix, IPIP_STATUS_FOREIGN_SOURCE if the inner source
+ * is not behind it.
+ */
+enum ipip_status ipip_peers_check(const struct ipip_peers *peers,
+                                  struct ipip_ipv4 outer_source,
+                                  struct ipip_ipv4 inner_source);
+
+/**
+ * The node behind `address`: the one with the longest prefix that contains it.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is none.
+ */
+enum ipip_status ipip_peers_node_of(const struct ipip_peers *peers,
+                                    struct ipip_ipv4 address,
+                                    struct ipip_ipv4 *node_addr_out);
+
+/**
+ * How many prefixes are recorded; 0 for NULL.
+ */
+size_t ipip_peers_count(const struct ipip_peers *peers);
+
+/**
+ * Writes each prefix with its node, in the order of the prefixes, into `pairs`, which has `pairs_len`
+ * places; `needed_out` says how many there are.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit.
+ *
+ * The caller sees to it that:
+ * `pairs` is NULL or points to room for `pairs_len` structs that nobody else uses.
+ */
+enum ipip_status ipip_peers_list(const struct ipip_peers *peers,
+                                 struct ipip_peer *pairs,
+                                 size_t pairs_len,
+                                 size_t *needed_out);
+
+/**
+ * Frees it. NULL is allowed.
+ */
+void ipip_peers_free(struct ipip_peers *peers);
 
 /**
  * Makes the block `prefix`, owned by nobody, every address free; its sequence numbers start at 0.
@@ -2356,28 +3135,6 @@ enum ipip_status ipip_ensure_blackhole(const struct ipip_netns *netns,
 enum ipip_status ipip_remove_blackhole(const struct ipip_netns *netns,
                                        const struct ipip_blackhole *blackhole,
                                        struct ipip_changes **changes_out);
-
-/**
- * Makes an empty list: nobody may send us anything.
- */
-enum ipip_status ipip_peers_new(struct ipip_peers **peers_out);
-
-/**
- * Records that `prefix` is behind the node with the underlay address `node_addr`, whoever held it before.
- * `replaced_out`, 1 if some node did, and `before_out`, which one, written only then, may be NULL.
- *
- * IPIP_STATUS_INVALID_ARGUMENT for a prefix with host bits set or longer than 32.
- */
-enum ipip_status ipip_peers_insert(struct ipip_peers *peers,
-                                   struct ipip_prefix prefix,
-                                   struct ipip_ipv4 node_addr,
-                                   uint8_t *replaced_out,
-                                   struct ipip_ipv4 *before_out);
-
-/**
- * Frees the peers. NULL is allowed.
- */
-void ipip_peers_free(struct ipip_peers *peers);
 
 /**
  * Writes a frame as one line, as `tcpdump -n -S` prints it (with `-e` where there are MAC addresses):

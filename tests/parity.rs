@@ -73,9 +73,11 @@ fn rust_has(sources: &[(PathBuf, String)], name: &str) -> bool {
     };
     let owner = parts[parts.len() - 2];
     let is_method = owner.starts_with(char::is_uppercase);
-    let in_room = sources
-        .iter()
-        .filter(|(path, _)| path.components().any(|c| c.as_os_str() == room));
+    let in_room = sources.iter().filter(|(path, _)| {
+        // A folder, or a file for a room of one.
+        path.iter()
+            .any(|part| Path::new(part).with_extension("") == Path::new(room))
+    });
     let declares = |text: &str, name: &str| {
         ["pub fn", "pub const fn", "pub struct", "pub enum"]
             .iter()

@@ -1,14 +1,20 @@
 //! The packet vectors of `tests/vectors/`, which scapy built and read; see the README there.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Debug;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use ipip_core::addr::NodeAddr;
+use ipip_core::error_chain;
+use ipip_core::mtu::TunnelMtu;
 use ipip_core::wire::{
-    DontFragment, DscpPolicy, EchoKind, EchoView, EcnPolicy, Endpoints, HEADER_LEN, IpipView,
-    Ipv4View, Layer, Outer, PartialChecksum, Ttl, WireError, decapsulate, encapsulate,
-    finish_partial_checksum,
+    DontFragment, DscpPolicy, EchoKind, EchoView, EcnPolicy, Endpoints, FragmentError, Fragments,
+    HEADER_LEN, IcmpError, IcmpErrorView, IpipView, Ipv4View, Layer, MAX_ICMP_ERROR_LEN, Outer,
+    PartialChecksum, Quoted, Relay, RelayContext, RelayError, Ttl, TunnelError, Urgency,
+    decapsulate, decapsulate_in_place, encapsulate, finish_partial_checksum,
 };
 
 /// Field names with their values as text.
@@ -165,26 +171,47 @@ fn good_packets_are_built_as_scapy_builds_them() {
     assert!(built > 0, "no vector was built");
 }
 
+/// The name of an error and its message with those of its causes.
+fn words(error: impl Error + Debug + 'static) -> (String, String) {
+    let debug = format!("{error:?}");
+    let name = debug.split(' ').next().unwrap();
+    (name.to_owned(), error_chain(&error))
+}
+
 #[test]
 fn bad_packets_are_refused_with_their_own_error() {
-    type Call = fn(&[u8]) -> Result<(), WireError>;
-    let calls: [(&str, Call); 3] = [
-        ("parse", |octets| IpipView::parse(octets).map(drop)),
-        ("decapsulate", |octets| decapsulate(octets).map(drop)),
-        ("echo", |octets| EchoView::parse(octets).map(drop)),
+    type Call = fn(&Vector) -> Result<(), (String, String)>;
+    let calls: [(&str, Call); 7] = [
+        ("parse", |v| {
+            IpipView::parse(&v.octets).map(drop).map_err(words)
+        }),
+        ("decapsulate", |v| {
+            decapsulate(&v.octets).map(drop).map_err(words)
+        }),
+        ("decapsulate_in_place", |v| {
+            let mut octets = v.octets.clone();
+            let refused = decapsulate_in_place(&mut octets).map(drop);
+            assert_eq!(octets, v.octets, "{}", v.name);
+            refused.map_err(words)
+        }),
+        ("echo", |v| {
+            EchoView::parse(&v.octets).map(drop).map_err(words)
+        }),
+        ("fragments", |v| cut(v).map(drop).map_err(words)),
+        ("icmp_error", |v| {
+            IcmpErrorView::parse(&v.octets).map(drop).map_err(words)
+        }),
+        ("tunnel_error", |v| {
+            let view = IcmpErrorView::parse(&v.octets).unwrap();
+            tunnel_error(&view, &v.table).map(drop).map_err(words)
+        }),
     ];
     for (call, function) in calls {
-        for Vector {
-            name,
-            table,
-            octets,
-        } in vectors(call, false)
-        {
-            let error = function(&octets).expect_err(&name);
-            let debug = format!("{error:?}");
-            let kind = debug.split(' ').next().unwrap();
+        for vector in vectors(call, false) {
+            let Vector { name, table, .. } = &vector;
+            let (kind, message) = function(&vector).expect_err(name);
             assert_eq!(kind, table["expect"], "{name}");
-            assert_eq!(error.to_string(), table["message"], "{name}");
+            assert_eq!(message, table["message"], "{name}");
         }
     }
 }
@@ -246,5 +273,161 @@ fn partial_checksums_are_finished_as_scapy_computes_them() {
             Ok(PartialChecksum::NotPartial),
             "{name}, a second time"
         );
+    }
+}
+
+#[test]
+fn rfc6040_section_4_2_what_leaves_a_tunnel_is_as_the_figure_says() {
+    let (mut rows, figure) = (0, vectors("decapsulate_in_place", true));
+    for Vector {
+        name,
+        table,
+        mut octets,
+    } in figure
+    {
+        let inner = decapsulate_in_place(&mut octets).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(hex(inner.packet), table["packet"], "{name}");
+        let alarm = inner.alarm.map(|alarm| {
+            let fields = [alarm.inner, alarm.outer].map(|ecn| ecn.value().to_string());
+            assert_eq!(fields, [&*table["inner"], &*table["outer"]], "{name}");
+            alarm.urgency
+        });
+        let word = match alarm {
+            None => "none",
+            Some(Urgency::MayLog) => "may_log",
+            Some(Urgency::ShouldLog) => "should_log",
+        };
+        assert_eq!(word, table["alarm"], "{name}");
+        rows += 1;
+    }
+    assert_eq!(rows, 15, "the sixteenth is a drop");
+}
+
+/// The fragments of a vector's packet.
+fn cut(vector: &Vector) -> Result<Vec<Vec<u8>>, FragmentError> {
+    let packet = Ipv4View::parse(&vector.octets, Layer::Inner).unwrap();
+    let mtu = TunnelMtu::try_new(vector.table["mtu"].parse().unwrap()).unwrap();
+    let emit = |fragment: ipip_core::wire::Fragment<'_>| {
+        let mut buffer = vec![0xa5; fragment.len()];
+        fragment.emit(&mut buffer).unwrap();
+        buffer
+    };
+    Ok(Fragments::new(&packet, mtu)?.map(emit).collect())
+}
+
+#[test]
+fn packets_are_cut_as_scapy_cuts_them() {
+    for vector in vectors("fragments", true) {
+        let mut found = Table::new();
+        let fragments = cut(&vector).unwrap();
+        found.insert("count".into(), fragments.len().to_string());
+        for (i, fragment) in fragments.iter().enumerate() {
+            found.insert(format!("fragment.{i}"), hex(fragment));
+        }
+        let mut expected = expected(&vector.table);
+        expected.remove("mtu");
+        assert_eq!(found, expected, "{}", vector.name);
+    }
+}
+
+/// As the vectors write what an error says.
+fn error_words(error: IcmpError) -> String {
+    match error {
+        IcmpError::Unreachable { code } => format!("unreachable {code}"),
+        IcmpError::FragmentationNeeded { mtu } => format!("fragmentation_needed {mtu}"),
+        IcmpError::SourceQuench => "source_quench".into(),
+        IcmpError::Redirect { code, gateway } => format!("redirect {code} {gateway}"),
+        IcmpError::TimeExceeded { code } => format!("time_exceeded {code}"),
+        IcmpError::ParameterProblem { code, pointer } => {
+            format!("parameter_problem {code} {pointer}")
+        }
+    }
+}
+
+#[test]
+fn icmp_errors_read_and_are_written_as_scapy_does() {
+    for Vector {
+        name,
+        table,
+        octets,
+    } in vectors("icmp_error", true)
+    {
+        let view = IcmpErrorView::parse(&octets).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let quoted = Quoted::parse(view.quoted(), Layer::Inner).unwrap();
+        let mut found = Table::from(
+            [
+                ("source", quoted.source.to_string()),
+                ("destination", quoted.destination.to_string()),
+                ("protocol", quoted.protocol.to_string()),
+                ("dont_fragment", quoted.dont_fragment.to_string()),
+                (
+                    "fragment_offset",
+                    quoted.fragment_offset.units().to_string(),
+                ),
+                ("total_len", quoted.total_len.to_string()),
+                ("header_len", quoted.header_len.to_string()),
+                ("may_be_answered", quoted.may_be_answered().to_string()),
+                ("payload", hex(quoted.payload)),
+            ]
+            .map(|(key, value)| (format!("quoted.{key}"), value)),
+        );
+        found.insert("error".into(), error_words(view.error()));
+        found.insert("quoted".into(), hex(view.quoted()));
+        let mut built = [0xa5; MAX_ICMP_ERROR_LEN];
+        let router = Ipv4Addr::new(172, 18, 0, 9);
+        let len = view
+            .error()
+            .emit(router, view.quoted(), &mut built)
+            .unwrap();
+        found.insert("packet_header".into(), hex(&built[..20]));
+        assert_eq!(found, expected(&table), "{name}");
+        assert_eq!(hex(&built[20..len]), hex(&octets), "{name}");
+    }
+}
+
+fn tunnel_error<'a>(
+    view: &IcmpErrorView<'a>,
+    table: &Table,
+) -> Result<TunnelError<'a>, RelayError> {
+    TunnelError::parse(view, &endpoints(table))
+}
+
+fn endpoints(table: &Table) -> Endpoints {
+    let addr = |key: &str| NodeAddr(table[key].parse().unwrap());
+    Endpoints {
+        local: addr("local"),
+        remote: addr("remote"),
+    }
+}
+
+#[test]
+fn rfc2003_section_4_errors_from_inside_a_tunnel_are_relayed_row_by_row() {
+    for Vector {
+        name,
+        table,
+        octets,
+    } in vectors("tunnel_error", true)
+    {
+        let view = IcmpErrorView::parse(&octets).unwrap();
+        let error = tunnel_error(&view, &table).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let context = RelayContext {
+            mtu: TunnelMtu::try_new(table["context_mtu"].parse().unwrap()).unwrap(),
+            same_network: table["same_network"] == "true",
+        };
+        let outer = Outer::tunl0(endpoints(&table));
+        let (action, told) = match error.relay(&outer, context) {
+            Relay::Send(told) => ("send", error_words(told)),
+            Relay::Remember(told) => ("remember", error_words(told)),
+            Relay::Keep => ("keep", "nothing".into()),
+        };
+        let mtu = error.mtu().map_or("none".into(), |mtu| mtu.to_string());
+        assert_eq!(
+            (action, &told),
+            (&*table["action"], &table["told"]),
+            "{name}"
+        );
+        assert_eq!(mtu, table["mtu"], "{name}");
+        assert_eq!(hex(error.original), table["original"], "{name}");
+        assert_eq!(error.inner.is_some().to_string(), table["inner"], "{name}");
     }
 }

@@ -5,18 +5,45 @@
 //! and its inner source lies in that node's prefixes ([`Peers::check`]).
 
 use std::collections::HashMap;
+use std::iter;
 use std::net::Ipv4Addr;
 
 use crate::addr::{Ipv4Prefix, NodeAddr};
 
 /// The prefixes of every other node: its blocks, and as /32s the addresses it borrowed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// A change costs the same whatever the number of prefixes, and a search one look for each length that
+/// is present: two, where there are blocks and borrowed addresses.
+///
+/// ```
+/// use ipip_core::{addr::NodeAddr, peers::Peers};
+/// let (a, b) = (NodeAddr([172, 18, 0, 3].into()), NodeAddr([172, 18, 0, 2].into()));
+/// let mut peers = Peers::from_iter([("10.244.244.64/26".parse()?, b)]);
+/// assert!(peers.check(b, [10, 244, 244, 73].into()).is_ok());
+/// peers.insert("10.244.244.73/32".parse()?, a); // borrowed from that block
+/// assert!(peers.check(b, [10, 244, 244, 73].into()).is_err());
+/// # Ok::<(), ipip_core::addr::PrefixError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peers {
     prefixes: HashMap<Ipv4Prefix, NodeAddr>,
     /// How many prefixes each node has; a node with none is not known.
     nodes: HashMap<NodeAddr, usize>,
+    /// How many prefixes there are of each length, 0 to 32 bits.
+    counts: [usize; 33],
     /// Bit `len` is set while a prefix of that length is present, so a search skips the others.
     lengths: u64,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self {
+            prefixes: HashMap::new(),
+            nodes: HashMap::new(),
+            counts: [0; 33],
+            lengths: 0,
+        }
+    }
 }
 
 /// Why a packet from the underlay is refused.
@@ -39,6 +66,17 @@ pub enum PeerError {
     },
 }
 
+impl PeerError {
+    /// The error's number, the same in every version and language.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::UnknownNode { .. } => 229,
+            Self::ForeignSource { .. } => 230,
+        }
+    }
+}
+
 impl Peers {
     /// No peers: every packet is refused.
     #[must_use]
@@ -49,11 +87,14 @@ impl Peers {
     /// Records that `prefix` is behind `node`; returns the node that held it before.
     pub fn insert(&mut self, prefix: Ipv4Prefix, node: NodeAddr) -> Option<NodeAddr> {
         let before = self.prefixes.insert(prefix, node);
-        if let Some(before) = before {
-            self.forget(before);
+        match before {
+            Some(before) => self.forget(before),
+            None => {
+                self.counts[usize::from(prefix.len())] += 1;
+                self.lengths |= 1 << prefix.len();
+            }
         }
         *self.nodes.entry(node).or_default() += 1;
-        self.lengths |= 1 << prefix.len();
         before
     }
 
@@ -61,7 +102,9 @@ impl Peers {
     pub fn remove(&mut self, prefix: Ipv4Prefix) -> Option<NodeAddr> {
         let node = self.prefixes.remove(&prefix)?;
         self.forget(node);
-        if !self.prefixes.keys().any(|p| p.len() == prefix.len()) {
+        let count = &mut self.counts[usize::from(prefix.len())];
+        *count -= 1;
+        if *count == 0 {
             self.lengths &= !(1 << prefix.len());
         }
         Some(node)
@@ -70,13 +113,22 @@ impl Peers {
     /// The node behind `addr`: the one with the longest prefix that contains it.
     #[must_use]
     pub fn node_of(&self, addr: Ipv4Addr) -> Option<NodeAddr> {
-        (0..=32u8)
-            .rev()
-            .filter(|len| self.lengths & (1 << len) != 0)
-            .find_map(|len| {
-                let prefix = Ipv4Prefix::containing(addr, len).expect("at most 32");
-                self.prefixes.get(&prefix).copied()
-            })
+        let mut left = self.lengths;
+        let mut longest_first = iter::from_fn(|| {
+            let len = left.checked_ilog2()?;
+            left &= !(1 << len);
+            u8::try_from(len).ok()
+        });
+        longest_first.find_map(|len| {
+            let prefix = Ipv4Prefix::containing(addr, len).ok()?;
+            self.prefixes.get(&prefix).copied()
+        })
+    }
+
+    /// Each prefix with the node behind it, in no order: what a data path that looks for itself is
+    /// filled with.
+    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Prefix, NodeAddr)> {
+        self.prefixes.iter().map(|(prefix, node)| (*prefix, *node))
     }
 
     /// Accepts a packet by its outer and inner source.
@@ -196,12 +248,26 @@ mod tests {
                 }
             }
             prop_assert_eq!(peers.len(), model.len());
+            let mut listed: Vec<_> = peers.iter().collect();
+            listed.sort();
+            let mut expected = model.clone();
+            expected.sort();
+            prop_assert_eq!(listed, expected);
+            // Nothing of what was removed is left behind.
+            prop_assert_eq!(&peers, &model.iter().copied().collect());
             for addr in probes.into_iter().map(spread) {
                 let expected = model.iter().filter(|(p, _)| p.contains(addr)).max_by_key(|(p, _)| p.len()).map(|e| e.1);
                 prop_assert_eq!(peers.node_of(addr), expected);
                 for node in 0u8..4 {
                     let node = NodeAddr([node; 4].into());
-                    prop_assert_eq!(peers.check(node, addr).is_ok(), expected == Some(node));
+                    let refused = if !model.iter().any(|(_, n)| *n == node) {
+                        Err(PeerError::UnknownNode { outer_source: node })
+                    } else if expected != Some(node) {
+                        Err(PeerError::ForeignSource { outer_source: node, inner_source: addr })
+                    } else {
+                        Ok(())
+                    };
+                    prop_assert_eq!(peers.check(node, addr), refused);
                 }
             }
         }

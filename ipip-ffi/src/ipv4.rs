@@ -107,7 +107,7 @@ impl ipip_ipv4_header {
     fn checked(self) -> Result<Ipv4Header, Failure> {
         Ok(Ipv4Header {
             dscp: Dscp::try_new(self.dscp)?,
-            ecn: ecn(self.ecn)?,
+            ecn: ecn(self.ecn, "ecn")?,
             identification: self.identification,
             dont_fragment: flag(self.dont_fragment, "dont_fragment")?,
             more_fragments: flag(self.more_fragments, "more_fragments")?,
@@ -157,11 +157,11 @@ impl ipip_ipv4_view {
     }
 }
 
-fn ecn(value: u8) -> Result<Ecn, Failure> {
+pub(crate) fn ecn(value: u8, name: &str) -> Result<Ecn, Failure> {
     if value > 3 {
         return Err(Failure::new(
             ipip_status::InvalidArgument,
-            format!("ecn is {value}, allowed are 0 to 3"),
+            format!("{name} is {value}, allowed are 0 to 3"),
         ));
     }
     Ok(Ecn::of_tos(value))

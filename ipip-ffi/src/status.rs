@@ -62,7 +62,7 @@ pub enum ipip_status {
     /// The interface was removed.
     InterfaceGone = 108,
 
-    // Packets: 200 to 299. Last added: 216.
+    // Packets: 200 to 299. Last added: 230.
     /// The buffer ends before the packet does.
     Truncated = 200,
     /// A version field is not 4.
@@ -97,6 +97,34 @@ pub enum ipip_status {
     EcnDrop = 215,
     /// An ICMP message does not report an error.
     IcmpNotError = 216,
+    /// A packet is too long and has DF set: its sender is to be told.
+    DontFragment = 217,
+    /// A fragment reaches beyond the longest packet.
+    FragmentEnd = 218,
+    /// The options of a header cannot be told apart.
+    Options = 219,
+    /// A tunnel leads to where it begins.
+    SameEndpoints = 220,
+    /// The inner source of a forwarded packet is an address of this node.
+    OwnSource = 221,
+    /// The inner source is the tunnel's exit.
+    ExitSource = 222,
+    /// The inner destination is the tunnel's exit.
+    ExitDestination = 223,
+    /// The inner packet is inside too many tunnels already.
+    TunnelDepth = 224,
+    /// An ICMP error quotes no IPv4 header.
+    Quoted = 225,
+    /// An ICMP error is about a packet that does not carry IPv4.
+    QuotedProtocol = 226,
+    /// An ICMP error is about a packet of another tunnel.
+    QuotedEndpoints = 227,
+    /// An ICMP error is about a fragment, and not the first.
+    QuotedFragment = 228,
+    /// The outer source is not a known node.
+    UnknownNode = 229,
+    /// The inner source is not behind the outer one.
+    ForeignSource = 230,
 
     // Addresses: 300 to 399. Last added: 311.
     /// The block has no free address.
@@ -147,7 +175,7 @@ pub extern "C" fn ipip_status_name(status: u32) -> *const c_char {
 
 const UNKNOWN: &CStr = c"unknown status";
 
-const NAMES: [(ipip_status, &CStr); 56] = [
+const NAMES: [(ipip_status, &CStr); 70] = [
     (ipip_status::Ok, c"IPIP_STATUS_OK"),
     (ipip_status::NullArgument, c"IPIP_STATUS_NULL_ARGUMENT"),
     (
@@ -191,6 +219,26 @@ const NAMES: [(ipip_status, &CStr); 56] = [
     (ipip_status::TtlExpired, c"IPIP_STATUS_TTL_EXPIRED"),
     (ipip_status::EcnDrop, c"IPIP_STATUS_ECN_DROP"),
     (ipip_status::IcmpNotError, c"IPIP_STATUS_ICMP_NOT_ERROR"),
+    (ipip_status::DontFragment, c"IPIP_STATUS_DONT_FRAGMENT"),
+    (ipip_status::FragmentEnd, c"IPIP_STATUS_FRAGMENT_END"),
+    (ipip_status::Options, c"IPIP_STATUS_OPTIONS"),
+    (ipip_status::SameEndpoints, c"IPIP_STATUS_SAME_ENDPOINTS"),
+    (ipip_status::OwnSource, c"IPIP_STATUS_OWN_SOURCE"),
+    (ipip_status::ExitSource, c"IPIP_STATUS_EXIT_SOURCE"),
+    (
+        ipip_status::ExitDestination,
+        c"IPIP_STATUS_EXIT_DESTINATION",
+    ),
+    (ipip_status::TunnelDepth, c"IPIP_STATUS_TUNNEL_DEPTH"),
+    (ipip_status::Quoted, c"IPIP_STATUS_QUOTED"),
+    (ipip_status::QuotedProtocol, c"IPIP_STATUS_QUOTED_PROTOCOL"),
+    (
+        ipip_status::QuotedEndpoints,
+        c"IPIP_STATUS_QUOTED_ENDPOINTS",
+    ),
+    (ipip_status::QuotedFragment, c"IPIP_STATUS_QUOTED_FRAGMENT"),
+    (ipip_status::UnknownNode, c"IPIP_STATUS_UNKNOWN_NODE"),
+    (ipip_status::ForeignSource, c"IPIP_STATUS_FOREIGN_SOURCE"),
     (ipip_status::BlockFull, c"IPIP_STATUS_BLOCK_FULL"),
     (ipip_status::PoolExhausted, c"IPIP_STATUS_POOL_EXHAUSTED"),
     (ipip_status::OutsideBlock, c"IPIP_STATUS_OUTSIDE_BLOCK"),

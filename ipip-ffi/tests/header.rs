@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 35] = [
     "status",
     "error",
     "version",
@@ -13,9 +13,16 @@ const ORDER: [&str; 29] = [
     "wire",
     "ipv4",
     "ipip",
+    "exit",
+    "fragment",
+    "loops",
     "batch",
     "encapsulator",
     "echo",
+    "icmp_error",
+    "tunnel_error",
+    "tunnel_state",
+    "peers",
     "assignment",
     "block",
     "pool",
@@ -26,7 +33,6 @@ const ORDER: [&str; 29] = [
     "tunnel",
     "workload",
     "route",
-    "peers",
     "frame",
     "capture",
     "reader",

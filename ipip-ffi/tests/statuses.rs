@@ -5,8 +5,12 @@ use std::fs;
 use std::path::Path;
 
 /// The error's name, the file that declares it, the file that gives it a status.
-const ERRORS: [(&str, &str, &str); 10] = [
+const ERRORS: [(&str, &str, &str); 14] = [
     ("WireError", "wire/error", "wire"),
+    ("FragmentError", "wire/error", "fragment"),
+    ("LoopError", "wire/error", "loops"),
+    ("RelayError", "wire/error", "tunnel_error"),
+    ("PeerError", "peers", "peers"),
     ("BatchError", "wire/error", "batch"),
     ("BlockError", "resource/error", "assignment"),
     ("IpamError", "ipam/error", "ipam"),
@@ -78,19 +82,19 @@ fn value_of<'a>(source: &'a str, name: &str, from: &str) -> Option<&'a str> {
 /// A batch states the core's numbers as they are, a single call those of status.rs.
 #[test]
 fn the_numbers_of_packet_errors_are_those_of_the_core() {
-    let core = read("ipip-core/src/wire/error.rs");
-    let mapping = read("ipip-ffi/src/wire.rs");
     let statuses = read("ipip-ffi/src/status.rs");
-    for variant in variants(&core, "WireError") {
-        let code = value_of(&core, &format!("Self::{variant}"), "=> ");
-        let status = value_of(
-            &mapping,
-            &format!("WireError::{variant}"),
-            "=> ipip_status::",
-        );
-        let number = value_of(&statuses, status.expect(&variant), "= ");
-        assert!(code.is_some(), "{variant}");
-        assert_eq!(code, number, "{variant}");
+    // The first ones are about packets.
+    for (name, declared, mapped) in &ERRORS[..5] {
+        let core = read(&format!("ipip-core/src/{declared}.rs"));
+        let mapping = read(&format!("ipip-ffi/src/{mapped}.rs"));
+        for variant in variants(&core, name) {
+            let code = value_of(&core, &format!("Self::{variant}"), "=> ");
+            let path = format!("{name}::{variant}");
+            let status = value_of(&mapping, &path, "=> ipip_status::");
+            let number = value_of(&statuses, status.expect(&variant), "= ");
+            assert!(code.is_some(), "{variant}");
+            assert_eq!(code, number, "{variant}");
+        }
     }
 }
 

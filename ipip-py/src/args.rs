@@ -13,7 +13,7 @@ use std::time::Duration;
 use ipip_core::addr::Ipv4Prefix;
 use ipip_core::mtu::TunnelMtu;
 use ipip_core::name::{HandleId, InterfaceName};
-use ipip_core::wire::Dscp;
+use ipip_core::wire::{Dscp, Ecn};
 use pyo3::PyClass;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -122,6 +122,11 @@ pub(crate) fn word(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u16> {
 pub(crate) fn dscp(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Dscp> {
     let number = integer(name, value, 0..=Dscp::MAX.into())?;
     Ok(Dscp::of_tos(u8::try_from(number << 2)?))
+}
+
+/// An explicit congestion notification code point, 0 to 3.
+pub(crate) fn ecn(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Ecn> {
+    Ok(Ecn::of_tos(u8::try_from(integer(name, value, 0..=3)?)?))
 }
 
 /// Text.
@@ -267,10 +272,27 @@ pub(crate) fn timeout(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
     let Some(value) = value else {
         return Ok(Duration::MAX);
     };
+    seconds(
+        name,
+        value,
+        ("float, int or None", "; None waits without end"),
+    )
+}
+
+/// Seconds since any moment that stays the same, as an int or float.
+pub(crate) fn moment(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    seconds(name, value, ("float or int", ""))
+}
+
+fn seconds(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    (allowed, hint): (&str, &str),
+) -> PyResult<Duration> {
     let seconds: f64 = match value.extract() {
         Ok(seconds) => seconds,
         Err(error) if error.is_instance_of::<PyTypeError>(value.py()) => {
-            return Err(wrong_type(name, "float, int or None", value));
+            return Err(wrong_type(name, allowed, value));
         }
         Err(_) => f64::NAN,
     };
@@ -279,7 +301,7 @@ pub(crate) fn timeout(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
         invalid(
             value.py(),
             name,
-            format!("{found} is not a number of seconds from 0 to 1e19; None waits without end"),
+            format!("{found} is not a number of seconds from 0 to 1e19{hint}"),
         )
     })
 }

@@ -4,6 +4,7 @@
 //! core's own, with the chain of causes joined by colons.
 
 use std::error::Error;
+use std::fmt::Debug;
 use std::io::ErrorKind;
 
 use ipip_core::capture::{CaptureError, PcapError, ReadError};
@@ -11,9 +12,10 @@ use ipip_core::error_chain;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
 use ipip_core::netlink::NetlinkError;
 use ipip_core::node::NodeError;
+use ipip_core::peers::PeerError;
 use ipip_core::resource::BlockError;
 use ipip_core::sys::netns::NetnsError;
-use ipip_core::wire::{BatchError, Layer, WireError};
+use ipip_core::wire::{BatchError, FragmentError, Layer, LoopError, RelayError, WireError};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -79,12 +81,22 @@ pub(crate) fn wire(py: Python<'_>) -> impl Fn(WireError) -> PyErr {
     }
 }
 
-fn packet<'py>(py: Python<'py>, fault: &WireError) -> PyResult<Bound<'py, PyAny>> {
-    let error = build(py, "PacketError", &fault.to_string())?;
+/// `ipip.PacketError`, its kind and number set.
+fn packet_error<'py, E: Error + Debug + 'static>(
+    py: Python<'py>,
+    fault: &E,
+    code: u32,
+) -> PyResult<Bound<'py, PyAny>> {
+    let error = build(py, "PacketError", &error_chain(fault))?;
     let debug = format!("{fault:?}");
     let kind = debug.split(|c: char| !c.is_alphanumeric()).next();
     error.setattr("kind", kind)?;
-    error.setattr("status", fault.code())?;
+    error.setattr("status", code)?;
+    Ok(error)
+}
+
+fn packet<'py>(py: Python<'py>, fault: &WireError) -> PyResult<Bound<'py, PyAny>> {
+    let error = packet_error(py, fault, fault.code())?;
     let set = |name: &str, number: usize| error.setattr(name, number);
     match *fault {
         WireError::Truncated { needed, found, .. }
@@ -93,9 +105,10 @@ fn packet<'py>(py: Python<'py>, fault: &WireError) -> PyResult<Bound<'py, PyAny>
             set("needed", needed)?;
             set("found", found)?;
         }
-        WireError::Version { found, .. } | WireError::Protocol { found } => {
-            set("found", found.into())?
-        }
+        WireError::Version { found, .. }
+        | WireError::Protocol { found }
+        | WireError::TtlExpired { found }
+        | WireError::IcmpNotError { found } => set("found", found.into())?,
         WireError::HeaderLen { words, .. } => set("words", words.into())?,
         WireError::TotalLen {
             found, header_len, ..
@@ -137,9 +150,11 @@ fn layer(fault: &WireError) -> Option<&'static str> {
         | WireError::HeaderLen { layer, .. }
         | WireError::TotalLen { layer, .. }
         | WireError::Checksum { layer, .. } => layer,
-        WireError::Protocol { .. } | WireError::OuterFragment { .. } => &Layer::Outer,
-        WireError::TtlZero => &Layer::Inner,
-        WireError::IcmpType { .. } => &Layer::Icmp,
+        WireError::Protocol { .. } | WireError::OuterFragment { .. } | WireError::EcnDrop => {
+            &Layer::Outer
+        }
+        WireError::TtlZero | WireError::TtlExpired { .. } => &Layer::Inner,
+        WireError::IcmpType { .. } | WireError::IcmpNotError { .. } => &Layer::Icmp,
         _ => return None,
     };
     Some(match layer {
@@ -147,6 +162,86 @@ fn layer(fault: &WireError) -> Option<&'static str> {
         Layer::Inner => "inner",
         Layer::Icmp => "icmp",
     })
+}
+
+/// What cannot be cut is `ipip.PacketError`.
+pub(crate) fn fragment(py: Python<'_>) -> impl Fn(FragmentError) -> PyErr {
+    move |fault| {
+        let build = || {
+            let error = packet_error(py, &fault, fault.code())?;
+            match fault {
+                FragmentError::DontFragment { found, mtu } => {
+                    error.setattr("found", found)?;
+                    error.setattr("mtu", mtu)?;
+                }
+                FragmentError::FragmentEnd { found } => error.setattr("found", found)?,
+                FragmentError::Options { at } => error.setattr("at", at)?,
+                _ => {}
+            }
+            Ok(error)
+        };
+        build().map_or_else(|broken: PyErr| broken, PyErr::from_value)
+    }
+}
+
+/// What must not be carried is `ipip.PacketError`.
+pub(crate) fn loops(py: Python<'_>) -> impl Fn(LoopError) -> PyErr {
+    move |fault| {
+        let build = || {
+            let error = packet_error(py, &fault, fault.code())?;
+            match fault {
+                LoopError::SameEndpoints { found }
+                | LoopError::ExitSource { found }
+                | LoopError::ExitDestination { found } => error.setattr("address", found.0)?,
+                LoopError::OwnSource { found } => error.setattr("address", found)?,
+                LoopError::TunnelDepth { max } => error.setattr("max", max)?,
+                _ => {}
+            }
+            Ok(error)
+        };
+        build().map_or_else(|broken: PyErr| broken, PyErr::from_value)
+    }
+}
+
+/// What is not about a tunnel is `ipip.PacketError`.
+pub(crate) fn relay(py: Python<'_>) -> impl Fn(RelayError) -> PyErr {
+    move |fault| {
+        let build = || {
+            let error = packet_error(py, &fault, fault.code())?;
+            match fault {
+                RelayError::QuotedProtocol { found } => error.setattr("found", found)?,
+                RelayError::QuotedEndpoints { from, to } => {
+                    error.setattr("source", from)?;
+                    error.setattr("destination", to)?;
+                }
+                RelayError::QuotedFragment { offset } => error.setattr("offset", offset)?,
+                _ => {}
+            }
+            Ok(error)
+        };
+        build().map_or_else(|broken: PyErr| broken, PyErr::from_value)
+    }
+}
+
+/// Who may not send a packet makes it `ipip.PacketError`.
+pub(crate) fn peer(py: Python<'_>) -> impl Fn(PeerError) -> PyErr {
+    move |fault| {
+        let build = || {
+            let error = packet_error(py, &fault, fault.code())?;
+            let (outer, inner) = match fault {
+                PeerError::UnknownNode { outer_source } => (Some(outer_source.0), None),
+                PeerError::ForeignSource {
+                    outer_source,
+                    inner_source,
+                } => (Some(outer_source.0), Some(inner_source)),
+                _ => (None, None),
+            };
+            error.setattr("outer_source", outer)?;
+            error.setattr("inner_source", inner)?;
+            Ok(error)
+        };
+        build().map_or_else(|broken: PyErr| broken, PyErr::from_value)
+    }
 }
 
 /// A batch that was not begun is `ipip.InvalidArgument`.

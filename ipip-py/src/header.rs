@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
-use ipip_core::wire::{IpipView, Ipv4View};
+use ipip_core::wire::{self, IpipView, Ipv4View};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PySlice};
 
 use crate::args;
+use crate::fragment::FragmentPart;
 
 /// One IPv4 header that passed every check. Lengths are in octets.
 #[pyclass(frozen, eq, hash, module = "ipip")]
@@ -53,6 +54,7 @@ pub(crate) struct Ipv4Header {
     #[pyo3(get)]
     destination: Ipv4Addr,
     options: Vec<u8>,
+    fragment: Option<wire::FragmentPart>,
 }
 
 #[pymethods]
@@ -67,6 +69,12 @@ impl Ipv4Header {
     #[getter]
     fn is_fragment(&self) -> bool {
         self.more_fragments || self.fragment_offset != 0
+    }
+
+    /// Where the packet belongs if it is a part of another; None for a whole one.
+    #[getter]
+    fn fragment(&self) -> Option<FragmentPart> {
+        self.fragment.map(FragmentPart)
     }
 
     fn __repr__(&self) -> String {
@@ -106,6 +114,7 @@ impl From<&Ipv4View<'_>> for Ipv4Header {
             source: view.source(),
             destination: view.destination(),
             options: view.options().to_vec(),
+            fragment: view.fragment(),
         }
     }
 }

@@ -10,12 +10,15 @@
 //! | `errors` | core errors as Python exceptions |
 //! | `log` | the logger `ipip`; calls without the GIL |
 //! | `wire`, `header`, `outer`, `echo` | encapsulate, decapsulate, parse |
+//! | `exit`, `fragment`, `loops` | what leaves a tunnel, what is cut before it enters, what must not enter |
+//! | `icmp_error`, `tunnel_error` | ICMP errors, and those from inside a tunnel |
+//! | `peers` | which node is behind which prefix |
 //! | `encapsulator`, `batch`, `spans` | one tunnel's outer headers; many packets by one call |
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
 //! | `frame`, `capture`, `reader`, `pcap` | one frame explained; frames of a live interface, of a file, to a file |
-//! | `filter`, `finding`, `journey`, `peers` | which frames, what is wrong with them, one packet at several points |
+//! | `filter`, `finding`, `journey` | which frames, what is wrong with them, one packet at several points |
 //!
 //! Conventions, which the package's docstring promises: the GIL is not held during a system call;
 //! a blocking call looks for Ctrl-C ten times a second or more; objects are frozen, so two threads
@@ -32,13 +35,17 @@ mod echo;
 mod encapsulator;
 mod ensure;
 mod errors;
+mod exit;
 mod filter;
 mod finding;
+mod fragment;
 mod frame;
 mod header;
+mod icmp_error;
 mod ipam;
 mod journey;
 mod log;
+mod loops;
 mod netns;
 mod objects;
 mod outer;
@@ -47,6 +54,7 @@ mod peers;
 mod pool;
 mod reader;
 mod spans;
+mod tunnel_error;
 mod wire;
 
 /// The compiled part of the package `ipip`, which re-exports all of it.
@@ -75,17 +83,28 @@ mod _ipip {
         remove_blackhole, remove_peer_route, remove_tunnel, remove_workload,
     };
     #[pymodule_export]
+    use crate::exit::{
+        Decapsulated, EcnAlarm, EcnExit, decapsulate_in_place, ecn_at_exit, lower_ttl,
+        update_checksum,
+    };
+    #[pymodule_export]
     use crate::filter::Filter;
     #[pymodule_export]
     use crate::finding::findings;
+    #[pymodule_export]
+    use crate::fragment::{FragmentKey, FragmentPart, fragments};
     #[pymodule_export]
     use crate::frame::Frame;
     #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]
+    use crate::icmp_error::{IcmpError, IcmpErrorView, Quoted, parse_icmp_error, parse_quoted};
+    #[pymodule_export]
     use crate::ipam::{Claimed, Ipam, MemoryStore};
     #[pymodule_export]
     use crate::journey::journeys;
+    #[pymodule_export]
+    use crate::loops::LoopPolicy;
     #[pymodule_export]
     use crate::netns::Netns;
     #[pymodule_export]
@@ -102,6 +121,8 @@ mod _ipip {
     use crate::reader::Reader;
     #[pymodule_export]
     use crate::spans::SpanBatch;
+    #[pymodule_export]
+    use crate::tunnel_error::{Relay, TunnelError, TunnelState, parse_tunnel_error};
     #[pymodule_export]
     use crate::wire::{
         checksum, decapsulate, encapsulate, encapsulate_into, finish_partial_checksum, ipv4_packet,

@@ -168,13 +168,7 @@ pub(crate) fn ipv4_packet<'py>(
         protocol: args::octet("protocol", protocol)?,
         ttl: ttl.or(64, |ttl| args::octet("ttl", ttl))?,
         dscp: dscp.or(Dscp::default(), |dscp| args::dscp("dscp", dscp))?,
-        ecn: ecn.or(Ecn::NotEct, |ecn| {
-            Ok(Ecn::of_tos(u8::try_from(args::integer(
-                "ecn",
-                ecn,
-                0..=3,
-            )?)?))
-        })?,
+        ecn: ecn.or(Ecn::NotEct, |ecn| args::ecn("ecn", ecn))?,
         identification: number("identification", &identification, 0)?,
         dont_fragment: dont_fragment.or(false, |flag| args::flag("dont_fragment", flag))?,
         more_fragments: more_fragments.or(false, |flag| args::flag("more_fragments", flag))?,

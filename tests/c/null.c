@@ -90,6 +90,91 @@ static void batches(void) {
     CHECK_FAILS(ipip_parse_batch(octets, 64, spans, 1, fields, SIZE_MAX / 44, NULL), IPIP_STATUS_INVALID_ARGUMENT, "length of fields_out");
 }
 
+static void tunnels(void) {
+    struct ipip_span span;
+    struct ipip_fragment_part part;
+    struct ipip_loop_policy policy;
+    struct ipip_endpoints ends;
+    struct ipip_icmp_error error;
+    struct ipip_icmp_error_view view;
+    struct ipip_quoted quoted;
+    struct ipip_tunnel_error inside;
+    struct ipip_outer outer;
+    struct ipip_relay_context context;
+    struct ipip_relay relay;
+    struct ipip_tunnel_state *state = NULL;
+    uint32_t mtu;
+    uint8_t refused;
+    memset(&policy, 0, sizeof policy);
+    memset(&ends, 0, sizeof ends);
+    memset(&error, 0, sizeof error);
+    memset(&inside, 0, sizeof inside);
+    memset(&outer, 0, sizeof outer);
+    memset(&context, 0, sizeof context);
+    memset(&relay, 0, sizeof relay);
+    context.mtu = 1480;
+    IS_NULL(ipip_ecn_at_exit(0, 0, NULL), "exit_out");
+    IS_NULL(ipip_decapsulate_in_place(NULL, 1, &span, NULL), "buffer");
+    IS_NULL(ipip_decapsulate_in_place(octets, 64, NULL, NULL), "inner_out");
+    IS_NULL(ipip_lower_ttl(NULL, 1, NULL), "packet");
+    IS_NULL(ipip_update_checksum(0, 0, 0, NULL), "checksum_out");
+    IS_NULL(ipip_fragments_emit(NULL, 1, 68, 0, octets, 64, &span, 1, NULL), "packet");
+    IS_NULL(ipip_fragments_emit(octets, 64, 68, 0, NULL, 1, &span, 1, NULL), "buffer");
+    IS_NULL(ipip_fragments_emit(octets, 64, 68, 0, octets, 64, NULL, 1, NULL), "fragments_out");
+    IS_NULL(ipip_ipv4_fragment(NULL, 1, &part), "buffer");
+    IS_NULL(ipip_ipv4_fragment(octets, 64, NULL), "part_out");
+    IS_NULL(ipip_loop_policy_default(NULL), "policy_out");
+    IS_NULL(ipip_loop_policy_check(NULL, &ends, octets, 64, &at, 1), "policy");
+    IS_NULL(ipip_loop_policy_check(&policy, NULL, octets, 64, &at, 1), "endpoints");
+    IS_NULL(ipip_loop_policy_check(&policy, &ends, NULL, 64, &at, 1), "inner");
+    IS_NULL(ipip_loop_policy_check(&policy, &ends, octets, 64, NULL, 1), "own");
+    IS_NULL(ipip_icmp_error_parse(NULL, 1, &view), "message");
+    IS_NULL(ipip_icmp_error_parse(octets, 64, NULL), "view_out");
+    IS_NULL(ipip_icmp_error_emit(NULL, at, octets, 32, octets + 32, 32, &needed), "error");
+    IS_NULL(ipip_icmp_error_emit(&error, at, NULL, 32, octets, 64, &needed), "original");
+    IS_NULL(ipip_icmp_error_emit(&error, at, octets, 64, NULL, 1, &needed), "buffer");
+    IS_NULL(ipip_icmp_error_emit(&error, at, octets, 32, octets + 32, 32, NULL), "len_out");
+    IS_NULL(ipip_quoted_parse(NULL, 1, &quoted), "octets");
+    IS_NULL(ipip_quoted_parse(octets, 64, NULL), "quoted_out");
+    IS_NULL(ipip_tunnel_error_parse(NULL, 1, &ends, &inside), "message");
+    IS_NULL(ipip_tunnel_error_parse(octets, 64, NULL, &inside), "endpoints");
+    IS_NULL(ipip_tunnel_error_parse(octets, 64, &ends, NULL), "error_out");
+    IS_NULL(ipip_tunnel_error_relay(NULL, &outer, &context, &relay), "error");
+    IS_NULL(ipip_tunnel_error_relay(&inside, NULL, &context, &relay), "outer");
+    IS_NULL(ipip_tunnel_error_relay(&inside, &outer, NULL, &relay), "context");
+    IS_NULL(ipip_tunnel_error_relay(&inside, &outer, &context, NULL), "relay_out");
+    IS_NULL(ipip_tunnel_state_new(1480, NULL), "state_out");
+    CHECK_OK(ipip_tunnel_state_new(1480, &state));
+    IS_NULL(ipip_tunnel_state_mtu(NULL, 0, &mtu), "state");
+    IS_NULL(ipip_tunnel_state_mtu(state, 0, NULL), "mtu_out");
+    IS_NULL(ipip_tunnel_state_learn_mtu(NULL, &inside, 0, &mtu), "state");
+    IS_NULL(ipip_tunnel_state_learn_mtu(state, NULL, 0, &mtu), "error");
+    IS_NULL(ipip_tunnel_state_remember(NULL, &relay, 0), "state");
+    IS_NULL(ipip_tunnel_state_remember(state, NULL, 0), "relay");
+    IS_NULL(ipip_tunnel_state_check(NULL, octets, 64, 0, &refused, &error), "state");
+    IS_NULL(ipip_tunnel_state_check(state, NULL, 64, 0, &refused, &error), "inner");
+    IS_NULL(ipip_tunnel_state_check(state, octets, 64, 0, NULL, &error), "refused_out");
+    IS_NULL(ipip_tunnel_state_check(state, octets, 64, 0, &refused, NULL), "error_out");
+    ipip_tunnel_state_free(state);
+}
+
+static void peers(void) {
+    struct ipip_peers *peers = NULL;
+    struct ipip_peer pair;
+    IS_NULL(ipip_peers_new(NULL), "peers_out");
+    CHECK_OK(ipip_peers_new(&peers));
+    IS_NULL(ipip_peers_insert(NULL, range, at, NULL, NULL), "peers");
+    IS_NULL(ipip_peers_remove(NULL, range, NULL), "peers");
+    IS_NULL(ipip_peers_check(NULL, at, at), "peers");
+    IS_NULL(ipip_peers_node_of(NULL, at, &at), "peers");
+    IS_NULL(ipip_peers_node_of(peers, at, NULL), "node_addr_out");
+    IS_NULL(ipip_peers_list(NULL, &pair, 1, &needed), "peers");
+    IS_NULL(ipip_peers_list(peers, NULL, 1, &needed), "pairs");
+    IS_NULL(ipip_peers_list(peers, &pair, 1, NULL), "needed_out");
+    CHECK(ipip_peers_count(NULL) == 0);
+    ipip_peers_free(peers);
+}
+
 static void blocks(void) {
     struct ipip_attribute attribute;
     struct ipip_assignment assignment;
@@ -330,6 +415,8 @@ static void freeing_nothing_is_nothing(void) {
     ipip_encapsulator_free(NULL);
     ipip_ipam_free(NULL);
     ipip_store_free(NULL);
+    ipip_tunnel_state_free(NULL);
+    ipip_peers_free(NULL);
     ipip_capture_stop(NULL);
     ipip_capture_free(NULL);
     ipip_reader_free(NULL);
@@ -349,6 +436,8 @@ int main(void) {
     RUN(addresses);
     RUN(packets);
     RUN(batches);
+    RUN(tunnels);
+    RUN(peers);
     RUN(blocks);
     RUN(allocators);
     RUN(namespaces_and_what_is_in_them);

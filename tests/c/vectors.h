@@ -69,4 +69,43 @@ static inline int each_vector(const char *call, int good, void (*test)(const str
     return met;
 }
 
+/* Octets as the files write them; the text lasts until the next call. */
+static inline char *hex(const uint8_t *octets, size_t len) {
+    static char text[2 * 4096 + 1];
+    if (len == 0) return strcpy(text, "none");
+    for (size_t i = 0; i < len && i < 4096; i++) snprintf(text + 2 * i, 3, "%02x", octets[i]);
+    return text;
+}
+
+static int fields_checked;
+
+/* One field of a vector is `found`. */
+static inline int field_is(const struct vector *vector, const char *layer, const char *name, const char *found) {
+    char key[64];
+    snprintf(key, sizeof key, "%s%s%s", layer, *layer ? "." : "", name);
+    const char *expected = value_of(vector, key);
+    fields_checked++;
+    if (expected && strcmp(expected, found) == 0) return 1;
+    printf("%s: %s is %s, expected %s\n", vector->name, key, found, expected ? expected : "nothing");
+    return 0;
+}
+
+static inline int number_is(const struct vector *vector, const char *layer, const char *name, const char *format, unsigned found) {
+    char text[32];
+    snprintf(text, sizeof text, format, found);
+    return field_is(vector, layer, name, text);
+}
+
+/* "OuterFragment" as "IPIP_STATUS_OUTER_FRAGMENT". */
+static inline const char *status_name(const char *error) {
+    static char name[64];
+    size_t at = (size_t)snprintf(name, sizeof name, "IPIP_STATUS");
+    for (; *error && at < sizeof name - 2; error++) {
+        if (isupper((unsigned char)*error)) name[at++] = '_';
+        name[at++] = (char)toupper((unsigned char)*error);
+    }
+    name[at] = 0;
+    return name;
+}
+
 #endif

@@ -19,6 +19,8 @@ import ipip
 OUTER = ipip.Outer(local="172.18.0.3", remote="172.18.0.2")
 INNER = ipip.ipv4_packet(ipip.echo_request(7, 1, bytes(56)), source="10.244.79.20", destination="10.244.244.73", protocol=1)
 PACKET = ipip.encapsulate(INNER, OUTER)
+LONG = ipip.ipv4_packet(bytes(100), source="10.244.79.20", destination="10.244.244.73", protocol=17)
+REPORT = ipip.IcmpError.unreachable(1).emit("172.18.0.9", PACKET)[20:]
 
 BUFFERS: dict[str, Callable[[bytes], Any]] = {
     "bytes": bytes,
@@ -72,13 +74,18 @@ def test_no_buffer_stays_locked_after_an_error() -> None:
 
 @pytest.mark.parametrize("bad", ["text", None, 5, [1, 2], object(), 1.5])
 def test_what_is_no_buffer_is_a_type_error(bad: Any) -> None:
-    for name, call in {
-        "packet": ipip.parse,
-        "inner": lambda b: ipip.encapsulate(b, OUTER),
-        "buffer": lambda b: ipip.encapsulate_into(b, 20, OUTER),
-        "octets": ipip.checksum,
-        "message": ipip.parse_echo,
-    }.items():
+    calls: list[tuple[str, Callable[[Any], object]]] = [
+        ("packet", ipip.parse),
+        ("inner", lambda b: ipip.encapsulate(b, OUTER)),
+        ("buffer", lambda b: ipip.encapsulate_into(b, 20, OUTER)),
+        ("octets", ipip.checksum),
+        ("message", ipip.parse_echo),
+        ("packet", lambda b: ipip.fragments(b, 1480)),
+        ("octets", ipip.parse_quoted),
+        ("original", lambda b: ipip.IcmpError.source_quench().emit("1.2.3.4", b)),
+        ("packet", ipip.lower_ttl),
+    ]
+    for name, call in calls:
         with pytest.raises(TypeError, match=f"argument '{name}' must be a (writable )?bytes-like object, not {type(bad).__name__}"):
             call(bad)
 
@@ -92,7 +99,13 @@ def test_views_with_gaps_are_refused(bad: Any) -> None:
 
 @pytest.mark.parametrize("bad", [b"x" * 100, memoryview(b"x" * 100), memoryview(bytearray(100)).toreadonly()])
 def test_read_only_buffers_are_not_written(bad: Any) -> None:
-    for call in (lambda: ipip.encapsulate_into(bad, 20, OUTER), lambda: ipip.finish_partial_checksum(bad)):
+    calls: list[Callable[[], object]] = [
+        lambda: ipip.encapsulate_into(bad, 20, OUTER),
+        lambda: ipip.finish_partial_checksum(bad),
+        lambda: ipip.decapsulate_in_place(bad),
+        lambda: ipip.lower_ttl(bad),
+    ]
+    for call in calls:
         with pytest.raises(TypeError, match="writable"):
             call()
 
@@ -123,6 +136,10 @@ NUMBERS: dict[str, tuple[Callable[[Any], object], int, int]] = {
     "protocol": (lambda n: ipip.Blackhole(block="10.0.0.0/26", protocol=n), 0, 255),
     "mtu": (lambda n: ipip.Tunnel(address="10.0.0.1", mtu=n), 68, 65515),
     "block_len": (lambda n: ipip.Pool("pods", "10.0.0.0/16", n), 20, 32),
+    "inner": (lambda n: ipip.ecn_at_exit(n, 0), 0, 3),
+    "max_depth": (lambda n: ipip.LoopPolicy(max_depth=n), 0, 255),
+    "before": (lambda n: ipip.update_checksum(0, n, 0), 0, 65535),
+    "pointer": (lambda n: ipip.IcmpError.parameter_problem(0, n), 0, 255),
     "fragment_offset": (lambda n: ipip.ipv4_packet(b"", source="1.2.3.4", destination="1.2.3.4", protocol=0, fragment_offset=n), 0, 8191),
 }
 
@@ -189,6 +206,16 @@ VALUES: list[Callable[[], object]] = [
     lambda: ipip.Blackhole(block="10.0.0.0/26"),
     lambda: ipip.Pool("pods", "10.0.0.0/16"),
     lambda: ipip.Block("10.0.0.0/26").assign_any("h"),
+    lambda: ipip.LoopPolicy(max_depth=7),
+    lambda: ipip.ecn_at_exit(0, 3),
+    lambda: ipip.ecn_at_exit(0, 3).alarm,
+    lambda: ipip.parse_ipv4(ipip.fragments(LONG, 68)[1]).fragment,
+    lambda: ipip.parse_ipv4(ipip.fragments(LONG, 68)[1]).fragment.key,  # type: ignore[union-attr]
+    lambda: ipip.IcmpError.redirect(1, "1.2.3.4"),
+    lambda: ipip.parse_icmp_error(REPORT),
+    lambda: ipip.parse_quoted(INNER),
+    lambda: ipip.Relay.send(ipip.IcmpError.source_quench()),
+    lambda: ipip.parse_tunnel_error(REPORT, local="172.18.0.3", remote="172.18.0.2"),
 ]
 
 
@@ -204,7 +231,7 @@ def test_values_compare_hash_show_and_stay(make: Callable[[], object]) -> None:
 
 
 def test_the_repr_of_a_value_makes_it_again() -> None:
-    for make in VALUES[5:9] + VALUES[:2]:
+    for make in VALUES[5:9] + VALUES[:2] + [VALUES[11], VALUES[16], VALUES[19]]:
         value = make()
         assert eval(repr(value), vars(ipip)) == value  # noqa: S307
 
@@ -216,6 +243,7 @@ def callables() -> list[tuple[str, Callable[..., object]]]:
         if callable(thing := getattr(ipip, name)) and not (inspect.isclass(thing) and issubclass(thing, BaseException)):
             found.append((name, thing))
     objects = [make() for make in VALUES] + [ipip.Block("10.0.0.0/26"), ipip.Ipam(ipip.MemoryStore()), ipip.MemoryStore()]
+    objects += [ipip.Peers(), ipip.TunnelState(1480), ipip.decapsulate_in_place(bytearray(PACKET))]
     for thing in objects:
         for name in dir(thing):
             if not name.startswith("_") and callable(method := getattr(thing, name)):

@@ -11,6 +11,7 @@ import sys
 import scapy
 from scapy.all import ICMP, IP, TCP, UDP, IPOption_NOP, IPOption_RR, IPOption_Timestamp, Padding, Raw, raw  # noqa: F401
 from scapy.utils import checksum  # noqa: F401  (the commands below use it)
+from tunnel import vectors as tunnel_vectors
 
 HERE = pathlib.Path(__file__).parent
 BARE = 'IP(src="172.18.0.3", dst="172.18.0.2", id=0x1234, ttl=63)'
@@ -174,6 +175,8 @@ def main():
         octets, finished = partial(raw(eval(command)))
         table = {"call": "finish_partial_checksum", "result": "finished", "checksum": f"{finished:#06x}"}
         write(name, f"partial({command})", table, octets)
+    for name, command, table, octets in tunnel_vectors():
+        write(name, command, table, octets)
 
 
 if __name__ == "__main__":

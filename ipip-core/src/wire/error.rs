@@ -188,6 +188,45 @@ impl WireError {
     }
 }
 
+impl FragmentError {
+    /// The error's number, the same in every version and language.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::DontFragment { .. } => 217,
+            Self::FragmentEnd { .. } => 218,
+            Self::Options { .. } => 219,
+        }
+    }
+}
+
+impl LoopError {
+    /// The error's number, the same in every version and language.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::SameEndpoints { .. } => 220,
+            Self::OwnSource { .. } => 221,
+            Self::ExitSource { .. } => 222,
+            Self::ExitDestination { .. } => 223,
+            Self::TunnelDepth { .. } => 224,
+        }
+    }
+}
+
+impl RelayError {
+    /// The error's number, the same in every version and language.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::Quoted { .. } => 225,
+            Self::QuotedProtocol { .. } => 226,
+            Self::QuotedEndpoints { .. } => 227,
+            Self::QuotedFragment { .. } => 228,
+        }
+    }
+}
+
 /// Why a batch was not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -235,7 +274,7 @@ pub enum LoopError {
         "inner packet is inside other tunnels, allowed {} {max} {} at once, this one included",
         if *max == 1 { "is" } else { "are" }, if *max == 1 { "tunnel" } else { "tunnels" }
     )]
-    Depth {
+    TunnelDepth {
         /// How many tunnels at most.
         max: u8,
     },
@@ -255,7 +294,7 @@ pub enum FragmentError {
     },
     /// The packet is a fragment itself and reaches beyond the longest packet.
     #[error("fragment ends at octet {found} of its packet's payload, allowed are at most 65515")]
-    Offset {
+    FragmentEnd {
         /// Where it ends, in octets.
         found: usize,
     },
@@ -279,13 +318,13 @@ pub enum RelayError {
     },
     /// The quoted packet does not carry IPv4.
     #[error("quoted packet carries protocol {found}, allowed is 4 (IPv4 in IPv4)")]
-    Protocol {
+    QuotedProtocol {
         /// The protocol number found.
         found: u8,
     },
     /// The quoted packet went another way.
     #[error("quoted packet is from {from} to {to}, allowed are this tunnel's ends")]
-    Endpoints {
+    QuotedEndpoints {
         /// The source found.
         from: Ipv4Addr,
         /// The destination found.
@@ -293,7 +332,7 @@ pub enum RelayError {
     },
     /// The quoted packet is a fragment, and not the first.
     #[error("quoted packet is a fragment at {offset} octets, allowed is 0")]
-    Fragment {
+    QuotedFragment {
         /// Where the fragment belongs, in octets.
         offset: u16,
     },

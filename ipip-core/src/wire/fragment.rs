@@ -129,7 +129,7 @@ impl<'a> Fragments<'a> {
     ///
     /// # Errors
     /// [`FragmentError::DontFragment`] if it is too long and has DF set: then its sender is to be told;
-    /// [`FragmentError::Offset`] if it is a fragment that reaches beyond the longest packet;
+    /// [`FragmentError::FragmentEnd`] if it is a fragment that reaches beyond the longest packet;
     /// [`FragmentError::Options`] if its options cannot be told apart.
     pub fn new(packet: &Ipv4View<'a>, mtu: TunnelMtu) -> Result<Self, FragmentError> {
         let mtu = usize::try_from(mtu.octets()).unwrap_or(usize::MAX);
@@ -156,7 +156,7 @@ impl<'a> Fragments<'a> {
         }
         let end = usize::from(packet.fragment_offset().octets()) + packet.payload().len();
         if end > MAX_PAYLOAD_LEN {
-            return Err(FragmentError::Offset { found: end });
+            return Err(FragmentError::FragmentEnd { found: end });
         }
         fragments.later = Header::later(&header, packet.options())?;
         Ok(fragments)

@@ -50,7 +50,7 @@ impl LoopPolicy {
     ///
     /// # Errors
     /// In this order: [`LoopError::SameEndpoints`] whatever the policy, [`LoopError::OwnSource`],
-    /// [`LoopError::ExitSource`], [`LoopError::ExitDestination`], [`LoopError::Depth`].
+    /// [`LoopError::ExitSource`], [`LoopError::ExitDestination`], [`LoopError::TunnelDepth`].
     pub fn check(
         &self,
         inner: &Ipv4View<'_>,
@@ -71,7 +71,7 @@ impl LoopPolicy {
             return Err(LoopError::ExitDestination { found: exit });
         }
         if tunnels(inner, self.max_depth) >= self.max_depth {
-            return Err(LoopError::Depth {
+            return Err(LoopError::TunnelDepth {
                 max: self.max_depth,
             });
         }
@@ -167,7 +167,7 @@ mod tests {
             ),
             (
                 packet(POD, ELSEWHERE, 4),
-                LoopError::Depth { max: 4 },
+                LoopError::TunnelDepth { max: 4 },
                 LoopPolicy {
                     max_depth: 5,
                     ..all

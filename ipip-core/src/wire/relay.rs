@@ -50,26 +50,26 @@ impl<'a> TunnelError<'a> {
     /// addresses can forge this.
     ///
     /// # Errors
-    /// [`RelayError::Quoted`] if the outer header cannot be read, [`RelayError::Protocol`],
-    /// [`RelayError::Endpoints`], and [`RelayError::Fragment`] for a fragment but the first, which
+    /// [`RelayError::Quoted`] if the outer header cannot be read, [`RelayError::QuotedProtocol`],
+    /// [`RelayError::QuotedEndpoints`], and [`RelayError::QuotedFragment`] for a fragment but the first, which
     /// quotes no inner header.
     pub fn parse(error: &IcmpErrorView<'a>, endpoints: &Endpoints) -> Result<Self, RelayError> {
         let outer = Quoted::parse(error.quoted(), Layer::Outer)
             .map_err(|source| RelayError::Quoted { source })?;
         if outer.protocol != protocol::IPIP {
-            return Err(RelayError::Protocol {
+            return Err(RelayError::QuotedProtocol {
                 found: outer.protocol,
             });
         }
         let ends = (endpoints.local.0, endpoints.remote.0);
         if (outer.source, outer.destination) != ends {
-            return Err(RelayError::Endpoints {
+            return Err(RelayError::QuotedEndpoints {
                 from: outer.source,
                 to: outer.destination,
             });
         }
         if outer.fragment_offset.units() != 0 {
-            return Err(RelayError::Fragment {
+            return Err(RelayError::QuotedFragment {
                 offset: outer.fragment_offset.octets(),
             });
         }

@@ -5,7 +5,8 @@ exception                  is also                         means
 =========================  ==============================  ==============================================
 ``Error``                  ``Exception``                   anything below
 ``InvalidArgument``        ``ValueError``                  a value that no call of this kind takes
-``PacketError``            ``ValueError``                  octets that are not the packet they should be
+``PacketError``            ``ValueError``                  octets that are not the packet they should be, or
+                                                           a packet that a tunnel must not carry or accept
 ``DamagedCapture``         ``ValueError``                  a capture file that cannot be read further
 ``NotFound``               ``LookupError``                 what was named does not exist
 ``Exhausted``                                              no address or block is left
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 import errno as _errno
 import os as _os
+from ipaddress import IPv4Address as _IPv4Address
 
 __all__ = [
     "AlreadyExists",
@@ -62,10 +64,10 @@ class InvalidArgument(Error, ValueError):
 
 
 class PacketError(Error, ValueError):
-    """Octets are not the packet that they should be, or a packet cannot be written.
+    """Octets are not the packet that they should be, or a packet cannot be written, carried or accepted.
 
-    ``kind`` is the fault, ``status`` its number, which batches state for each packet; which of the other
-    numbers are set depends on it, the rest are ``None``:
+    ``kind`` is the fault, ``status`` its number, which batches state for each packet; which of the others
+    are set depends on it, the rest are ``None``:
 
     ==================  =============================================================
     ``Truncated``       ``layer``, ``needed``, ``found``: octets
@@ -80,11 +82,28 @@ class PacketError(Error, ValueError):
     ``Buffer``          ``needed``, ``found``: octets
     ``PacketTooLong``   ``found``, ``max``: octets
     ``IcmpType``        ``found``, ``code``
+    ``TtlExpired``      ``found``
+    ``EcnDrop``         by ``decapsulate_in_place``: congestion that only a drop tells
+    ``IcmpNotError``    ``found``
+    ``DontFragment``    by ``fragments``: ``found``, ``mtu``: octets
+    ``FragmentEnd``     ``found``: octets
+    ``Options``         ``at``: octets
+    ``SameEndpoints``   by ``LoopPolicy``: ``address``
+    ``OwnSource``       ``address``
+    ``ExitSource``      ``address``
+    ``ExitDestination`` ``address``
+    ``TunnelDepth``     ``max``: tunnels
+    ``Quoted``          by ``parse_tunnel_error``
+    ``QuotedProtocol``  ``found``
+    ``QuotedEndpoints`` ``source``, ``destination``
+    ``QuotedFragment``  ``offset``: octets
+    ``UnknownNode``     by ``Peers``: ``outer_source``
+    ``ForeignSource``   ``outer_source``, ``inner_source``
     ==================  =============================================================
     """
 
     kind: str = ""
-    #: 200 ``Truncated``, 201 ``Version`` … in the order of the table; the same in every version and in C.
+    #: 200 ``Truncated``, 201 ``Version`` …; the same in every version and in C, whose header has the list.
     status: int = 0
     #: ``"outer"``, ``"inner"`` or ``"icmp"``.
     layer: str | None = None
@@ -97,6 +116,13 @@ class PacketError(Error, ValueError):
     more_fragments: bool | None = None
     max: int | None = None
     code: int | None = None
+    mtu: int | None = None
+    at: int | None = None
+    address: _IPv4Address | None = None
+    source: _IPv4Address | None = None
+    destination: _IPv4Address | None = None
+    outer_source: _IPv4Address | None = None
+    inner_source: _IPv4Address | None = None
 
 
 class DamagedCapture(Error, ValueError):

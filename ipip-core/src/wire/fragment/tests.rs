@@ -133,7 +133,7 @@ fn a_fragment_beyond_the_longest_packet_is_not_cut() {
     // The last of 65,515 octets, and one octet more.
     for (payload_len, expected) in [
         (107, Ok(2)),
-        (108, Err(FragmentError::Offset { found: 65_516 })),
+        (108, Err(FragmentError::FragmentEnd { found: 65_516 })),
     ] {
         let fragments = cut(&packet(&[], payload_len, 8176), 100);
         assert_eq!(fragments.map(|f| f.len()), expected);

@@ -155,6 +155,18 @@ fn what_is_no_good_error_is_refused() {
     }
 }
 
+/// "Other ICMP messages are not related to the encapsulation operations".
+#[test]
+fn rfc2003_section_4_6_other_messages_are_none_of_a_tunnels_business() {
+    for icmp_type in 0..=u8::MAX {
+        let octets = message([icmp_type, 0, 0, 0, 0, 0, 0, 0], &[0xa5; 28]);
+        let related = [3, 4, 5, 11, 12].contains(&icmp_type);
+        let expected = WireError::IcmpNotError { found: icmp_type };
+        assert_eq!(IcmpErrorView::parse(&octets).is_ok(), related);
+        assert!(related || IcmpErrorView::parse(&octets) == Err(expected));
+    }
+}
+
 #[test]
 fn rfc1812_section_4_3_2_7_what_must_not_be_answered() {
     let answer = |change: &dyn Fn(&mut Vec<u8>)| {

@@ -234,7 +234,7 @@ fn what_this_entry_could_not_have_sent_is_refused() {
     assert_eq!(refused(&|_| ()), Ok(()));
     assert_eq!(
         refused(&|o| o[9] = 17),
-        Err(RelayError::Protocol { found: 17 })
+        Err(RelayError::QuotedProtocol { found: 17 })
     );
     let error = refused(&|o| o[15] = 4).unwrap_err();
     assert_eq!(
@@ -243,11 +243,11 @@ fn what_this_entry_could_not_have_sent_is_refused() {
     );
     assert!(matches!(
         refused(&|o| o[19] = 9),
-        Err(RelayError::Endpoints { .. })
+        Err(RelayError::QuotedEndpoints { .. })
     ));
     assert_eq!(
         refused(&|o| o[7] = 2),
-        Err(RelayError::Fragment { offset: 16 })
+        Err(RelayError::QuotedFragment { offset: 16 })
     );
     let empty = [3, 1, 0xfc, 0xfe, 0, 0, 0, 0];
     let view = IcmpErrorView::parse(&empty).unwrap();
