@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use ipip_core::capture::{self, Point, ReadError};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -22,6 +23,8 @@ use crate::{args, errors, journey};
 pub(crate) struct Reader {
     /// `None` once closed. Locked only without the GIL, by whoever reads.
     open: Mutex<Option<Open>>,
+    /// The thread that has it locked.
+    user: Mutex<Option<ThreadId>>,
 }
 
 type Open = capture::Reader<BufReader<Source>>;
@@ -39,11 +42,30 @@ impl Reader {
         py: Python<'_>,
         work: impl FnOnce(&mut Open) -> T + Send,
     ) -> PyResult<T> {
-        let result = without_gil(py, || {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.as_mut().map(work)
-        });
+        let result = self.locked(py, |open| open.as_mut().map(work))?;
         result.ok_or_else(|| errors::invalid_argument(py, "the reader is closed"))
+    }
+
+    /// The same, whether it is closed or not. A file object's own reading, or a signal's handler
+    /// meanwhile, would wait for itself: it gets an error.
+    fn locked<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Option<Open>) -> T + Send,
+    ) -> PyResult<T> {
+        let user = || self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        let me = Some(thread::current().id());
+        if *user() == me {
+            let text = "the reader is reading on this very thread";
+            return Err(errors::invalid_argument(py, text));
+        }
+        Ok(without_gil(py, || {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            *user() = me;
+            let result = work(&mut open);
+            *user() = None;
+            result
+        }))
     }
 }
 
@@ -68,8 +90,10 @@ impl Reader {
             })
         };
         let open = open.map_err(errors::read(py))?;
-        let open = Mutex::new(Some(open));
-        Ok(Self { open })
+        Ok(Self {
+            open: Mutex::new(Some(open)),
+            user: Mutex::new(None),
+        })
     }
 
     /// The interfaces met so far, one in pcap, in pcapng any number: a tuple of ipip.capture.Interface.
@@ -115,11 +139,8 @@ impl Reader {
     }
 
     /// Closes the file, unless it was opened by others; a second call does nothing.
-    fn close(&self, py: Python<'_>) {
-        without_gil(py, || {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.take();
-        });
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.locked(py, |open| drop(open.take()))
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -136,8 +157,8 @@ impl Reader {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
-        self.close(py);
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
     }
 }
 

@@ -211,6 +211,22 @@ def test_a_fault_in_the_middle_is_raised_from_points(tmp_path: Path) -> None:
         ipip.Reader(Once(whole)).points("a")
 
 
+@pytest.mark.parametrize("call", [lambda reader: reader.interface, lambda reader: next(reader), lambda reader: reader.close()])
+def test_a_file_that_uses_its_own_reader_does_not_wait_for_itself(tmp_path: Path, call: Callable[[ipip.Reader], object]) -> None:
+    class Greedy(io.BytesIO):
+        reader: ipip.Reader | None = None
+
+        def read1(self, size: int | None = -1, /) -> bytes:
+            if self.reader:
+                call(self.reader)
+            return super().read1(30)  # the file header and a part of the first record
+
+    file = Greedy(write(tmp_path / "a.pcap", echoes()).read_bytes())
+    file.reader = ipip.Reader(file)
+    with pytest.raises(ipip.InvalidArgument, match="the reader is reading on this very thread"):
+        next(file.reader)
+
+
 def test_files_are_read_by_dpkt_and_scapy(tmp_path: Path) -> None:
     path = write(tmp_path / "a.pcap", echoes())
     with path.open("rb") as stream:

@@ -44,7 +44,7 @@ Threads
     Any object may be used from any thread. The GIL is not held during system calls. One interpreter
     of a process may import the module; a second one gets ``ImportError``.
 Ctrl-C
-    Ends a call that waits (``LiveCapture``, ``Netns.run``) within 100 ms.
+    Ends a call that waits (``LiveCapture``, ``Netns.run``, a ``Reader`` of a file object) within 100 ms.
 Resources
     ``Netns``, ``LiveCapture``, ``Reader`` and ``PcapWriter`` are context managers, which close their handle
     and nothing else: what was made in the kernel stays until it is removed by name.
