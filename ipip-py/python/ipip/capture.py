@@ -13,6 +13,7 @@ frozen dataclasses, which compare and hash by what they hold. Lengths are in oct
 
 from __future__ import annotations
 
+import functools as _functools
 import json as _json
 from collections.abc import Callable as _Callable
 from dataclasses import dataclass
@@ -244,14 +245,18 @@ Layer: TypeAlias = (
     Ethernet | Vlan | Cooked | Arp | Ipv4 | Ipv6 | Ipv6Extension | Icmp | Udp | Tcp | Opaque | Malformed
 )
 
+# A capture has few addresses, and reading one costs more than the rest of its header.
+_ipv4 = _functools.lru_cache(1024)(IPv4Address)
+_ipv6 = _functools.lru_cache(1024)(IPv6Address)
+
 #: The classes by the names that the JSON has, and what makes a value of a field's text.
 _CLASSES: dict[str, tuple[_Callable[..., Layer], dict[str, _Callable[[str], object]]]] = {
     "ethernet": (Ethernet, {}),
     "vlan": (Vlan, {}),
     "cooked": (Cooked, {"address": bytes.fromhex}),
-    "arp": (Arp, {"sender": IPv4Address, "target": IPv4Address}),
-    "ipv4": (Ipv4, {"source": IPv4Address, "destination": IPv4Address, "options": bytes.fromhex}),
-    "ipv6": (Ipv6, {"source": IPv6Address, "destination": IPv6Address}),
+    "arp": (Arp, {"sender": _ipv4, "target": _ipv4}),
+    "ipv4": (Ipv4, {"source": _ipv4, "destination": _ipv4, "options": bytes.fromhex}),
+    "ipv6": (Ipv6, {"source": _ipv6, "destination": _ipv6}),
     "ipv6_extension": (Ipv6Extension, {"octets": bytes.fromhex}),
     "icmp": (Icmp, {"rest": bytes.fromhex}),
     "udp": (Udp, {}),
