@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt::Debug;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -13,7 +12,7 @@ use ipip_core::mtu::TunnelMtu;
 use ipip_core::wire::{
     DontFragment, DscpPolicy, EchoKind, EchoView, EcnPolicy, Endpoints, FragmentError, Fragments,
     HEADER_LEN, IcmpError, IcmpErrorView, IpipView, Ipv4View, Layer, MAX_ICMP_ERROR_LEN, Outer,
-    PartialChecksum, Quoted, Relay, RelayContext, RelayError, Ttl, TunnelError, Urgency,
+    PartialChecksum, Quoted, Relay, RelayContext, RelayError, Ttl, TunnelError, Urgency, clamp_mss,
     decapsulate, decapsulate_in_place, encapsulate, finish_partial_checksum,
 };
 
@@ -172,7 +171,7 @@ fn good_packets_are_built_as_scapy_builds_them() {
 }
 
 /// The name of an error and its message with those of its causes.
-fn words(error: impl Error + Debug + 'static) -> (String, String) {
+fn words(error: impl Error + 'static) -> (String, String) {
     let debug = format!("{error:?}");
     let name = debug.split(' ').next().unwrap();
     (name.to_owned(), error_chain(&error))
@@ -327,6 +326,18 @@ fn packets_are_cut_as_scapy_cuts_them() {
         let mut expected = expected(&vector.table);
         expected.remove("mtu");
         assert_eq!(found, expected, "{}", vector.name);
+    }
+}
+
+#[test]
+fn segments_are_clamped_as_scapy_builds_them() {
+    for vector in vectors("clamp_mss", true) {
+        let mut packet = vector.octets.clone();
+        let mtu = TunnelMtu::try_new(vector.table["mtu"].parse().unwrap()).unwrap();
+        let before = clamp_mss(&mut packet, mtu).unwrap();
+        let before = before.map_or("none".into(), |mss| mss.to_string());
+        assert_eq!(before, vector.table["before"], "{}", vector.name);
+        assert_eq!(hex(&packet), vector.table["packet"], "{}", vector.name);
     }
 }
 

@@ -212,6 +212,15 @@ impl From<Ipv4Prefix> for ipnetwork::Ipv4Network {
     }
 }
 
+/// Whether a single host can have `addr`: it is neither 0.0.0.0 nor loopback, multicast, class E or the
+/// limited broadcast. No packet comes from the others
+/// (<https://www.rfc-editor.org/rfc/rfc1812#section-5.3.7>).
+#[must_use]
+pub const fn is_host(addr: Ipv4Addr) -> bool {
+    // Multicast begins at 224, class E at 240 and ends with the limited broadcast.
+    addr.octets()[0] < 224 && !addr.is_loopback() && !addr.is_unspecified()
+}
+
 /// A node's address on the underlay: the outer source or destination of its packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeAddr(pub Ipv4Addr);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::iter;
 use std::net::Ipv4Addr;
 
-use crate::addr::{Ipv4Prefix, NodeAddr};
+use crate::addr::{Ipv4Prefix, NodeAddr, is_host};
 
 /// The prefixes of every other node: its blocks, and as /32s the addresses it borrowed.
 ///
@@ -56,6 +56,12 @@ pub enum PeerError {
         /// The outer source address.
         outer_source: NodeAddr,
     },
+    /// No host can have the inner source, whatever the prefixes are.
+    #[error("inner source {inner_source} is no host's address, allowed are unicast addresses")]
+    NoHost {
+        /// The inner source address.
+        inner_source: Ipv4Addr,
+    },
     /// The inner source belongs to another node, or to none.
     #[error("inner source {inner_source} is not in a prefix of node {outer_source}")]
     ForeignSource {
@@ -73,6 +79,7 @@ impl PeerError {
         match self {
             Self::UnknownNode { .. } => 229,
             Self::ForeignSource { .. } => 230,
+            Self::NoHost { .. } => 231,
         }
     }
 }
@@ -134,11 +141,14 @@ impl Peers {
     /// Accepts a packet by its outer and inner source.
     ///
     /// # Errors
-    /// [`PeerError::UnknownNode`] if the outer source has no prefix, [`PeerError::ForeignSource`] if
-    /// the inner source is not behind it.
+    /// [`PeerError::UnknownNode`] if the outer source has no prefix, [`PeerError::NoHost`] if the inner
+    /// source is [no host's address](is_host), [`PeerError::ForeignSource`] if it is not behind that node.
     pub fn check(&self, outer_source: NodeAddr, inner_source: Ipv4Addr) -> Result<(), PeerError> {
         if !self.nodes.contains_key(&outer_source) {
             return Err(PeerError::UnknownNode { outer_source });
+        }
+        if !is_host(inner_source) {
+            return Err(PeerError::NoHost { inner_source });
         }
         if self.node_of(inner_source) != Some(outer_source) {
             return Err(PeerError::ForeignSource {
@@ -223,6 +233,26 @@ mod tests {
         assert_eq!(peers.remove(prefix("10.244.80.0/26")), None);
     }
 
+    #[test]
+    fn nobody_sends_from_an_address_that_no_host_has() {
+        let peers = Peers::from_iter([(Ipv4Prefix::ALL, A)]);
+        for (source, is_host) in [
+            ([0, 0, 0, 0], false),
+            ([0, 0, 0, 1], true),
+            ([127, 0, 0, 1], false),
+            ([128, 0, 0, 1], true),
+            ([223, 255, 255, 255], true),
+            ([224, 0, 0, 5], false),
+            ([240, 0, 0, 1], false),
+            ([255; 4], false),
+        ] {
+            let inner_source = source.into();
+            let refused = Err(PeerError::NoHost { inner_source });
+            let expected = if is_host { Ok(()) } else { refused };
+            assert_eq!(peers.check(A, inner_source), expected, "{inner_source}");
+        }
+    }
+
     proptest! {
         /// The oracle is a list walked in full.
         #[test]
@@ -262,6 +292,8 @@ mod tests {
                     let node = NodeAddr([node; 4].into());
                     let refused = if !model.iter().any(|(_, n)| *n == node) {
                         Err(PeerError::UnknownNode { outer_source: node })
+                    } else if addr.is_unspecified() {
+                        Err(PeerError::NoHost { inner_source: addr })
                     } else if expected != Some(node) {
                         Err(PeerError::ForeignSource { outer_source: node, inner_source: addr })
                     } else {

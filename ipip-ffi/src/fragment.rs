@@ -1,9 +1,9 @@
-//! Cutting a packet into fragments, and what a fragment says of itself (RFC 791 section 3.2).
+//! Packets too long for a tunnel: cut into fragments (RFC 791 section 3.2), or asked to be shorter.
 
 use std::mem::MaybeUninit;
 
 use ipip_core::mtu::TunnelMtu;
-use ipip_core::wire::{FragmentError, Fragments, Ipv4View, Layer};
+use ipip_core::wire::{self, FragmentError, Fragments, Ipv4View, Layer};
 
 use crate::addr::ipip_ipv4;
 use crate::boundary::{array_mut, guard, octets, octets_mut, required};
@@ -134,6 +134,41 @@ pub unsafe extern "C" fn ipip_ipv4_fragment(
             offset: part.map_or(0, |part| part.offset),
             len: view.payload().len(),
         });
+        Ok(())
+    })
+}
+
+/// Lowers the MSS in the TCP segment that opens a connection, in `packet`, to what fits into a tunnel with
+/// an MTU of `mtu` octets (68 to 65,515), 40 octets less, and the TCP checksum with it: for senders that
+/// never hear of "fragmentation needed".
+///
+/// `clamped_out`, 1 if it was lowered, and `before_out`, the MSS that was there, written only then, may be
+/// NULL. An MSS that is not there is not put in: it counts as 536. A partial checksum has to be finished
+/// before (`ipip_finish_partial_checksum`).
+///
+/// Those of `ipip_ipv4_parse`, and IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; the packet is as it
+/// was then.
+///
+/// # Safety
+/// `packet` is NULL or points to `packet_len` octets that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_clamp_mss(
+    packet: *mut u8,
+    packet_len: usize,
+    mtu: u32,
+    clamped_out: Option<&mut MaybeUninit<u8>>,
+    before_out: Option<&mut MaybeUninit<u16>>,
+) -> ipip_status {
+    guard(|| {
+        // SAFETY: the caller's duty, as documented.
+        let packet = unsafe { octets_mut(packet, packet_len, "packet") }?;
+        let before = wire::clamp_mss(packet, TunnelMtu::try_new(mtu)?)?;
+        if let Some(out) = clamped_out {
+            out.write(before.is_some().into());
+        }
+        if let (Some(out), Some(before)) = (before_out, before) {
+            out.write(before);
+        }
         Ok(())
     })
 }

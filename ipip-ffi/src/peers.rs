@@ -89,8 +89,8 @@ pub extern "C" fn ipip_peers_remove(
 
 /// Accepts a packet by its outer and inner source, or refuses it.
 ///
-/// IPIP_STATUS_UNKNOWN_NODE if the outer source has no prefix, IPIP_STATUS_FOREIGN_SOURCE if the inner source
-/// is not behind it.
+/// IPIP_STATUS_UNKNOWN_NODE if the outer source has no prefix, IPIP_STATUS_NO_HOST if the inner source is no
+/// single host's address, IPIP_STATUS_FOREIGN_SOURCE if it is not behind that node.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_peers_check(
     peers: Option<&ipip_peers>,
@@ -177,6 +177,7 @@ impl From<PeerError> for Failure {
         let status = match error {
             PeerError::UnknownNode { .. } => ipip_status::UnknownNode,
             PeerError::ForeignSource { .. } => ipip_status::ForeignSource,
+            PeerError::NoHost { .. } => ipip_status::NoHost,
             _ => ipip_status::Internal,
         };
         Self::of(status, &error, None)

@@ -62,7 +62,7 @@ pub enum ipip_status {
     /// The interface was removed.
     InterfaceGone = 108,
 
-    // Packets: 200 to 299. Last added: 230.
+    // Packets: 200 to 299. Last added: 231.
     /// The buffer ends before the packet does.
     Truncated = 200,
     /// A version field is not 4.
@@ -125,6 +125,8 @@ pub enum ipip_status {
     UnknownNode = 229,
     /// The inner source is not behind the outer one.
     ForeignSource = 230,
+    /// The inner source is no single host's address: 0.0.0.0, loopback, multicast, class E.
+    NoHost = 231,
 
     // Addresses: 300 to 399. Last added: 311.
     /// The block has no free address.
@@ -175,7 +177,7 @@ pub extern "C" fn ipip_status_name(status: u32) -> *const c_char {
 
 const UNKNOWN: &CStr = c"unknown status";
 
-const NAMES: [(ipip_status, &CStr); 70] = [
+const NAMES: [(ipip_status, &CStr); 71] = [
     (ipip_status::Ok, c"IPIP_STATUS_OK"),
     (ipip_status::NullArgument, c"IPIP_STATUS_NULL_ARGUMENT"),
     (
@@ -239,6 +241,7 @@ const NAMES: [(ipip_status, &CStr); 70] = [
     (ipip_status::QuotedFragment, c"IPIP_STATUS_QUOTED_FRAGMENT"),
     (ipip_status::UnknownNode, c"IPIP_STATUS_UNKNOWN_NODE"),
     (ipip_status::ForeignSource, c"IPIP_STATUS_FOREIGN_SOURCE"),
+    (ipip_status::NoHost, c"IPIP_STATUS_NO_HOST"),
     (ipip_status::BlockFull, c"IPIP_STATUS_BLOCK_FULL"),
     (ipip_status::PoolExhausted, c"IPIP_STATUS_POOL_EXHAUSTED"),
     (ipip_status::OutsideBlock, c"IPIP_STATUS_OUTSIDE_BLOCK"),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 35] = [
+const ORDER: [&str; 38] = [
     "status",
     "error",
     "version",
@@ -26,6 +26,9 @@ const ORDER: [&str; 35] = [
     "assignment",
     "block",
     "pool",
+    "config",
+    "reservation",
+    "node_record",
     "store",
     "ipam",
     "netns",

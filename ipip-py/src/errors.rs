@@ -234,6 +234,7 @@ pub(crate) fn peer(py: Python<'_>) -> impl Fn(PeerError) -> PyErr {
                     outer_source,
                     inner_source,
                 } => (Some(outer_source.0), Some(inner_source)),
+                PeerError::NoHost { inner_source } => (None, Some(inner_source)),
                 _ => (None, None),
             };
             error.setattr("outer_source", outer)?;

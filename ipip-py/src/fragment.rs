@@ -1,13 +1,14 @@
-//! Fragments: cut, and what one says of itself.
+//! Packets too long for a tunnel: cut into fragments, or asked to be shorter.
 
 use std::net::Ipv4Addr;
 
 use ipip_core::wire::{self, Fragments, Ipv4View, Layer};
+use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::buffer::Octets;
-use crate::{args, errors};
+use crate::{args, buffer, errors};
 
 /// What the fragments of one packet share.
 #[pyclass(frozen, eq, hash, module = "ipip")]
@@ -118,4 +119,26 @@ pub(crate) fn fragments<'py>(
         })
         .collect::<PyResult<_>>()?;
     PyList::new(py, pieces)
+}
+
+/// Lowers the MSS in the TCP segment that opens a connection, in a writable buffer, to what fits into a
+/// tunnel with this MTU (68 to 65515 octets), 40 octets less, and the TCP checksum with it: for senders
+/// that never hear of "fragmentation needed". Returns the MSS that was there, None if nothing changed.
+///
+/// An MSS that is not there is not put in: it counts as 536. A partial checksum has to be finished before
+/// (finish_partial_checksum). Raises PacketError as parse_ipv4 does; the packet is as it was then.
+#[pyfunction]
+pub(crate) fn clamp_mss(
+    packet: &Bound<'_, PyAny>,
+    mtu: &Bound<'_, PyAny>,
+) -> PyResult<Option<u16>> {
+    let py = packet.py();
+    let view = buffer::writable("packet", packet)?;
+    let mtu = args::tunnel_mtu("mtu", mtu)?;
+    let mut octets = PyBuffer::<u8>::get(&view)?.to_vec(py)?;
+    let before = wire::clamp_mss(&mut octets, mtu).map_err(errors::wire(py))?;
+    if before.is_some() {
+        buffer::write(&view, 0, &octets)?;
+    }
+    Ok(before)
 }

@@ -15,6 +15,7 @@
 //! | `peers` | which node is behind which prefix |
 //! | `encapsulator`, `batch`, `spans` | one tunnel's outer headers; many packets by one call |
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
+//! | `resources` | what the allocator reads beside them |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
 //! | `frame`, `capture`, `reader`, `pcap` | one frame explained; frames of a live interface, of a file, to a file |
@@ -53,6 +54,7 @@ mod pcap;
 mod peers;
 mod pool;
 mod reader;
+mod resources;
 mod spans;
 mod tunnel_error;
 mod wire;
@@ -92,7 +94,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::finding::findings;
     #[pymodule_export]
-    use crate::fragment::{FragmentKey, FragmentPart, fragments};
+    use crate::fragment::{FragmentKey, FragmentPart, clamp_mss, fragments};
     #[pymodule_export]
     use crate::frame::Frame;
     #[pymodule_export]
@@ -119,6 +121,8 @@ mod _ipip {
     use crate::pool::Pool;
     #[pymodule_export]
     use crate::reader::Reader;
+    #[pymodule_export]
+    use crate::resources::{AllocatorConfig, NodeRecord, Reservation};
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]

@@ -63,8 +63,8 @@ impl Peers {
 
     /// Returns if a packet with these sources is to be accepted.
     ///
-    /// Raises PacketError: UnknownNode if the outer source has no prefix, ForeignSource if the inner source
-    /// is not behind it.
+    /// Raises PacketError: UnknownNode if the outer source has no prefix, NoHost if the inner source is no
+    /// single host's address, ForeignSource if it is not behind that node.
     #[pyo3(signature = (*, outer_source, inner_source))]
     fn check(
         &self,

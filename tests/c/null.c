@@ -121,6 +121,7 @@ static void tunnels(void) {
     IS_NULL(ipip_fragments_emit(NULL, 1, 68, 0, octets, 64, &span, 1, NULL), "packet");
     IS_NULL(ipip_fragments_emit(octets, 64, 68, 0, NULL, 1, &span, 1, NULL), "buffer");
     IS_NULL(ipip_fragments_emit(octets, 64, 68, 0, octets, 64, NULL, 1, NULL), "fragments_out");
+    IS_NULL(ipip_clamp_mss(NULL, 1, 1480, NULL, NULL), "packet");
     IS_NULL(ipip_ipv4_fragment(NULL, 1, &part), "buffer");
     IS_NULL(ipip_ipv4_fragment(octets, 64, NULL), "part_out");
     IS_NULL(ipip_loop_policy_default(NULL), "policy_out");
@@ -273,6 +274,63 @@ static void allocators(void) {
     IS_NULL(ipip_ipam_blocks(ipam, NULL, 1, &needed), "blocks");
 }
 
+static void resources(void) {
+    struct ipip_pool pool;
+    struct ipip_allocator_config config;
+    struct ipip_reservation *reservation;
+    struct ipip_node_record *record;
+    struct ipip_pair nothing = {NULL, NULL}, key_only = {"k", NULL};
+    uint8_t flag;
+    memset(&pool, 0, sizeof pool);
+    pool.name = "pods";
+    pool.cidr = prefix("10.244.0.0/16");
+    pool.block_len = 26;
+    IS_NULL(ipip_pool_selects(NULL, NULL, 0, &flag), "pool");
+    IS_NULL(ipip_pool_selects(&pool, NULL, 0, NULL), "selects_out");
+    IS_NULL(ipip_pool_selects(&pool, NULL, 1, &flag), "labels");
+    IS_NULL(ipip_pool_selects(&pool, &nothing, 1, &flag), "key");
+    IS_NULL(ipip_pool_selects(&pool, &key_only, 1, &flag), "value");
+    IS_NULL(ipip_allocator_config_default(NULL), "config_out");
+    IS_NULL(ipip_allocator_config_check(NULL), "config");
+    IS_NULL(ipip_allocator_config_from_json(NULL, 1, &config), "json");
+    IS_NULL(ipip_allocator_config_from_json(octets, 1, NULL), "config_out");
+    IS_NULL(ipip_reservation_new(NULL, &range, 1, &reservation), "name");
+    IS_NULL(ipip_reservation_new("r", NULL, 1, &reservation), "cidrs");
+    IS_NULL(ipip_reservation_new("r", &range, 1, NULL), "reservation_out");
+    IS_NULL(ipip_reservation_from_json(NULL, 1, &reservation), "json");
+    IS_NULL(ipip_reservation_from_json(octets, 1, NULL), "reservation_out");
+    IS_NULL(ipip_reservation_name(NULL, text, sizeof text, &needed), "reservation");
+    IS_NULL(ipip_reservation_cidrs(NULL, &range, 1, &needed), "reservation");
+    IS_NULL(ipip_reservation_to_json(NULL, text, sizeof text, &needed), "reservation");
+    CHECK_OK(ipip_reservation_new("r", NULL, 0, &reservation));
+    IS_NULL(ipip_reservation_name(reservation, NULL, 1, &needed), "text");
+    IS_NULL(ipip_reservation_cidrs(reservation, NULL, 1, &needed), "cidrs");
+    IS_NULL(ipip_reservation_cidrs(reservation, &range, 1, NULL), "needed_out");
+    IS_NULL(ipip_reservation_to_json(reservation, NULL, 1, &needed), "text");
+    ipip_reservation_free(reservation);
+    IS_NULL(ipip_node_record_new(NULL, &record), "node");
+    IS_NULL(ipip_node_record_new("n", NULL), "record_out");
+    IS_NULL(ipip_node_record_from_json(NULL, 1, &record), "json");
+    IS_NULL(ipip_node_record_from_json(octets, 1, NULL), "record_out");
+    CHECK_OK(ipip_node_record_new("n", &record));
+    IS_NULL(ipip_node_record_set_label(NULL, "k", "v"), "record");
+    IS_NULL(ipip_node_record_set_label(record, NULL, "v"), "key");
+    IS_NULL(ipip_node_record_set_label(record, "k", NULL), "value");
+    IS_NULL(ipip_node_record_set_address(NULL, at, 24), "record");
+    IS_NULL(ipip_node_record_set_tunnel_address(NULL, &at), "record");
+    IS_NULL(ipip_node_record_name(NULL, text, sizeof text, &needed), "record");
+    IS_NULL(ipip_node_record_name(record, NULL, 1, &needed), "text");
+    IS_NULL(ipip_node_record_label(NULL, "k", text, sizeof text, &needed), "record");
+    IS_NULL(ipip_node_record_label(record, NULL, text, sizeof text, &needed), "key");
+    IS_NULL(ipip_node_record_address(NULL, &at, &range), "record");
+    IS_NULL(ipip_node_record_address(record, NULL, &range), "address_out");
+    IS_NULL(ipip_node_record_tunnel_address(NULL, &at), "record");
+    IS_NULL(ipip_node_record_tunnel_address(record, NULL), "address_out");
+    IS_NULL(ipip_node_record_to_json(NULL, text, sizeof text, &needed), "record");
+    IS_NULL(ipip_node_record_to_json(record, NULL, 1, &needed), "text");
+    ipip_node_record_free(record);
+}
+
 static int callback(void *user_data) {
     (void)user_data;
     return 0;
@@ -340,74 +398,6 @@ static void namespaces_and_what_is_in_them(void) {
     CHECK(made == NULL && capture == NULL);
 }
 
-static void captures(void) {
-    struct ipip_frame frame;
-    struct ipip_filter filter;
-    struct ipip_finding finding;
-    struct ipip_findings *findings;
-    struct ipip_packet_key key;
-    struct ipip_sighting sighting;
-    struct ipip_points *points = NULL;
-    struct ipip_journeys *journeys = NULL;
-    struct ipip_pcap_writer *writer = NULL;
-    struct ipip_reader *reader = NULL;
-    uint64_t offset;
-    uint8_t matches;
-    memset(&frame, 0, sizeof frame);
-    memset(&filter, 0, sizeof filter);
-    CHECK_OK(ipip_points_new(&points));
-    CHECK_OK(ipip_points_journeys(points, &journeys));
-    CHECK_OK(ipip_frame_findings(&frame, NULL, &findings));
-    CHECK_OK(ipip_pcap_writer_create("/dev/null", 1, &writer));
-    IS_NULL(ipip_frame_line(NULL, text, sizeof text, NULL), "frame");
-    IS_NULL(ipip_frame_line(&frame, NULL, 1, NULL), "text");
-    IS_NULL(ipip_frame_tree(NULL, text, sizeof text, NULL), "frame");
-    IS_NULL(ipip_frame_json(NULL, text, sizeof text, NULL), "frame");
-    IS_NULL(ipip_frame_packet_key(NULL, &key), "frame");
-    IS_NULL(ipip_frame_packet_key(&frame, NULL), "key_out");
-    IS_NULL(ipip_reader_open(NULL, &reader), "path");
-    IS_NULL(ipip_reader_open("/dev/null", NULL), "reader_out");
-    IS_NULL(ipip_reader_next(NULL, &frame), "reader");
-    IS_NULL(ipip_reader_damage_offset(NULL, &offset), "reader");
-    IS_NULL(ipip_reader_interface_name(NULL, 0, text, sizeof text, NULL), "reader");
-    IS_NULL(ipip_pcap_writer_create(NULL, 1, &writer), "path");
-    IS_NULL(ipip_pcap_writer_create("/dev/null", 1, NULL), "writer_out");
-    IS_NULL(ipip_pcap_writer_write(NULL, &frame), "writer");
-    IS_NULL(ipip_pcap_writer_write(writer, NULL), "frame");
-    IS_NULL(ipip_pcap_writer_flush(NULL), "writer");
-    IS_NULL(ipip_filter_matches(NULL, &frame, &matches), "filter");
-    IS_NULL(ipip_filter_matches(&filter, NULL, &matches), "frame");
-    IS_NULL(ipip_filter_matches(&filter, &frame, NULL), "matches_out");
-    filter.between_len = 1;
-    IS_NULL(ipip_filter_matches(&filter, &frame, &matches), "between");
-    IS_NULL(ipip_frame_findings(NULL, NULL, &findings), "frame");
-    IS_NULL(ipip_frame_findings(&frame, NULL, NULL), "findings_out");
-    IS_NULL(ipip_findings_get(NULL, 0, &finding), "findings");
-    IS_NULL(ipip_findings_get(findings, 0, NULL), "finding_out");
-    IS_NULL(ipip_findings_text(NULL, 0, text, sizeof text, NULL), "findings");
-    IS_NULL(ipip_points_new(NULL), "points_out");
-    IS_NULL(ipip_points_add(NULL, "a", &frame, 1), "points");
-    IS_NULL(ipip_points_add(points, NULL, &frame, 1), "name");
-    IS_NULL(ipip_points_add(points, "a", NULL, 1), "frames");
-    IS_NULL(ipip_points_read(NULL, "a", reader), "points");
-    IS_NULL(ipip_points_read(points, "a", NULL), "reader");
-    IS_NULL(ipip_points_name(NULL, 0, text, sizeof text, NULL), "points");
-    IS_NULL(ipip_points_frame(NULL, 0, 0, &frame), "points");
-    IS_NULL(ipip_points_frame(points, 0, 0, NULL), "frame_out");
-    IS_NULL(ipip_points_journeys(NULL, &journeys), "points");
-    IS_NULL(ipip_points_journeys(points, NULL), "journeys_out");
-    IS_NULL(ipip_journeys_packet(NULL, 0, &key), "journeys");
-    IS_NULL(ipip_journeys_packet(journeys, 0, NULL), "packet_out");
-    IS_NULL(ipip_journeys_sightings(NULL, 0, &sighting, 1, &needed), "journeys");
-    CHECK(ipip_reader_interface(NULL) == 0 && ipip_reader_interface_count(NULL) == 0 && ipip_findings_count(NULL) == 0);
-    CHECK(ipip_points_count(NULL) == 0 && ipip_points_frame_count(NULL, 0) == 0 && ipip_journeys_count(NULL) == 0);
-    CHECK(ipip_points_count(points) == 0 && reader == NULL);
-    ipip_pcap_writer_free(writer);
-    ipip_findings_free(findings);
-    ipip_journeys_free(journeys);
-    ipip_points_free(points);
-}
-
 static void freeing_nothing_is_nothing(void) {
     ipip_netns_free(NULL);
     ipip_changes_free(NULL);
@@ -419,12 +409,6 @@ static void freeing_nothing_is_nothing(void) {
     ipip_peers_free(NULL);
     ipip_capture_stop(NULL);
     ipip_capture_free(NULL);
-    ipip_reader_free(NULL);
-    ipip_pcap_writer_free(NULL);
-    ipip_findings_free(NULL);
-    ipip_points_free(NULL);
-    ipip_journeys_free(NULL);
-    ipip_peers_free(NULL);
 }
 
 int main(void) {
@@ -440,8 +424,8 @@ int main(void) {
     RUN(peers);
     RUN(blocks);
     RUN(allocators);
+    RUN(resources);
     RUN(namespaces_and_what_is_in_them);
-    RUN(captures);
     RUN(freeing_nothing_is_nothing);
     ipip_netns_free(netns);
     ipip_block_free(block);

@@ -32,6 +32,7 @@ static void a_borrowed_address_beats_the_block(void) {
     CHECK_OK(ipip_peers_remove(peers, prefix("10.244.244.73/32"), &found));
     CHECK(same(found, b));
     CHECK_FAILS(ipip_peers_remove(peers, prefix("10.244.244.73/32"), NULL), IPIP_STATUS_NOT_FOUND, "no node is behind prefix 10.244.244.73/32");
+    CHECK_FAILS(ipip_peers_check(peers, b, address("224.0.0.5")), IPIP_STATUS_NO_HOST, "inner source 224.0.0.5 is no host's address");
     struct ipip_prefix host_bits = prefix("10.244.244.64/26");
     host_bits.len = 24;
     CHECK_FAILS(ipip_peers_insert(peers, host_bits, b, NULL, NULL), IPIP_STATUS_INVALID_ARGUMENT, "prefix: 10.244.244.64/24 has host bits set");
@@ -116,6 +117,7 @@ static void any_changes_leave_what_a_list_says(void) {
         for (uint32_t sender = 0; sender < 4; sender++)
             CHECK_STATUS(ipip_peers_check(peers, from_bits(sender), from_bits(probe)),
                          !known[sender]                              ? IPIP_STATUS_UNKNOWN_NODE
+                         : probe == 0                                ? IPIP_STATUS_NO_HOST
                          : best >= 0 && list[best].node == sender ? IPIP_STATUS_OK
                                                                      : IPIP_STATUS_FOREIGN_SOURCE);
         CHECK(ipip_peers_count(peers) == count);

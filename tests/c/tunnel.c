@@ -151,6 +151,23 @@ static void what_a_fragment_says_of_itself(void) {
     CHECK_STATUS(ipip_ipv4_fragment(octets, sizeof octets, &part), IPIP_STATUS_CHECKSUM);
 }
 
+static void is_clamped_as_scapy_builds_it(const struct vector *vector) {
+    uint8_t *packet = exactly(vector), clamped = 7;
+    uint16_t before = 0;
+    enum ipip_status status = ipip_clamp_mss(packet, vector->octets_len, (uint32_t)number(vector, "mtu"), &clamped, &before);
+    int right = field_is(vector, "", "packet", hex(packet, vector->octets_len));
+    free(packet);
+    CHECK_OK(status);
+    CHECK(right && (clamped ? number_is(vector, "", "before", "%u", before) : field_is(vector, "", "before", "none")));
+}
+
+static void segments_are_clamped_as_scapy_builds_them(void) {
+    CHECK(each_vector("clamp_mss", 1, is_clamped_as_scapy_builds_it) >= 8);
+    uint8_t octets[20] = {0x45};
+    CHECK_FAILS(ipip_clamp_mss(octets, sizeof octets, 67, NULL, NULL), IPIP_STATUS_INVALID_ARGUMENT, "tunnel MTU 67");
+    CHECK_STATUS(ipip_clamp_mss(octets, 19, 68, NULL, NULL), IPIP_STATUS_TRUNCATED);
+}
+
 static void reads_and_is_written_as_scapy_does(const struct vector *vector) {
     struct ipip_icmp_error_view view;
     struct ipip_quoted quoted;
@@ -410,6 +427,7 @@ int main(void) {
     RUN(rfc6040_section_4_2_what_leaves_a_tunnel);
     RUN(rfc6040_section_4_2_the_figure);
     RUN(packets_are_cut_as_scapy_cuts_them);
+    RUN(segments_are_clamped_as_scapy_builds_them);
     RUN(what_a_fragment_says_of_itself);
     RUN(icmp_errors_read_and_are_written_as_scapy_does);
     RUN(rfc2003_section_4_errors_from_inside_are_relayed);

@@ -18,8 +18,8 @@ def verdict(peers: ipip.Peers, outer: IPv4Address, inner: IPv4Address) -> str:
     try:
         peers.check(outer_source=outer, inner_source=inner)
     except ipip.PacketError as error:
-        assert (error.outer_source, error.inner_source) == (outer, inner if error.kind == "ForeignSource" else None)
-        assert error.status == {"UnknownNode": 229, "ForeignSource": 230}[error.kind]
+        told = {"UnknownNode": (229, outer, None), "ForeignSource": (230, outer, inner), "NoHost": (231, None, inner)}
+        assert (error.status, error.outer_source, error.inner_source) == told[error.kind]
         assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
         return error.kind
     return "accepted"
@@ -70,6 +70,7 @@ def test_any_changes_leave_what_a_list_says() -> None:
         holder = model[max(containing, key=lambda prefix: prefix.prefixlen)] if containing else None
         assert peers.node_of(probe) == holder
         for node in nodes:
-            known = "ForeignSource" if node in model.values() else "UnknownNode"
-            assert verdict(peers, node, probe) == ("accepted" if node == holder else known)
+            known = "ForeignSource" if int(probe) else "NoHost"
+            refused = known if node in model.values() else "UnknownNode"
+            assert verdict(peers, node, probe) == ("accepted" if node == holder and int(probe) else refused)
     assert peers.items() == sorted(model.items(), key=lambda item: (item[0].network_address, item[0].prefixlen))

@@ -117,6 +117,16 @@ def test_scapy_puts_together_what_was_cut() -> None:
         assert all(len(ipip.encapsulate(piece, OUTER)) <= mtu + 20 for piece in pieces)
 
 
+CLAMPED = load("clamp_mss", good=True)
+
+
+@pytest.mark.parametrize("vector", CLAMPED, ids=names(CLAMPED))
+def test_segments_are_clamped_as_scapy_builds_them(vector: Vector) -> None:
+    packet = bytearray(vector.octets)
+    before = ipip.clamp_mss(packet, int(vector.table["mtu"]))
+    assert str(before).lower() == vector.table["before"] and octets_text(bytes(packet)) == vector.table["packet"]
+
+
 def test_what_a_fragment_says_of_itself() -> None:
     whole = inner_packet(payload=bytes(200), id=0xBEEF)
     assert ipip.parse_ipv4(whole).fragment is None

@@ -43,6 +43,21 @@ BAD_FRAGMENTS = {
                 "option at octet 21 of the header has a length outside 2 to what is left"),
 }
 
+SEGMENT = f"IP({POD}, id=7)/TCP(sport=40000, dport=80, flags=%r, options=%r)"
+MSS = [("MSS", 1460)]
+
+# name: (flags, TCP options, MTU, what the MSS becomes, None if it stays).
+CLAMPED = {
+    "syn": ("S", MSS, 1480, 1440),
+    "syn_ack": ("SA", [("SAckOK", b""), *MSS, ("WScale", 7)], 1380, 1340),
+    "at_an_odd_place": ("S", [("NOP", None), *MSS, ("NOP", None)], 1480, 1440),
+    "behind_a_timestamp": ("S", [("Timestamp", (1, 2)), ("NOP", None), *MSS], 68, 28),
+    "fits": ("S", [("MSS", 1440)], 1480, None),
+    "no_syn": ("A", MSS, 1480, None),
+    "no_mss": ("S", [("WScale", 7)], 68, None),
+    "behind_the_end": ("S", [("EOL", None), ("NOP", None), ("NOP", None), ("NOP", None), *MSS], 68, None),
+}
+
 ROUTER = "172.18.0.9"
 QUERY = f"raw(IP({POD}, id=7)/ICMP(id=7, seq=1)/Raw(bytes(20)))"
 UDP_PACKET = f'raw(IP({POD}, id=7, flags="DF")/UDP(sport=1, dport=2)/Raw(b"odd"))'
@@ -68,7 +83,7 @@ ICMP_ERRORS = {
 # name: (scapy expression, expected error, its message).
 BAD_ICMP_ERRORS = {
     "cut": ("raw(ICMP(type=3))[:7]", "Truncated", "ICMP message is truncated: found 7 octets, needs 8"),
-    "query": ("ICMP(type=13)", "IcmpNotError", "ICMP message has type 13, allowed are 3, 4, 5, 11 and 12"),
+    "query": ("ICMP(type=8, id=7, seq=1)", "IcmpNotError", "ICMP message has type 8, allowed are 3, 4, 5, 11 and 12"),
     "checksum": ("ICMP(type=3, code=1, chksum=0x0001)", "Checksum",
                  "ICMP message has checksum 0x0001, computed is 0xfcfe"),
 }
@@ -145,6 +160,19 @@ def cut():
         yield f"bad_fragments_{name}", command, table, raw(eval(command))
 
 
+def clamped():
+    """Segments, and what scapy builds with the MSS that they should have."""
+    for name, (flags, options, mtu, mss) in CLAMPED.items():
+        command = SEGMENT % (flags, options)
+        lowered = [(option, mss if option == "MSS" and mss else value) for option, value in options]
+        yield f"clamp_mss_{name}", command, {
+            "call": "clamp_mss",
+            "mtu": mtu,
+            "before": dict(options)["MSS"] if mss else "none",
+            "packet": raw(eval(SEGMENT % (flags, lowered))).hex(),
+        }, raw(eval(command))
+
+
 def reported():
     """ICMP errors, and of what packet each is about."""
     for name, (says, header, about, answered) in ICMP_ERRORS.items():
@@ -197,5 +225,6 @@ def vectors():
     for inner in EXIT:
         yield from leaving(inner)
     yield from cut()
+    yield from clamped()
     yield from reported()
     yield from relayed()

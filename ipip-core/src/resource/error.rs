@@ -1,8 +1,9 @@
 //! What can be wrong with a stored value, with a call on a block, and with a pool.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use super::{BlockPrefix, BlockPrefixError, Sequence};
+use super::{AllocatorConfig, BlockPrefix, BlockPrefixError, IpipMode, Sequence};
 use crate::addr::{Ipv4Prefix, PrefixError};
 
 /// Why a text is not the JSON of one of Calico's values.
@@ -85,6 +86,9 @@ pub enum ResourceError {
     /// The pool breaks a rule.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The reservation breaks a rule.
+    #[error(transparent)]
+    Reservation(#[from] ReservationError),
 }
 
 /// Why a block refuses an assignment or a release; the block is as before.
@@ -194,6 +198,103 @@ pub enum PoolError {
         name: String,
         /// The pool's prefix.
         cidr: Ipv4Prefix,
+    },
+    /// The pool asks for two encapsulations.
+    #[error("pool {name}: ipip mode {ipip} and vxlan mode {vxlan} exclude each other")]
+    TwoEncapsulations {
+        /// The pool's name.
+        name: String,
+        /// When packets are encapsulated by IPIP.
+        ipip: IpipMode,
+        /// When packets are encapsulated by VXLAN.
+        vxlan: IpipMode,
+    },
+}
+
+/// Why a pool may not become another one; it stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolUpdateError {
+    /// A pool's name is its key.
+    #[error("pool {name} cannot become {wanted}: a pool is never renamed")]
+    Name {
+        /// The pool's name.
+        name: String,
+        /// The name asked for.
+        wanted: String,
+    },
+    /// The prefix of a pool stays.
+    #[error(
+        "pool {name}: {cidr} cannot become {wanted}: blocks and addresses in use would be in no pool; create another pool and delete this one"
+    )]
+    Prefix {
+        /// The pool's name.
+        name: String,
+        /// Its prefix.
+        cidr: Ipv4Prefix,
+        /// The prefix asked for.
+        wanted: Ipv4Prefix,
+    },
+    /// The block size of a pool stays.
+    #[error(
+        "pool {name}: block size /{block_len} cannot become /{wanted}: new blocks would overlap those in use; create another pool and delete this one"
+    )]
+    BlockLen {
+        /// The pool's name.
+        name: String,
+        /// The prefix length of its blocks, in bits.
+        block_len: u8,
+        /// The length asked for.
+        wanted: u8,
+    },
+    /// What is asked for breaks a rule for pools.
+    #[error(transparent)]
+    Rule(#[from] PoolError),
+}
+
+/// Why a configuration of the allocator is not to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Neither strict affinity nor new blocks.
+    #[error("auto_allocate_blocks false needs strict_affinity true")]
+    NoBlocks,
+    /// A limit would only make nodes borrow.
+    #[error("max_blocks_per_node {limit} needs strict_affinity true")]
+    LimitWithoutStrict {
+        /// The limit, in blocks.
+        limit: u32,
+    },
+    /// The cool-down is too long, or no whole seconds.
+    #[error(
+        "cooldown {cooldown:?} is not whole seconds of at most {:?}",
+        AllocatorConfig::COOLDOWN_MAX
+    )]
+    Cooldown {
+        /// The cool-down found.
+        cooldown: Duration,
+    },
+}
+
+/// Why something is not a reservation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReservationError {
+    /// The name is not one element of a datastore path as Kubernetes writes names.
+    #[error(
+        "reservation name {name:?} must be 1 to 253 of a-z, 0-9, '-' and '.', first and last a letter or digit"
+    )]
+    Name {
+        /// The name found.
+        name: String,
+    },
+    /// A prefix has host bits set.
+    #[error("reservation {name}: {fault}")]
+    Prefix {
+        /// The reservation's name.
+        name: String,
+        /// What is wrong with the prefix; part of the message, so not chained.
+        fault: PrefixError,
     },
 }
 

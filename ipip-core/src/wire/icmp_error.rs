@@ -9,6 +9,7 @@ use super::checksum::{checksum, combine, sum};
 use super::error::{Layer, WireError};
 use super::header::{DONT_FRAGMENT, FragmentOffset, HEADER_LEN, Ipv4Header, protocol};
 use super::tos::{Dscp, Ecn};
+use crate::addr::is_host;
 
 /// Length of an ICMP error before what it quotes, in octets.
 pub const ICMP_ERROR_HEADER_LEN: usize = 8;
@@ -267,18 +268,11 @@ impl<'a> Quoted<'a> {
     /// (<https://www.rfc-editor.org/rfc/rfc1812#section-4.3.2.7>).
     #[must_use]
     pub fn may_be_answered(&self) -> bool {
-        let no_host = |addr: Ipv4Addr| {
-            addr.is_unspecified()
-                || addr.is_loopback()
-                || addr.is_multicast()
-                // Class E and the limited broadcast.
-                || addr.octets()[0] >= 240
-        };
         let to_many = self.destination.is_multicast() || self.destination.is_broadcast();
         let about_icmp = self.protocol == protocol::ICMP
             // Queries and their answers: echo, router discovery, timestamp.
             && !matches!(self.payload.first(), Some(0 | 8 | 9 | 10 | 13 | 14));
-        self.fragment_offset.units() == 0 && !about_icmp && !no_host(self.source) && !to_many
+        self.fragment_offset.units() == 0 && !about_icmp && is_host(self.source) && !to_many
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `edit` | [`lower_ttl`] | RFC 1624 |
 //! | `loops` | [`LoopPolicy`]: what must not be carried | RFC 2003 3.2 |
 //! | `fragment` | [`Fragments`] cuts, [`FragmentPart`] says where a piece belongs | RFC 791 3.2 |
+//! | `mss` | [`clamp_mss`] | RFC 4459 3.2, 6691 |
 //! | `batch` | [`parse_batch`], [`decapsulate_batch`], [`Encapsulator::encapsulate_batch`] | |
 //! | `partial_checksum` | [`finish_partial_checksum`] | Linux `CHECKSUM_PARTIAL` |
 //! | `icmp` | [`EchoView`] reads, [`Echo`] writes | RFC 792 |
@@ -47,6 +48,7 @@ mod icmp_error;
 mod ipip;
 mod ipv4;
 mod loops;
+mod mss;
 mod outer;
 mod partial_checksum;
 mod relay;
@@ -66,6 +68,7 @@ pub use icmp_error::{ICMP_ERROR_HEADER_LEN, IcmpError, IcmpErrorView, MAX_ICMP_E
 pub use ipip::{IpipView, decapsulate, encapsulate};
 pub use ipv4::Ipv4View;
 pub use loops::LoopPolicy;
+pub use mss::clamp_mss;
 pub use outer::{DontFragment, DscpPolicy, EcnPolicy, Endpoints, Outer, Ttl};
 pub use partial_checksum::{PartialChecksum, finish_partial_checksum};
 pub use relay::{Relay, RelayContext, TunnelError};

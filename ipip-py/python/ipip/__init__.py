@@ -5,12 +5,13 @@ packets             ``encapsulate``, ``encapsulate_into``, ``decapsulate``, ``pa
                     ``Outer``, ``checksum``, ``finish_partial_checksum``, ``ipv4_packet``,
                     ``echo_request``, ``echo_reply``, ``parse_echo``
 a tunnel's ends     ``decapsulate_in_place``, ``ecn_at_exit``, ``lower_ttl``, ``update_checksum``,
-                    ``fragments``, ``LoopPolicy``, ``Peers``
+                    ``fragments``, ``clamp_mss``, ``LoopPolicy``, ``Peers``
 errors in between   ``parse_icmp_error``, ``parse_quoted``, ``IcmpError``; ``parse_tunnel_error``,
                     ``Relay``, ``TunnelState``
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
                     ``HeaderBatch``, ``SpanBatch``
-addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``
+addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``; ``AllocatorConfig``,
+                    ``Reservation``, ``NodeRecord``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 captures            ``LiveCapture``, ``Reader``, ``PcapWriter``; ``Frame``, whose layers are the dataclasses of
@@ -56,6 +57,7 @@ do; ``remove_…`` take it away again.
 from __future__ import annotations
 
 from ._ipip import (
+    AllocatorConfig,
     Assignment,
     Blackhole,
     Block,
@@ -81,6 +83,7 @@ from ._ipip import (
     LoopPolicy,
     MemoryStore,
     Netns,
+    NodeRecord,
     Outer,
     PcapWriter,
     PeerRoute,
@@ -90,6 +93,7 @@ from ._ipip import (
     Reader,
     Relay,
     Released,
+    Reservation,
     SpanBatch,
     Tunnel,
     TunnelError,
@@ -97,6 +101,7 @@ from ._ipip import (
     WorkloadEndpoint,
     __version__,
     checksum,
+    clamp_mss,
     decapsulate,
     decapsulate_batch,
     decapsulate_in_place,
@@ -152,6 +157,7 @@ from .errors import (
 )
 
 __all__ = [
+    "AllocatorConfig",
     "AlreadyExists",
     "Assignment",
     "Blackhole",
@@ -189,6 +195,7 @@ __all__ = [
     "NoDriver",
     "NoPrivilege",
     "NoSuchObject",
+    "NodeRecord",
     "NotFound",
     "Outer",
     "PacketError",
@@ -202,6 +209,7 @@ __all__ = [
     "Reader",
     "Relay",
     "Released",
+    "Reservation",
     "SpanBatch",
     "StoreError",
     "Taken",
@@ -211,6 +219,7 @@ __all__ = [
     "WorkloadEndpoint",
     "__version__",
     "checksum",
+    "clamp_mss",
     "decapsulate",
     "decapsulate_batch",
     "decapsulate_in_place",
