@@ -341,6 +341,22 @@ enum ipip_status {
      * The pool is disabled, or being deleted.
      */
     IPIP_STATUS_POOL_DISABLED = 311,
+    /**
+     * There are no more frames. Nothing is wrong.
+     */
+    IPIP_STATUS_END_OF_CAPTURE = 400,
+    /**
+     * The file is no capture.
+     */
+    IPIP_STATUS_NOT_A_CAPTURE = 401,
+    /**
+     * The capture is damaged or cut off; the text says at which offset.
+     */
+    IPIP_STATUS_DAMAGED_CAPTURE = 402,
+    /**
+     * A part of a frame was written; the next call writes the rest first.
+     */
+    IPIP_STATUS_PART_WRITTEN = 403,
 };
 
 /**
@@ -408,35 +424,46 @@ enum ipip_block_release {
 };
 
 /**
- * What the first octet of a frame belongs to; the number is the link type of a pcap file.
+ * The kinds of findings; later versions add some.
  */
-enum ipip_link_type {
+enum ipip_finding_kind {
     /**
-     * An Ethernet header: veth and real interfaces.
+     * One without a number yet; its text says which.
      */
-    IPIP_LINK_TYPE_ETHERNET = 1,
+    IPIP_FINDING_KIND_OTHER = 0,
     /**
-     * An IP header: tunl0 and TUN interfaces.
+     * The outermost IPv4 packet exceeds the MTU: `len`, `mtu`, `dont_fragment`, `segmented_later`.
      */
-    IPIP_LINK_TYPE_RAW_IP = 101,
-};
-
-/**
- * Which way a frame passed its interface.
- */
-enum ipip_direction {
+    IPIP_FINDING_KIND_TOO_BIG = 1,
     /**
-     * Into this host, whomever it is addressed to.
+     * An IPv4 header with a wrong checksum: `depth`, `found`, `computed`.
      */
-    IPIP_DIRECTION_INCOMING = 0,
+    IPIP_FINDING_KIND_HEADER_CHECKSUM = 2,
     /**
-     * Out of this host.
+     * A wrong ICMP, UDP or TCP checksum: `found`, `computed`, `offloaded`.
      */
-    IPIP_DIRECTION_OUTGOING = 1,
+    IPIP_FINDING_KIND_TRANSPORT_CHECKSUM = 3,
     /**
-     * The capture does not say; a live one always does.
+     * A TTL that no router will forward: `depth`, `ttl`.
      */
-    IPIP_DIRECTION_UNKNOWN = 2,
+    IPIP_FINDING_KIND_TTL = 4,
+    /**
+     * A pair of ECN fields that the end of the tunnel has to report or drop (RFC 6040 section 4.2):
+     * `outer_ecn`, `inner_ecn`.
+     */
+    IPIP_FINDING_KIND_ECN = 5,
+    /**
+     * A tunnel inside a tunnel: `headers`.
+     */
+    IPIP_FINDING_KIND_ENCAPSULATED_TWICE = 6,
+    /**
+     * A tunnel packet from an outer source that is no known node: `outer_source`.
+     */
+    IPIP_FINDING_KIND_UNKNOWN_NODE = 7,
+    /**
+     * A tunnel packet whose inner source is not behind its outer one: `outer_source`, `inner_source`.
+     */
+    IPIP_FINDING_KIND_FOREIGN_SOURCE = 8,
 };
 
 /**
@@ -644,6 +671,46 @@ enum ipip_assignment_mode {
 };
 
 /**
+ * What the first octet of a frame belongs to; the number is the link type of a pcap file.
+ */
+enum ipip_link_type {
+    /**
+     * An Ethernet header: veth and real interfaces.
+     */
+    IPIP_LINK_TYPE_ETHERNET = 1,
+    /**
+     * An IP header: tunl0 and TUN interfaces.
+     */
+    IPIP_LINK_TYPE_RAW_IP = 101,
+    /**
+     * A Linux cooked header of 16 octets, as a capture on "any" has it.
+     */
+    IPIP_LINK_TYPE_LINUX_SLL = 113,
+    /**
+     * A Linux cooked header of 20 octets, which names the interface.
+     */
+    IPIP_LINK_TYPE_LINUX_SLL2 = 276,
+};
+
+/**
+ * Which way a frame passed its interface.
+ */
+enum ipip_direction {
+    /**
+     * Into this host, whomever it is addressed to.
+     */
+    IPIP_DIRECTION_INCOMING = 0,
+    /**
+     * Out of this host.
+     */
+    IPIP_DIRECTION_OUTGOING = 1,
+    /**
+     * The capture does not say: most files do not, a live one always does.
+     */
+    IPIP_DIRECTION_UNKNOWN = 2,
+};
+
+/**
  * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
  * possible. Free addresses queue: the next one assigned is the one that has been free longest.
  * Network and broadcast address are addresses like any other. A call that fails leaves the block as
@@ -683,6 +750,14 @@ struct ipip_changes;
 struct ipip_encapsulator;
 
 /**
+ * What is wrong with one frame, from its outermost layer inwards. None means that nothing is.
+ *
+ * Ownership: whoever got it as `findings_out` frees it. Threads: it never changes, so threads may share
+ * it without a lock.
+ */
+struct ipip_findings;
+
+/**
  * An allocator on a store: nodes claim blocks from pools and assign addresses from them.
  *
  * It keeps nothing but the store, so any number of them may work on one store, and Calico beside
@@ -691,6 +766,14 @@ struct ipip_encapsulator;
  * Ownership: whoever got it from `ipip_ipam_new` frees it. Threads: may share it without a lock.
  */
 struct ipip_ipam;
+
+/**
+ * Packets, each with the points that saw it, ordered by the time at which each was first seen.
+ *
+ * Ownership: whoever got it as `journeys_out` frees it. Threads: it never changes, so threads may share
+ * it without a lock.
+ */
+struct ipip_journeys;
 
 /**
  * An open network namespace; it lives at least as long as this object.
@@ -710,6 +793,15 @@ struct ipip_netns;
 struct ipip_node_record;
 
 /**
+ * A capture file that is being written: classic pcap with stamps in nanoseconds, which tcpdump and
+ * Wireshark read. Equal frames give equal files on every machine.
+ *
+ * Ownership: whoever got it from `ipip_pcap_writer_create` frees it. Threads: one at a time; threads that
+ * share a writer need a lock around every call.
+ */
+struct ipip_pcap_writer;
+
+/**
  * The prefixes of every other node, its blocks, and as /32s the addresses it borrowed: who may send us
  * what, and who gets what. The longest prefix wins. A change costs the same whatever the number of
  * prefixes.
@@ -717,6 +809,23 @@ struct ipip_node_record;
  * Threads: any number may ask at once (`_check`, `_node_of`, `_count`, `_list`) while none changes it.
  */
 struct ipip_peers;
+
+/**
+ * Where frames were captured, with the frames: pod eth0, cali…, tunl0, the wire.
+ *
+ * Ownership: whoever got it from `ipip_points_new` frees it; the octets of its frames are valid until
+ * then. Threads: as long as nobody adds to it, threads may share it without a lock.
+ */
+struct ipip_points;
+
+/**
+ * A capture file that is being read from beginning to end: pcap or pcapng, in either byte order.
+ *
+ * Ownership: whoever got it from `ipip_reader_open` frees it; the octets of a frame belong to it and
+ * are valid until the next call that reads, or `ipip_reader_free`. Threads: one at a time; threads that
+ * share a reader need a lock around every call and as long as they look at a frame.
+ */
+struct ipip_reader;
 
 /**
  * Addresses set aside (Calico's IPReservation): assigning any address passes over them, asking for
@@ -1567,12 +1676,12 @@ struct ipip_blackhole {
  */
 struct ipip_frame {
     /**
-     * The frame from its first octet, without frame check sequence. The octets belong to the capture
-     * and are valid until the next `ipip_capture_next` or `ipip_capture_free`.
+     * The frame from its first octet, without frame check sequence. The octets belong to the object
+     * that gave the frame, whose doc says how long they are valid.
      */
     const uint8_t *octets;
     /**
-     * How many octets there are, at most 262,144.
+     * How many octets there are; those of a capture have at most 262,144.
      */
     size_t octets_len;
     /**
@@ -1580,17 +1689,18 @@ struct ipip_frame {
      */
     size_t original_len;
     /**
-     * When the kernel saw it, in nanoseconds since 1970.
+     * When the kernel saw it, in nanoseconds since 1970; the largest number for a time past 2554.
      */
     uint64_t time_ns;
     /**
-     * What the first octet belongs to.
+     * What the first octet belongs to: an `enum ipip_link_type`, or another number of a pcap file, whose
+     * frames are not read further.
      */
-    enum ipip_link_type link_type;
+    uint32_t link_type;
     /**
-     * Which way it passed.
+     * Which way it passed, an `enum ipip_direction`.
      */
-    enum ipip_direction direction;
+    uint32_t direction;
     /**
      * 1 if its transport checksum was left for hardware, or for another host's kernel on the same
      * machine, to finish: what it shows then is only the sum of the pseudo-header. Else 0.
@@ -1610,6 +1720,165 @@ struct ipip_capture_counts {
      * Frames that the kernel threw away because the reader was too slow.
      */
     uint64_t dropped;
+};
+
+/**
+ * What one IPv4 header of a frame must be, the outer or an inner one. All zero takes every frame,
+ * even one without such a header. IPIP packets between nodes: protocol 4, and each node's address as a
+ * prefix of 32 bits.
+ */
+struct ipip_filter {
+    /**
+     * Its protocol number; NULL for any.
+     */
+    const uint8_t *protocol;
+    /**
+     * Prefixes of which its source and its destination must each lie in one. NULL if `between_len` is
+     * 0, which allows all.
+     */
+    const struct ipip_prefix *between;
+    /**
+     * How many prefixes there are.
+     */
+    size_t between_len;
+};
+
+/**
+ * What is known about the point of a capture; what is NULL is not judged.
+ */
+struct ipip_expected {
+    /**
+     * The longest IP packet that should pass there, in octets.
+     */
+    const size_t *mtu;
+    /**
+     * All nodes with their prefixes, this one's included: who may have sent a tunnel packet.
+     */
+    const struct ipip_peers *peers;
+};
+
+/**
+ * One thing wrong with a frame. Which fields count depends on `kind`; the others are 0.
+ */
+struct ipip_finding {
+    /**
+     * What is wrong.
+     */
+    enum ipip_finding_kind kind;
+    /**
+     * How many IP headers are around the one in question.
+     */
+    size_t depth;
+    /**
+     * The packet's length in octets.
+     */
+    size_t len;
+    /**
+     * The longest packet that should pass, in octets.
+     */
+    size_t mtu;
+    /**
+     * IPv4 headers directly in each other, at least 3.
+     */
+    size_t headers;
+    /**
+     * The checksum found.
+     */
+    uint16_t found;
+    /**
+     * The right checksum.
+     */
+    uint16_t computed;
+    /**
+     * The outer source address.
+     */
+    struct ipip_ipv4 outer_source;
+    /**
+     * The inner source address.
+     */
+    struct ipip_ipv4 inner_source;
+    /**
+     * The TTL found, 0 or 1.
+     */
+    uint8_t ttl;
+    /**
+     * The ECN field of the header outside, 0 to 3.
+     */
+    uint8_t outer_ecn;
+    /**
+     * The ECN field of the header directly inside, 0 to 3.
+     */
+    uint8_t inner_ecn;
+    /**
+     * 1 if routers may not fragment the packet, so that it is lost.
+     */
+    uint8_t dont_fragment;
+    /**
+     * 1 if it was captured before the sender's hardware cut it into segments.
+     */
+    uint8_t segmented_later;
+    /**
+     * 1 if offload explains the checksum: only the pseudo-header is summed, hardware finishes the rest.
+     */
+    uint8_t offloaded;
+};
+
+/**
+ * What tells one inner packet from others at every point: nothing that a router, a tunnel or checksum
+ * offload changes. It is the innermost IPv4 packet of a frame.
+ */
+struct ipip_packet_key {
+    /**
+     * Its source address.
+     */
+    struct ipip_ipv4 source;
+    /**
+     * Its destination address.
+     */
+    struct ipip_ipv4 destination;
+    /**
+     * What it carries.
+     */
+    uint8_t protocol;
+    /**
+     * Its identification; senders set it to 0 in packets with DF.
+     */
+    uint16_t identification;
+    /**
+     * Where it belongs, if it is a fragment, in units of 8 octets.
+     */
+    uint16_t fragment_offset;
+    /**
+     * Octets of its payload.
+     */
+    size_t payload_len;
+    /**
+     * A hash of the first 48 octets of its payload, without the transport checksum. The same within one
+     * run of a program.
+     */
+    uint64_t payload_hash;
+};
+
+/**
+ * A packet seen at one point.
+ */
+struct ipip_sighting {
+    /**
+     * The point, counted from 0.
+     */
+    size_t point;
+    /**
+     * The frame at that point, counted from 0.
+     */
+    size_t frame;
+    /**
+     * How many IP headers were around the packet: 1 on the wire of a tunnel.
+     */
+    size_t depth;
+    /**
+     * Its own TTL there.
+     */
+    uint8_t ttl;
 };
 
 #ifdef __cplusplus
@@ -3202,6 +3471,50 @@ enum ipip_status ipip_remove_blackhole(const struct ipip_netns *netns,
                                        struct ipip_changes **changes_out);
 
 /**
+ * Writes a frame as one line, as `tcpdump -n -S` prints it (with `-e` where there are MAC addresses):
+ * every IP header of a tunnel packet is in it. The time of day is UTC. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `frame` is NULL or its `octets` point to `octets_len` octets; `text` is NULL or points to `text_len`
+ * octets that nobody else uses.
+ */
+enum ipip_status ipip_frame_line(const struct ipip_frame *frame,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
+ * Writes a frame as a tree of its layers, in the words of Wireshark's packet details: a line for each
+ * layer, and its fields indented below it. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * As `ipip_frame_line`.
+ */
+enum ipip_status ipip_frame_tree(const struct ipip_frame *frame,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
+ * Writes a frame as one JSON object without a line break: `layers` holds one object for each layer,
+ * outermost first, with every field and, beside each checksum, a verdict on it. `needed_out` may be
+ * NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * As `ipip_frame_line`.
+ */
+enum ipip_status ipip_frame_json(const struct ipip_frame *frame,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
  * Starts to capture on an interface, without promiscuous mode. It may still be down.
  *
  * IPIP_STATUS_NOT_FOUND if there is no such interface, IPIP_STATUS_INVALID_ARGUMENT if there can be
@@ -3216,7 +3529,7 @@ enum ipip_status ipip_capture_open(const struct ipip_netns *netns,
                                    struct ipip_capture **capture_out);
 
 /**
- * The next frame, waiting for it up to `timeout_ms` milliseconds; 0 does not wait.
+ * The next frame, whose octets are valid until the next one; waits for it up to `timeout_ms` milliseconds; 0 does not wait.
  *
  * IPIP_STATUS_TIMEOUT if the time is over; IPIP_STATUS_STOPPED after `ipip_capture_stop`, when all
  * frames that passed before are read; IPIP_STATUS_INTERFACE_DOWN once each time the interface goes
@@ -3242,6 +3555,293 @@ void ipip_capture_stop(const struct ipip_capture *capture);
  * Closes a capture; the octets of its last frame go with it. NULL is allowed.
  */
 void ipip_capture_free(struct ipip_capture *capture);
+
+/**
+ * Opens a capture file and reads its header; a pipe such as "/dev/stdin" will do.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such file, IPIP_STATUS_NOT_A_CAPTURE if it begins as none does,
+ * IPIP_STATUS_DAMAGED_CAPTURE if its header ends early; else what the kernel says of it.
+ *
+ * The caller sees to it that:
+ * `path` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_reader_open(const char *path,
+                                  struct ipip_reader **reader_out);
+
+/**
+ * The next frame.
+ *
+ * IPIP_STATUS_END_OF_CAPTURE after the last one. IPIP_STATUS_DAMAGED_CAPTURE, once, if the file is
+ * damaged or cut off: the frames before were whole, the text says what is wrong and
+ * `ipip_reader_damage_offset` where; after it the capture is at its end.
+ */
+enum ipip_status ipip_reader_next(struct ipip_reader *reader, struct ipip_frame *frame_out);
+
+/**
+ * Where the capture is damaged: how many octets of the file lie before the record that cannot be read.
+ *
+ * IPIP_STATUS_NOT_FOUND if no damage was met so far.
+ */
+enum ipip_status ipip_reader_damage_offset(const struct ipip_reader *reader,
+                                           uint64_t *offset_out);
+
+/**
+ * Which interface the frame that was read last is of, counted from 0; 0 for NULL.
+ */
+size_t ipip_reader_interface(const struct ipip_reader *reader);
+
+/**
+ * How many interfaces the capture has named so far: one in pcap, in pcapng any number; 0 for NULL.
+ */
+size_t ipip_reader_interface_count(const struct ipip_reader *reader);
+
+/**
+ * The name of an interface, counted from 0. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last interface, IPIP_STATUS_NOT_FOUND if the file has no name
+ * for it, as pcap never has, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_reader_interface_name(const struct ipip_reader *reader,
+                                            size_t index,
+                                            char *text,
+                                            size_t text_len,
+                                            size_t *needed_out);
+
+/**
+ * Closes the file; the octets of its last frame go with it. NULL is allowed.
+ */
+void ipip_reader_free(struct ipip_reader *reader);
+
+/**
+ * Makes or empties the file at `path`, for frames of one link type (an enum ipip_link_type, or another
+ * number of a pcap file).
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such folder; else what the kernel says of the file.
+ *
+ * The caller sees to it that:
+ * `path` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_pcap_writer_create(const char *path,
+                                         uint32_t link_type,
+                                         struct ipip_pcap_writer **writer_out);
+
+/**
+ * Adds one frame; what it keeps of it is a copy.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if the file cannot hold it: another link type, a time past 2106;
+ * IPIP_STATUS_KERNEL if writing failed and nothing of the frame is in the file;
+ * IPIP_STATUS_PART_WRITTEN if a part of it is: the next call writes the rest first, so the frame must
+ * not be given again.
+ *
+ * The caller sees to it that:
+ * `frame` is NULL or its `octets` point to `octets_len` octets.
+ */
+enum ipip_status ipip_pcap_writer_write(struct ipip_pcap_writer *writer,
+                                        const struct ipip_frame *frame);
+
+/**
+ * Writes out what is buffered, so that another process may read the file now. Call it before
+ * `ipip_pcap_writer_free`, which cannot say that it failed.
+ *
+ * IPIP_STATUS_KERNEL if writing failed; a later call tries again.
+ */
+enum ipip_status ipip_pcap_writer_flush(struct ipip_pcap_writer *writer);
+
+/**
+ * Writes out what is buffered, as far as possible, and closes the file. NULL is allowed.
+ */
+void ipip_pcap_writer_free(struct ipip_pcap_writer *writer);
+
+/**
+ * Whether a frame has such a header: 1 or 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible prefix or field of the frame.
+ *
+ * The caller sees to it that:
+ * - `filter` is NULL or its `protocol` is NULL or points to a number, and its `between` points to
+ *   `between_len` prefixes.
+ * - `frame` is NULL or its `octets` point to `octets_len` octets.
+ */
+enum ipip_status ipip_filter_matches(const struct ipip_filter *filter,
+                                     const struct ipip_frame *frame,
+                                     uint8_t *matches_out);
+
+/**
+ * Says what is wrong with a frame. `expected` may be NULL if nothing is known about the point.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field of the frame.
+ *
+ * The caller sees to it that:
+ * - `frame` is NULL or its `octets` point to `octets_len` octets.
+ * - `expected` is NULL or its `mtu` is NULL or points to a number, and its `peers` is NULL or points to
+ *   peers that nobody changes meanwhile.
+ */
+enum ipip_status ipip_frame_findings(const struct ipip_frame *frame,
+                                     const struct ipip_expected *expected,
+                                     struct ipip_findings **findings_out);
+
+/**
+ * How many findings there are; 0 for NULL.
+ */
+size_t ipip_findings_count(const struct ipip_findings *findings);
+
+/**
+ * A finding in numbers, counted from 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last one.
+ */
+enum ipip_status ipip_findings_get(const struct ipip_findings *findings,
+                                   size_t index,
+                                   struct ipip_finding *finding_out);
+
+/**
+ * A finding as text, counted from 0: what is wrong, and what it leads to. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last one, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_findings_text(const struct ipip_findings *findings,
+                                    size_t index,
+                                    char *text,
+                                    size_t text_len,
+                                    size_t *needed_out);
+
+/**
+ * Frees the findings. NULL is allowed.
+ */
+void ipip_findings_free(struct ipip_findings *findings);
+
+/**
+ * What tells the innermost IPv4 packet of a frame from others.
+ *
+ * IPIP_STATUS_NOT_FOUND if the frame has no IPv4 packet.
+ *
+ * The caller sees to it that:
+ * `frame` is NULL or its `octets` point to `octets_len` octets.
+ */
+enum ipip_status ipip_frame_packet_key(const struct ipip_frame *frame,
+                                       struct ipip_packet_key *key_out);
+
+/**
+ * Makes a list without points.
+ */
+enum ipip_status ipip_points_new(struct ipip_points **points_out);
+
+/**
+ * Adds a point called `name` with copies of these frames, which are in the order of their capture.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field of a frame.
+ *
+ * The caller sees to it that:
+ * - `name` is NULL or a string that ends in a zero.
+ * - `frames` is NULL or points to `frames_len` frames, whose `octets` point to `octets_len` octets each.
+ */
+enum ipip_status ipip_points_add(struct ipip_points *points,
+                                 const char *name,
+                                 const struct ipip_frame *frames,
+                                 size_t frames_len);
+
+/**
+ * Adds the points of a capture, read to its end: one for each interface of which it has frames, by
+ * pcapng's description or the index in a Linux cooked header. A point is called `name`; with several,
+ * `name` and the interface.
+ *
+ * IPIP_STATUS_DAMAGED_CAPTURE as `ipip_reader_next`, and IPIP_STATUS_KERNEL if reading failed: what came
+ * before is added all the same.
+ *
+ * The caller sees to it that:
+ * `name` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_points_read(struct ipip_points *points,
+                                  const char *name,
+                                  struct ipip_reader *reader);
+
+/**
+ * How many points there are; 0 for NULL.
+ */
+size_t ipip_points_count(const struct ipip_points *points);
+
+/**
+ * A point's name, counted from 0. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last point, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_points_name(const struct ipip_points *points,
+                                  size_t index,
+                                  char *text,
+                                  size_t text_len,
+                                  size_t *needed_out);
+
+/**
+ * How many frames a point has, counted from 0; 0 for NULL and past the last point.
+ */
+size_t ipip_points_frame_count(const struct ipip_points *points, size_t index);
+
+/**
+ * A frame of a point, both counted from 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last point or frame.
+ */
+enum ipip_status ipip_points_frame(const struct ipip_points *points,
+                                   size_t index,
+                                   size_t frame,
+                                   struct ipip_frame *frame_out);
+
+/**
+ * Pairs the packets of all points. Equal packets (a repeated one, or one with identification 0) are
+ * told apart by their order: the second at one point belongs to the second at another. Frames without
+ * an IPv4 header are left out.
+ */
+enum ipip_status ipip_points_journeys(const struct ipip_points *points,
+                                      struct ipip_journeys **journeys_out);
+
+/**
+ * Frees the points and their frames. NULL is allowed.
+ */
+void ipip_points_free(struct ipip_points *points);
+
+/**
+ * How many packets there are; 0 for NULL.
+ */
+size_t ipip_journeys_count(const struct ipip_journeys *journeys);
+
+/**
+ * Which packet made a journey, counted from 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last one.
+ */
+enum ipip_status ipip_journeys_packet(const struct ipip_journeys *journeys,
+                                      size_t index,
+                                      struct ipip_packet_key *packet_out);
+
+/**
+ * Where the packet of a journey was seen, by time and at most once at each point, into an array of
+ * `sightings_len`. `needed_out` is how many there are.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last journey; IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit,
+ * nothing but `needed_out` is written then.
+ *
+ * The caller sees to it that:
+ * `sightings` is NULL or points to room for `sightings_len` of them that nobody else uses.
+ */
+enum ipip_status ipip_journeys_sightings(const struct ipip_journeys *journeys,
+                                         size_t index,
+                                         struct ipip_sighting *sightings,
+                                         size_t sightings_len,
+                                         size_t *needed_out);
+
+/**
+ * Frees the journeys. NULL is allowed.
+ */
+void ipip_journeys_free(struct ipip_journeys *journeys);
 
 #ifdef __cplusplus
 }  // extern "C"
