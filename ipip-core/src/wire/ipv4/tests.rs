@@ -37,6 +37,14 @@ fn deconstruct() {
 }
 
 #[test]
+fn debug_shows_fields_and_no_payload() {
+    let view = Ipv4View::parse(&PACKET, Layer::Inner).unwrap();
+    let header = header();
+    let expected = format!("Ipv4View {{ header: {header:?}, options: [], total_len: 24 }}");
+    assert_eq!(format!("{view:?}"), expected);
+}
+
+#[test]
 fn construct() {
     let mut packet = [0xa5; 24];
     packet[20..].copy_from_slice(&[1, 2, 3, 4]);
