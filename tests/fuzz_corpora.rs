@@ -120,7 +120,9 @@ fn limited() {
     let script = format!("ulimit -v {ADDRESS_SPACE} && exec \"$0\" \"$@\"");
     let mut command = Command::new("sh");
     let command = command.args(["-c", &script]).arg(program);
-    let error = command.args(env::args_os().skip(1)).env(MARK, "").exec();
+    command.args(env::args_os().skip(1)).env(MARK, "");
+    // Each thread of glibc's reserves 64 MiB for itself otherwise.
+    let error = command.env("MALLOC_ARENA_MAX", "2").exec();
     panic!("cannot run sh: {error}");
 }
 
