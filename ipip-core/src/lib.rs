@@ -25,7 +25,8 @@
 //! An error says what was found and what is allowed; [`error_chain`] adds the words of its causes.
 //!
 //! Without the default feature `std` only [`addr`], [`mtu`] and [`wire`] are built, on `core` alone.
-#![cfg_attr(not(feature = "std"), no_std)]
+// Tests may use the standard library whatever the features.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![deny(unsafe_code)]
 
 pub mod addr;

@@ -355,23 +355,31 @@ impl Block {
 
     /// Records that the ordinal `place`, just taken from the queue, belongs to `attribute`.
     fn put(&mut self, place: usize, attribute: Attribute) -> Assignment {
-        let attributes = self.attributes.get_or_insert_default();
-        let index = attributes
-            .iter()
-            .position(|a| *a == attribute)
-            .unwrap_or_else(|| {
-                attributes.push(attribute);
-                self.references.push(0);
-                attributes.len() - 1
-            });
-        self.references[index] += 1;
-        self.allocations[place] = Some(u16::try_from(index).expect("no more than addresses"));
+        let index = self.index_of(attribute);
+        self.references[usize::from(index)] += 1;
+        self.allocations[place] = Some(index);
         // Calico stamps the count as read, before this change is counted.
         let sequence = self.sequence;
         self.sequences[place] = Some(sequence.0);
         self.touch();
         let addr = self.addr_at(u16::try_from(place).expect("an ordinal"));
         Assignment { addr, sequence }
+    }
+
+    /// Where `attribute` stands in the list, to which it is added if it is new.
+    fn index_of(&mut self, attribute: Attribute) -> u16 {
+        // Those that somebody points to are no more than addresses; the others may be any number.
+        if self.references.len() > usize::from(u16::MAX) {
+            self.compact();
+        }
+        let attributes = self.attributes.get_or_insert_default();
+        let known = attributes.iter().position(|known| *known == attribute);
+        let index = known.unwrap_or_else(|| {
+            attributes.push(attribute);
+            self.references.push(0);
+            attributes.len() - 1
+        });
+        u16::try_from(index).expect("no more than addresses")
     }
 
     /// Moves the assigned ordinal `place` to the end of the queue; [`Self::compact`] must follow.

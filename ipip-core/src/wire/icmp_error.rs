@@ -8,7 +8,7 @@ use byteorder::{BigEndian, ByteOrder};
 use super::checksum::{checksum, combine, sum};
 use super::error::{Layer, WireError};
 use super::header::{DONT_FRAGMENT, FragmentOffset, HEADER_LEN, Ipv4Header, protocol};
-use super::tos::{Dscp, Ecn};
+use super::tos::Dscp;
 use crate::addr::is_host;
 
 /// Length of an ICMP error before what it quotes, in octets.
@@ -115,7 +115,6 @@ impl IcmpError {
         BigEndian::write_u16(&mut header[2..4], checksum);
         let outside = Ipv4Header {
             dscp: Dscp::of_tos(0xc0),
-            ecn: Ecn::NotEct,
             protocol: protocol::ICMP,
             source,
             destination: to.source,

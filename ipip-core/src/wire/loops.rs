@@ -210,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn the_count_ends_at_the_highest_limit() {
+        let highest = LoopPolicy {
+            max_depth: 255,
+            ..LoopPolicy::default()
+        };
+        let too_deep = Err(LoopError::Depth { max: 255 });
+        for (depth, expected) in [(254, Ok(())), (255, too_deep), (300, too_deep)] {
+            assert_eq!(check(highest, &packet(POD, ELSEWHERE, depth)), expected);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_ends_the_count() {
         let whole = packet(POD, ELSEWHERE, 6);
         let mut damaged = whole.clone();

@@ -11,6 +11,8 @@ use crate::plan::{
     InterfaceAddr, NextHop, ObservedLink, Place, Route, RouteProtocol, Setting, Target, TunnelEnds,
 };
 
+mod damaged;
+
 const SEQUENCE: u32 = 1_795_358_760;
 
 /// `ip route add 10.2.0.0/16 via 192.0.2.1 dev tunl0`, refused; the request is repeated in full.
@@ -250,46 +252,4 @@ fn the_tunnel_device_is_read() {
     // 800 milliseconds are 80 hundredths of a second.
     let delay = reply::proxy_delay(parts(NEIGHBOUR_TABLE).remove(0));
     assert_eq!(delay, Ok(Some((3, 80))));
-}
-
-/// Whatever is cut off or damaged: an error or another value, never a panic or an endless loop.
-#[test]
-fn damaged_datagrams_are_survived() {
-    let names = reply::Names::from([(3, name("tunl0"))]);
-    let read_all = |bytes: &[u8]| {
-        for frame in frames(bytes) {
-            let Ok(Ok(Meaning::Part(Ok(part)))) = frame.map(|frame| frame.meaning()) else {
-                continue;
-            };
-            let _ = reply::link(part.clone(), &Place::Node);
-            let _ = reply::address(part.clone());
-            let _ = reply::proxy_delay(part.clone());
-            let _ = reply::route(part, &Place::Node, &names);
-        }
-    };
-    for text in [
-        INVALID_GATEWAY,
-        NO_TABLE,
-        ACKNOWLEDGED,
-        ROUTES,
-        ADDRESS,
-        TUNNEL,
-        NEIGHBOUR_TABLE,
-    ] {
-        let whole = octets(text);
-        for len in 0..whole.len() {
-            let mut cut = whole[..len].to_vec();
-            read_all(&cut);
-            // As if it had been sent so short.
-            if let (Some(field), Ok(len)) = (cut.first_chunk_mut(), u32::try_from(len)) {
-                *field = len.to_ne_bytes();
-            }
-            read_all(&cut);
-            for octet in [0x00, 0x01, 0x7f, 0xff] {
-                let mut damaged = whole.clone();
-                damaged[len] = octet;
-                read_all(&damaged);
-            }
-        }
-    }
 }

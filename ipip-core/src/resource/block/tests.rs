@@ -349,6 +349,20 @@ fn an_address_cooling_down_is_neither_free_nor_owned() {
     assert!(block.assign_any(owner("h")).is_err());
 }
 
+/// Somebody else's block may hold more attributes than 16 bits can number, if nothing points to most of them.
+#[test]
+fn attributes_that_nothing_points_to_leave_room_for_an_assignment() {
+    let unused = vec!["{}"; 65_535].join(",");
+    let mut block = read(&format!(
+        r#"{{"cidr":"10.0.0.0/31","allocations":[0,null],"unallocated":[1],"attributes":[{{"handle_id":"a"}},{unused}]}}"#
+    ))
+    .unwrap();
+    let assigned = block.assign_any(owner("h")).unwrap().addr;
+    let handle = |addr| block.attribute_of(addr).and_then(Attribute::handle);
+    assert_eq!(handle(assigned), Some("h"));
+    assert_eq!(handle(addr("10.0.0.0")), Some("a"));
+}
+
 #[test]
 fn the_count_of_changes_wraps() {
     let mut block = Block::new("10.0.0.0/31".parse().unwrap(), Sequence(u64::MAX));

@@ -204,6 +204,34 @@ fn rfc1812_section_4_3_2_7_what_must_not_be_answered() {
     }
 }
 
+#[test]
+fn a_quoted_header_is_as_long_as_it_says() {
+    let layer = Layer::Outer;
+    let truncated = |needed, found| {
+        Err(WireError::Truncated {
+            layer,
+            needed,
+            found,
+        })
+    };
+    for (first, len, expected) in [
+        (0x45, 60, Ok((20, 40))),
+        (0x45, 20, Ok((20, 0))),
+        (0x46, 60, Ok((24, 36))),
+        (0x4f, 60, Ok((60, 0))),
+        (0x4f, 59, truncated(60, 59)),
+        (0x45, 19, truncated(20, 19)),
+        (0x44, 60, Err(WireError::HeaderLen { layer, words: 4 })),
+        (0x65, 60, Err(WireError::Version { layer, found: 6 })),
+    ] {
+        let mut octets = original(60);
+        octets[0] = first;
+        let quoted = Quoted::parse(&octets[..len], layer);
+        let found = quoted.map(|quoted| (quoted.header_len, quoted.payload.len()));
+        assert_eq!(found, expected, "{first:#x} of {len}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_octets_are_survived(octets in prop::collection::vec(any::<u8>(), 0..200)) {

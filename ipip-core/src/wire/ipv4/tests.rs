@@ -37,6 +37,14 @@ fn deconstruct() {
 }
 
 #[test]
+fn debug_shows_fields_and_no_payload() {
+    let view = Ipv4View::parse(&PACKET, Layer::Inner).unwrap();
+    let header = header();
+    let expected = format!("Ipv4View {{ header: {header:?}, options: [], total_len: 24 }}");
+    assert_eq!(format!("{view:?}"), expected);
+}
+
+#[test]
 fn construct() {
     let mut packet = [0xa5; 24];
     packet[20..].copy_from_slice(&[1, 2, 3, 4]);
@@ -60,6 +68,26 @@ fn padding_and_options_are_told_from_payload() {
     assert_eq!(view.options(), [1; 4]);
     assert_eq!(view.payload(), [0xa5; 3]);
     assert_eq!(view.packet().len(), 27);
+}
+
+/// The usual case is decided by the first octet, and by the sum of the first 20 only then.
+#[test]
+fn a_right_sum_excuses_no_other_first_octet() {
+    let layer = Layer::Outer;
+    let read = |first: u8| {
+        // Options that sum to nothing, so that the first 20 octets are right by themselves.
+        let mut packet = [0; 27];
+        Ipv4Header::default().emit(&mut packet).unwrap();
+        let more = (u16::from(first) - 0x45) << 8;
+        let checksum = BigEndian::read_u16(&packet[10..12]) - more;
+        packet[0] = first;
+        BigEndian::write_u16(&mut packet[10..12], checksum);
+        assert_eq!(sum(&packet[..20]), 0xffff);
+        Ipv4View::parse(&packet, layer).map(|view| (view.options().len(), view.payload().len()))
+    };
+    assert_eq!(read(0x45), Ok((0, 7)));
+    assert_eq!(read(0x46), Ok((4, 3)));
+    assert_eq!(read(0x65), Err(WireError::Version { layer, found: 6 }));
 }
 
 #[test]
