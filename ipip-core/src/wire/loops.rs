@@ -215,7 +215,7 @@ mod tests {
             max_depth: 255,
             ..LoopPolicy::default()
         };
-        let too_deep = Err(LoopError::Depth { max: 255 });
+        let too_deep = Err(LoopError::TunnelDepth { max: 255 });
         for (depth, expected) in [(254, Ok(())), (255, too_deep), (300, too_deep)] {
             assert_eq!(check(highest, &packet(POD, ELSEWHERE, depth)), expected);
         }

@@ -33,7 +33,7 @@ pub fn fragment(octets: &[u8]) {
             assert!(view.dont_fragment() && found > u16::try_from(mtu).unwrap());
             assert_eq!((usize::from(found), told), (whole.len(), mtu));
         }
-        Err(FragmentError::Offset { found }) => assert!(found == end && end > 65_515),
+        Err(FragmentError::FragmentEnd { found }) => assert!(found == end && end > 65_515),
         Err(FragmentError::Options { at }) => {
             assert!(later.is_none() && (20..view.header_len()).contains(&at));
         }
