@@ -144,7 +144,7 @@ static void ttl_ecn_and_nesting_are_found(void) {
 
     CHECK(build(64, 3, 0)); /* congestion around a packet that cannot tell of it */
     CHECK(judge(&wire, NULL) == 1);
-    CHECK_TEXT(told(0, &finding), "ECN Ce around NotEct: the end of the tunnel drops it");
+    CHECK_TEXT(told(0, &finding), "ECN CE around Not-ECT: the end of the tunnel drops it");
     CHECK(finding.kind == IPIP_FINDING_KIND_ECN && finding.outer_ecn == 3 && finding.inner_ecn == 0);
 
     static uint8_t twice[80];

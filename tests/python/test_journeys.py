@@ -106,7 +106,7 @@ def test_ttl_ecn_and_nesting_are_found() -> None:
         capture.Ttl("outermost IPv4 header has TTL 1, no router forwards it", depth=0, ttl=1)
     ]
     assert ipip.findings(frame(tunnel(inner(), tos=3))) == [
-        capture.Ecn("ECN Ce around NotEct: the end of the tunnel drops it", outer=3, inner=0)
+        capture.Ecn("ECN CE around Not-ECT: the end of the tunnel drops it", outer=3, inner=0)
     ]
     assert ipip.findings(frame(tunnel(tunnel(inner())))) == [
         capture.EncapsulatedTwice("encapsulated twice: 3 IPv4 headers", headers=3)

@@ -186,9 +186,9 @@ fn rfc_6040_4_2_alarms() {
             let text = match expected {
                 "" => Vec::new(),
                 "!" => vec![format!(
-                    "ECN {outside:?} around {inside:?}: not expected of a tunnel"
+                    "ECN {outside} around {inside}: not expected of a tunnel"
                 )],
-                _ => vec!["ECN Ce around NotEct: the end of the tunnel drops it".to_owned()],
+                _ => vec!["ECN CE around Not-ECT: the end of the tunnel drops it".to_owned()],
             };
             assert_eq!(found, text);
         }
