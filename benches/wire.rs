@@ -4,17 +4,18 @@
 //! Contestants take turns within a round, so that a busy machine slows all of them alike; each
 //! figure is the median over rounds, each ratio the median of the rounds' own ratios.
 
+mod timing;
 #[expect(dead_code, reason = "the benchmark beside other crates uses the rest")]
 mod wire_reference;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use ipip_core::addr::NodeAddr;
 use ipip_core::wire::{
     Encapsulator, Endpoints, HEADER_LEN, IpipFields, IpipView, Ipv4Header, Outer, Span, checksum,
     decapsulate, encapsulate, parse_batch, protocol,
 };
+use timing::{median, time};
 use wire_reference as reference;
 
 const PACKETS: usize = 1024;
@@ -114,21 +115,6 @@ fn mix(fields: Option<reference::Fields>) -> u64 {
     })
 }
 
-/// Nanoseconds per call of `batch`, which makes `calls` of them.
-fn time(calls: usize, batch: &mut dyn FnMut() -> u64) -> f64 {
-    let start = Instant::now();
-    for _ in 0..BATCHES {
-        black_box(batch());
-    }
-    let calls = u32::try_from(calls * BATCHES).unwrap_or(u32::MAX);
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Times the two in turn and prints one line; `octets` per call give a rate.
 fn compare(
     name: &str,
@@ -141,11 +127,11 @@ fn compare(
     for round in 0..ROUNDS {
         // Who goes first alternates too.
         let (a, b) = if round % 2 == 0 {
-            let a = time(calls, &mut ours);
-            (a, time(calls, &mut reference))
+            let a = time(BATCHES, calls, &mut ours);
+            (a, time(BATCHES, calls, &mut reference))
         } else {
-            let b = time(calls, &mut reference);
-            (time(calls, &mut ours), b)
+            let b = time(BATCHES, calls, &mut reference);
+            (time(BATCHES, calls, &mut ours), b)
         };
         ours_ns.push(a);
         reference_ns.push(b);

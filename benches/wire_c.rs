@@ -8,17 +8,19 @@
     reason = "packets of a few octets, numbers of an index"
 )]
 
+mod timing;
+
 use std::ffi::{CStr, CString};
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::ops::Range;
-use std::time::Instant;
 
 use ipip_core::addr::NodeAddr;
 use ipip_core::wire::{
     Encapsulator, Endpoints, HEADER_LEN, IpipFields, IpipView, Ipv4Header, Ipv4View, Outer, Span,
     decapsulate, decapsulate_batch, parse_batch, protocol,
 };
+use timing::{median, time};
 
 const PACKETS: usize = 1024;
 const ROUNDS: usize = 301;
@@ -217,20 +219,6 @@ const KINDS: [(&str, &CStr, Target, RustLoop); 7] = [
     ),
 ];
 
-/// Nanoseconds per packet of `batch`, which handles all of them.
-fn time(mut batch: impl FnMut() -> u64) -> f64 {
-    let start = Instant::now();
-    for _ in 0..BATCHES {
-        black_box(batch());
-    }
-    start.elapsed().as_secs_f64() * 1e9 / (PACKETS * BATCHES) as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Times the two in turn and prints one line, with what became of the target.
 fn compare(
     (name, target): (&str, &Target),
@@ -253,11 +241,11 @@ fn compare(
     for round in 0..ROUNDS {
         // Who goes first alternates too.
         if round % 2 == 0 {
-            from_c_ns.push(time(|| from_c(corpus)));
+            from_c_ns.push(time(BATCHES, PACKETS, &mut || from_c(corpus)));
         }
-        rust_ns.push(time(|| rust(corpus, tunnel)));
+        rust_ns.push(time(BATCHES, PACKETS, &mut || rust(corpus, tunnel)));
         if round % 2 == 1 {
-            from_c_ns.push(time(|| from_c(corpus)));
+            from_c_ns.push(time(BATCHES, PACKETS, &mut || from_c(corpus)));
         }
     }
     let rounds = || from_c_ns.iter().zip(&rust_ns);

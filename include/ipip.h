@@ -464,6 +464,10 @@ enum ipip_finding_kind {
      * A tunnel packet whose inner source is not behind its outer one: `outer_source`, `inner_source`.
      */
     IPIP_FINDING_KIND_FOREIGN_SOURCE = 8,
+    /**
+     * A tunnel packet whose inner source no single host can have: `outer_source`, `inner_source`.
+     */
+    IPIP_FINDING_KIND_NO_HOST = 9,
 };
 
 /**
@@ -2067,8 +2071,8 @@ enum ipip_status ipip_encapsulate(uint8_t *buffer,
  * Finds the inner packet of the IPIP packet at the start of `buffer`: without outer header and
  * padding. Nothing is copied.
  *
- * Those of `ipip_parse`, and IPIP_STATUS_TTL_ZERO: a packet that arrives with an inner TTL of 0 must be
- * discarded (RFC 2003 section 3.1).
+ * The failures are those of `ipip_parse`, and IPIP_STATUS_TTL_ZERO: a packet that arrives with an inner TTL
+ * of 0 must be discarded (RFC 2003 section 3.1).
  *
  * The caller sees to it that:
  * `buffer` is NULL or points to `buffer_len` octets.
@@ -2081,9 +2085,9 @@ enum ipip_status ipip_decapsulate(const uint8_t *buffer,
  * Checks both headers of the IPIP packet at the start of `buffer` and reads them. All spans count
  * from the start of `buffer`.
  *
- * Those of `ipip_ipv4_parse` for the outer packet; IPIP_STATUS_PROTOCOL unless it carries protocol 4;
- * IPIP_STATUS_OUTER_FRAGMENT if it has to be reassembled first; those of `ipip_ipv4_parse` for the inner
- * packet.
+ * The failures are those of `ipip_ipv4_parse` for the outer packet; IPIP_STATUS_PROTOCOL unless it carries
+ * protocol 4; IPIP_STATUS_OUTER_FRAGMENT if it has to be reassembled first; those of `ipip_ipv4_parse` for the
+ * inner packet.
  *
  * The caller sees to it that:
  * `buffer` is NULL or points to `buffer_len` octets.
@@ -2108,8 +2112,8 @@ enum ipip_status ipip_ecn_at_exit(uint8_t inner, uint8_t outer, struct ipip_ecn_
  *
  * `alarm_out`, what was odd about the two ECN fields, may be NULL.
  *
- * Those of `ipip_decapsulate`, and IPIP_STATUS_ECN_DROP: congestion was met by a packet that can tell of
- * it only by being dropped. The buffer is as it was then.
+ * The failures are those of `ipip_decapsulate`, and IPIP_STATUS_ECN_DROP: congestion was met by a packet that
+ * can tell of it only by being dropped. The buffer is as it was then.
  *
  * The caller sees to it that:
  * `buffer` is NULL or points to `buffer_len` octets that nobody else uses.
@@ -2126,8 +2130,8 @@ enum ipip_status ipip_decapsulate_in_place(uint8_t *buffer,
  * The entry of a tunnel does this to packets that it forwards into the tunnel and never to its own; the
  * exit does not do it by decapsulating (RFC 2003 section 3.1).
  *
- * Those of `ipip_ipv4_parse`, and IPIP_STATUS_TTL_EXPIRED if nothing would be left: the packet is to be
- * discarded, and its sender told so. The packet is as it was then.
+ * The failures are those of `ipip_ipv4_parse`, and IPIP_STATUS_TTL_EXPIRED if nothing would be left: the
+ * packet is to be discarded, and its sender told so. The packet is as it was then.
  *
  * The caller sees to it that:
  * `packet` is NULL or points to `packet_len` octets that nobody else uses.
@@ -2158,10 +2162,10 @@ enum ipip_status ipip_update_checksum(uint16_t checksum,
  * Where each fragment lies in `buffer` goes into `fragments_out`, which has `places` places. `needed_out`
  * says what they need, so a first call with NULL and 0 twice asks for it; it may be NULL.
  *
- * Those of `ipip_ipv4_parse`; IPIP_STATUS_DONT_FRAGMENT if the packet is too long and has DF set: then
- * its sender is to be told; IPIP_STATUS_FRAGMENT_END and IPIP_STATUS_OPTIONS for a packet that cannot be
- * cut; IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; IPIP_STATUS_BUFFER_TOO_SMALL. Neither array is
- * written then.
+ * The failures are those of `ipip_ipv4_parse`; IPIP_STATUS_DONT_FRAGMENT if the packet is too long and has
+ * DF set: then its sender is to be told; IPIP_STATUS_FRAGMENT_END and IPIP_STATUS_OPTIONS for a packet that
+ * cannot be cut; IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; IPIP_STATUS_BUFFER_TOO_SMALL. Neither
+ * array is written then.
  *
  * The caller sees to it that:
  * `packet` is NULL or points to `packet_len` octets; `buffer` is NULL or points to `buffer_len` octets, and
@@ -2200,8 +2204,8 @@ enum ipip_status ipip_ipv4_fragment(const uint8_t *buffer,
  * NULL. An MSS that is not there is not put in: it counts as 536. A partial checksum has to be finished
  * before (`ipip_finish_partial_checksum`).
  *
- * Those of `ipip_ipv4_parse`, and IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; the packet is as it
- * was then.
+ * The failures are those of `ipip_ipv4_parse`, and IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; the
+ * packet is as it was then.
  *
  * The caller sees to it that:
  * `packet` is NULL or points to `packet_len` octets that nobody else uses.
@@ -2394,8 +2398,8 @@ enum ipip_status ipip_icmp_error_parse(const uint8_t *message,
  * packet was good when it was sent. Ask `may_be_answered` of `ipip_quoted_parse` first, and send at a
  * limited rate.
  *
- * Those of `ipip_quoted_parse` for `original`, IPIP_STATUS_HEADER_BUFFER for a buffer that is too short,
- * IPIP_STATUS_INVALID_ARGUMENT for an unknown kind. Nothing is written then.
+ * The failures are those of `ipip_quoted_parse` for `original`, IPIP_STATUS_HEADER_BUFFER for a buffer that
+ * is too short, and IPIP_STATUS_INVALID_ARGUMENT for an unknown kind. Nothing is written then.
  *
  * The caller sees to it that:
  * `original` is NULL or points to `original_len` octets; `buffer` is NULL or points to `buffer_len` octets
@@ -2427,9 +2431,10 @@ enum ipip_status ipip_quoted_parse(const uint8_t *octets,
  * packet that the entry of the tunnel between `endpoints` could have sent. That is all the protection
  * there is: who can forge a packet from the underlay and knows both addresses can forge this.
  *
- * Those of `ipip_icmp_error_parse`; IPIP_STATUS_QUOTED if the outer header cannot be read,
- * IPIP_STATUS_QUOTED_PROTOCOL, IPIP_STATUS_QUOTED_ENDPOINTS, and IPIP_STATUS_QUOTED_FRAGMENT for a fragment
- * but the first, which quotes no inner header: it is not about this tunnel.
+ * The failures are those of `ipip_icmp_error_parse`, and where the error is not about this tunnel:
+ * IPIP_STATUS_QUOTED if the outer header cannot be read, IPIP_STATUS_QUOTED_PROTOCOL,
+ * IPIP_STATUS_QUOTED_ENDPOINTS, and IPIP_STATUS_QUOTED_FRAGMENT for a fragment but the first, which quotes no
+ * inner header.
  *
  * The caller sees to it that:
  * `message` is NULL or points to `message_len` octets.

@@ -18,7 +18,7 @@
 //! | [`plan`] | desired, observed, the difference, the steps | leaves |
 //! | [`netlink`] | the kernel: observe and apply | `plan`'s values, `sys` |
 //! | [`datapath`] | who carries the packets where the kernel has no ipip driver | `wire`, `peers`, `sys` |
-//! | [`capture`] | frames from live interfaces, explained | `wire`, `sys` |
+//! | [`capture`] | frames from live interfaces and files, explained | `wire`, `peers`, `sys` |
 //! | [`node`] | `ensure_*` and their removal | all of the above |
 //! | [`sys`] | system calls, the only unsafe code but for the choice of a checksum loop | nothing |
 //!

@@ -59,6 +59,8 @@ pub enum PeerError {
     /// No host can have the inner source, whatever the prefixes are.
     #[error("inner source {inner_source} is no host's address, allowed are unicast addresses")]
     NoHost {
+        /// The outer source address.
+        outer_source: NodeAddr,
         /// The inner source address.
         inner_source: Ipv4Addr,
     },
@@ -148,7 +150,10 @@ impl Peers {
             return Err(PeerError::UnknownNode { outer_source });
         }
         if !is_host(inner_source) {
-            return Err(PeerError::NoHost { inner_source });
+            return Err(PeerError::NoHost {
+                outer_source,
+                inner_source,
+            });
         }
         if self.node_of(inner_source) != Some(outer_source) {
             return Err(PeerError::ForeignSource {
@@ -247,7 +252,10 @@ mod tests {
             ([255; 4], false),
         ] {
             let inner_source = source.into();
-            let refused = Err(PeerError::NoHost { inner_source });
+            let refused = Err(PeerError::NoHost {
+                outer_source: A,
+                inner_source,
+            });
             let expected = if is_host { Ok(()) } else { refused };
             assert_eq!(peers.check(A, inner_source), expected, "{inner_source}");
         }
@@ -293,7 +301,7 @@ mod tests {
                     let refused = if !model.iter().any(|(_, n)| *n == node) {
                         Err(PeerError::UnknownNode { outer_source: node })
                     } else if addr.is_unspecified() {
-                        Err(PeerError::NoHost { inner_source: addr })
+                        Err(PeerError::NoHost { outer_source: node, inner_source: addr })
                     } else if expected != Some(node) {
                         Err(PeerError::ForeignSource { outer_source: node, inner_source: addr })
                     } else {

@@ -54,6 +54,14 @@ pub(crate) fn give<T>(out: &mut MaybeUninit<*mut T>, object: T) {
     out.write(Box::into_raw(Box::new(object)));
 }
 
+/// The item of a list, counted from 0; `what` names the items.
+pub(crate) fn at<'a, T>(list: &'a [T], index: usize, what: &str) -> Result<&'a T, Failure> {
+    list.get(index).ok_or_else(|| {
+        let text = format!("index is {index}, there are {} {what}", list.len());
+        Failure::new(ipip_status::InvalidArgument, text)
+    })
+}
+
 /// A flag, 0 or 1.
 pub(crate) fn flag(value: u8, name: &str) -> Result<bool, Failure> {
     match value {

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use ipip_core::netlink::NetlinkError;
 use ipip_core::node::{Changes, NodeError};
 
-use crate::boundary::{TextBuffer, give, guard, or, required};
+use crate::boundary::{TextBuffer, at, give, guard, or, required};
 use crate::error::Failure;
 use crate::status::ipip_status;
 
@@ -42,11 +42,7 @@ pub unsafe extern "C" fn ipip_changes_step(
         let steps = &required(changes, "changes")?.0;
         // SAFETY: the caller's duty, as documented.
         let text = unsafe { TextBuffer::new(text, text_len, needed_out) }?;
-        let step = steps.get(index).ok_or_else(|| {
-            let text = format!("index is {index}, there are {} steps", steps.len());
-            Failure::new(ipip_status::InvalidArgument, text)
-        })?;
-        text.fill(step)
+        text.fill(at(steps, index, "steps")?)
     })
 }
 

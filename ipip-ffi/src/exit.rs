@@ -75,8 +75,8 @@ pub extern "C" fn ipip_ecn_at_exit(
 ///
 /// `alarm_out`, what was odd about the two ECN fields, may be NULL.
 ///
-/// Those of `ipip_decapsulate`, and IPIP_STATUS_ECN_DROP: congestion was met by a packet that can tell of
-/// it only by being dropped. The buffer is as it was then.
+/// The failures are those of `ipip_decapsulate`, and IPIP_STATUS_ECN_DROP: congestion was met by a packet that
+/// can tell of it only by being dropped. The buffer is as it was then.
 ///
 /// # Safety
 /// `buffer` is NULL or points to `buffer_len` octets that nobody else uses.
@@ -111,8 +111,8 @@ pub unsafe extern "C" fn ipip_decapsulate_in_place(
 /// The entry of a tunnel does this to packets that it forwards into the tunnel and never to its own; the
 /// exit does not do it by decapsulating (RFC 2003 section 3.1).
 ///
-/// Those of `ipip_ipv4_parse`, and IPIP_STATUS_TTL_EXPIRED if nothing would be left: the packet is to be
-/// discarded, and its sender told so. The packet is as it was then.
+/// The failures are those of `ipip_ipv4_parse`, and IPIP_STATUS_TTL_EXPIRED if nothing would be left: the
+/// packet is to be discarded, and its sender told so. The packet is as it was then.
 ///
 /// # Safety
 /// `packet` is NULL or points to `packet_len` octets that nobody else uses.

@@ -4,12 +4,12 @@ use std::ffi::c_char;
 use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
 
+use ipip_core::addr::NodeAddr;
 use ipip_core::capture::{Expected, Finding, findings};
 use ipip_core::peers::PeerError;
 
 use crate::addr::ipip_ipv4;
-use crate::boundary::{TextBuffer, give, guard, or, required};
-use crate::error::Failure;
+use crate::boundary::{TextBuffer, at, give, guard, or, required};
 use crate::frame::ipip_frame;
 use crate::peers::ipip_peers;
 use crate::status::ipip_status;
@@ -54,6 +54,8 @@ pub enum ipip_finding_kind {
     UnknownNode = 7,
     /// A tunnel packet whose inner source is not behind its outer one: `outer_source`, `inner_source`.
     ForeignSource = 8,
+    /// A tunnel packet whose inner source no single host can have: `outer_source`, `inner_source`.
+    NoHost = 9,
 }
 
 /// One thing wrong with a frame. Which fields count depends on `kind`; the others are 0.
@@ -136,7 +138,7 @@ pub extern "C" fn ipip_findings_get(
     guard(|| {
         let findings = required(findings, "findings")?;
         let out = required(finding_out, "finding_out")?;
-        out.write(findings.at(index)?.into());
+        out.write(at(&findings.0, index, "findings")?.into());
         Ok(())
     })
 }
@@ -159,7 +161,7 @@ pub unsafe extern "C" fn ipip_findings_text(
         let findings = required(findings, "findings")?;
         // SAFETY: the caller's duty, as documented.
         let text = unsafe { TextBuffer::new(text, text_len, needed_out) }?;
-        text.fill(&findings.at(index)?.to_string())
+        text.fill(&at(&findings.0, index, "findings")?.to_string())
     })
 }
 
@@ -182,15 +184,6 @@ impl ipip_expected {
             mtu: mtu.copied(),
             peers: peers.map(|peers| &peers.0),
         }
-    }
-}
-
-impl ipip_findings {
-    fn at(&self, index: usize) -> Result<&Finding, Failure> {
-        self.0.get(index).ok_or_else(|| {
-            let text = format!("index is {index}, there are {} findings", self.0.len());
-            Failure::new(ipip_status::InvalidArgument, text)
-        })
     }
 }
 
@@ -273,6 +266,11 @@ impl ipip_finding {
     }
 
     fn spoofed(error: PeerError) -> Self {
+        let both = |kind, outer_source: NodeAddr, inner_source: Ipv4Addr| Self {
+            outer_source: outer_source.0.into(),
+            inner_source: inner_source.into(),
+            ..Self::of(kind)
+        };
         match error {
             PeerError::UnknownNode { outer_source } => Self {
                 outer_source: outer_source.0.into(),
@@ -281,11 +279,11 @@ impl ipip_finding {
             PeerError::ForeignSource {
                 outer_source,
                 inner_source,
-            } => Self {
-                outer_source: outer_source.0.into(),
-                inner_source: inner_source.into(),
-                ..Self::of(ipip_finding_kind::ForeignSource)
-            },
+            } => both(ipip_finding_kind::ForeignSource, outer_source, inner_source),
+            PeerError::NoHost {
+                outer_source,
+                inner_source,
+            } => both(ipip_finding_kind::NoHost, outer_source, inner_source),
             _ => Self::of(ipip_finding_kind::Other),
         }
     }

@@ -55,10 +55,10 @@ pub struct ipip_fragment_part {
 /// Where each fragment lies in `buffer` goes into `fragments_out`, which has `places` places. `needed_out`
 /// says what they need, so a first call with NULL and 0 twice asks for it; it may be NULL.
 ///
-/// Those of `ipip_ipv4_parse`; IPIP_STATUS_DONT_FRAGMENT if the packet is too long and has DF set: then
-/// its sender is to be told; IPIP_STATUS_FRAGMENT_END and IPIP_STATUS_OPTIONS for a packet that cannot be
-/// cut; IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; IPIP_STATUS_BUFFER_TOO_SMALL. Neither array is
-/// written then.
+/// The failures are those of `ipip_ipv4_parse`; IPIP_STATUS_DONT_FRAGMENT if the packet is too long and has
+/// DF set: then its sender is to be told; IPIP_STATUS_FRAGMENT_END and IPIP_STATUS_OPTIONS for a packet that
+/// cannot be cut; IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; IPIP_STATUS_BUFFER_TOO_SMALL. Neither
+/// array is written then.
 ///
 /// # Safety
 /// `packet` is NULL or points to `packet_len` octets; `buffer` is NULL or points to `buffer_len` octets, and
@@ -146,8 +146,8 @@ pub unsafe extern "C" fn ipip_ipv4_fragment(
 /// NULL. An MSS that is not there is not put in: it counts as 536. A partial checksum has to be finished
 /// before (`ipip_finish_partial_checksum`).
 ///
-/// Those of `ipip_ipv4_parse`, and IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; the packet is as it
-/// was then.
+/// The failures are those of `ipip_ipv4_parse`, and IPIP_STATUS_INVALID_ARGUMENT for an MTU out of range; the
+/// packet is as it was then.
 ///
 /// # Safety
 /// `packet` is NULL or points to `packet_len` octets that nobody else uses.

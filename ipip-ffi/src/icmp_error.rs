@@ -129,8 +129,8 @@ pub unsafe extern "C" fn ipip_icmp_error_parse(
 /// packet was good when it was sent. Ask `may_be_answered` of `ipip_quoted_parse` first, and send at a
 /// limited rate.
 ///
-/// Those of `ipip_quoted_parse` for `original`, IPIP_STATUS_HEADER_BUFFER for a buffer that is too short,
-/// IPIP_STATUS_INVALID_ARGUMENT for an unknown kind. Nothing is written then.
+/// The failures are those of `ipip_quoted_parse` for `original`, IPIP_STATUS_HEADER_BUFFER for a buffer that
+/// is too short, and IPIP_STATUS_INVALID_ARGUMENT for an unknown kind. Nothing is written then.
 ///
 /// # Safety
 /// `original` is NULL or points to `original_len` octets; `buffer` is NULL or points to `buffer_len` octets

@@ -137,8 +137,8 @@ pub unsafe extern "C" fn ipip_encapsulate(
 /// Finds the inner packet of the IPIP packet at the start of `buffer`: without outer header and
 /// padding. Nothing is copied.
 ///
-/// Those of `ipip_parse`, and IPIP_STATUS_TTL_ZERO: a packet that arrives with an inner TTL of 0 must be
-/// discarded (RFC 2003 section 3.1).
+/// The failures are those of `ipip_parse`, and IPIP_STATUS_TTL_ZERO: a packet that arrives with an inner TTL
+/// of 0 must be discarded (RFC 2003 section 3.1).
 ///
 /// # Safety
 /// `buffer` is NULL or points to `buffer_len` octets.
@@ -161,9 +161,9 @@ pub unsafe extern "C" fn ipip_decapsulate(
 /// Checks both headers of the IPIP packet at the start of `buffer` and reads them. All spans count
 /// from the start of `buffer`.
 ///
-/// Those of `ipip_ipv4_parse` for the outer packet; IPIP_STATUS_PROTOCOL unless it carries protocol 4;
-/// IPIP_STATUS_OUTER_FRAGMENT if it has to be reassembled first; those of `ipip_ipv4_parse` for the inner
-/// packet.
+/// The failures are those of `ipip_ipv4_parse` for the outer packet; IPIP_STATUS_PROTOCOL unless it carries
+/// protocol 4; IPIP_STATUS_OUTER_FRAGMENT if it has to be reassembled first; those of `ipip_ipv4_parse` for the
+/// inner packet.
 ///
 /// # Safety
 /// `buffer` is NULL or points to `buffer_len` octets.

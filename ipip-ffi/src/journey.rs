@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use ipip_core::capture::{Journey, PacketKey, Point, Sighting, journeys};
 
 use crate::addr::ipip_ipv4;
-use crate::boundary::{TextBuffer, array, fill_array, give, guard, or, required, text};
+use crate::boundary::{TextBuffer, array, at, fill_array, give, guard, or, required, text};
 use crate::error::Failure;
 use crate::frame::ipip_frame;
 use crate::reader::ipip_reader;
@@ -278,13 +278,6 @@ pub unsafe extern "C" fn ipip_journeys_sightings(
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_journeys_free(journeys: Option<Box<ipip_journeys>>) {
     or((), || drop(journeys));
-}
-
-fn at<'a, T>(list: &'a [T], index: usize, what: &str) -> Result<&'a T, Failure> {
-    list.get(index).ok_or_else(|| {
-        let text = format!("index is {index}, there are {} {what}", list.len());
-        Failure::new(ipip_status::InvalidArgument, text)
-    })
 }
 
 impl From<&PacketKey> for ipip_packet_key {

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use ipip_core::capture::{Frame, ReadError, Reader};
 
-use crate::boundary::{TextBuffer, give, guard, or, required, text};
+use crate::boundary::{TextBuffer, at, give, guard, or, required, text};
 use crate::error::Failure;
 use crate::frame::ipip_frame;
 use crate::status::ipip_status;
@@ -129,13 +129,7 @@ pub unsafe extern "C" fn ipip_reader_interface_name(
         let interfaces = required(reader, "reader")?.reader.interfaces();
         // SAFETY: the caller's duty, as documented.
         let text = unsafe { TextBuffer::new(text, text_len, needed_out) }?;
-        let interface = interfaces.get(index).ok_or_else(|| {
-            let text = format!(
-                "index is {index}, there are {} interfaces",
-                interfaces.len()
-            );
-            Failure::new(ipip_status::InvalidArgument, text)
-        })?;
+        let interface = at(interfaces, index, "interfaces")?;
         let unnamed = || {
             let text = format!("the capture has no name for interface {index}");
             Failure::new(ipip_status::NotFound, text)

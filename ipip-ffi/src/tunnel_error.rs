@@ -77,9 +77,10 @@ pub struct ipip_relay_context {
 /// packet that the entry of the tunnel between `endpoints` could have sent. That is all the protection
 /// there is: who can forge a packet from the underlay and knows both addresses can forge this.
 ///
-/// Those of `ipip_icmp_error_parse`; IPIP_STATUS_QUOTED if the outer header cannot be read,
-/// IPIP_STATUS_QUOTED_PROTOCOL, IPIP_STATUS_QUOTED_ENDPOINTS, and IPIP_STATUS_QUOTED_FRAGMENT for a fragment
-/// but the first, which quotes no inner header: it is not about this tunnel.
+/// The failures are those of `ipip_icmp_error_parse`, and where the error is not about this tunnel:
+/// IPIP_STATUS_QUOTED if the outer header cannot be read, IPIP_STATUS_QUOTED_PROTOCOL,
+/// IPIP_STATUS_QUOTED_ENDPOINTS, and IPIP_STATUS_QUOTED_FRAGMENT for a fragment but the first, which quotes no
+/// inner header.
 ///
 /// # Safety
 /// `message` is NULL or points to `message_len` octets.

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt::Debug;
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 
 use ipip_core::capture::{CaptureError, PcapError, ReadError};
 use ipip_core::error_chain;
@@ -228,20 +229,28 @@ pub(crate) fn peer(py: Python<'_>) -> impl Fn(PeerError) -> PyErr {
     move |fault| {
         let build = || {
             let error = packet_error(py, &fault, fault.code())?;
-            let (outer, inner) = match fault {
-                PeerError::UnknownNode { outer_source } => (Some(outer_source.0), None),
-                PeerError::ForeignSource {
-                    outer_source,
-                    inner_source,
-                } => (Some(outer_source.0), Some(inner_source)),
-                PeerError::NoHost { inner_source } => (None, Some(inner_source)),
-                _ => (None, None),
-            };
+            let (outer, inner) = sources(&fault);
             error.setattr("outer_source", outer)?;
             error.setattr("inner_source", inner)?;
             Ok(error)
         };
         build().map_or_else(|broken: PyErr| broken, PyErr::from_value)
+    }
+}
+
+/// Outer and inner source of a packet that is refused; an unknown outer one is enough.
+pub(crate) fn sources(fault: &PeerError) -> (Option<Ipv4Addr>, Option<Ipv4Addr>) {
+    match *fault {
+        PeerError::UnknownNode { outer_source } => (Some(outer_source.0), None),
+        PeerError::ForeignSource {
+            outer_source,
+            inner_source,
+        }
+        | PeerError::NoHost {
+            outer_source,
+            inner_source,
+        } => (Some(outer_source.0), Some(inner_source)),
+        _ => (None, None),
     }
 }
 

@@ -1,15 +1,12 @@
 //! What is wrong with a frame, as the dataclasses of `ipip.capture`.
 
-use std::net::Ipv4Addr;
-
 use ipip_core::capture::{self, Expected, Finding};
-use ipip_core::peers::PeerError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::args;
 use crate::frame::Frame;
 use crate::peers::Peers;
+use crate::{args, errors};
 
 /// What is wrong with a frame, a list of ipip.capture.Finding; empty if nothing is.
 ///
@@ -90,7 +87,7 @@ fn made<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyAny>> 
             "EncapsulatedTwice"
         }
         Finding::Spoofed(error) => {
-            let (outer, inner) = sources(error);
+            let (outer, inner) = errors::sources(error);
             fields.set_item("outer_source", outer)?;
             fields.set_item("inner_source", inner)?;
             "Spoofed"
@@ -99,16 +96,4 @@ fn made<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyAny>> 
     };
     let class = py.import("ipip.capture")?.getattr(class)?;
     class.call((), Some(&fields))
-}
-
-/// Outer and inner source; an unknown outer one is enough.
-fn sources(error: &PeerError) -> (Option<Ipv4Addr>, Option<Ipv4Addr>) {
-    match error {
-        PeerError::UnknownNode { outer_source } => (Some(outer_source.0), None),
-        PeerError::ForeignSource {
-            outer_source,
-            inner_source,
-        } => (Some(outer_source.0), Some(*inner_source)),
-        _ => (None, None),
-    }
 }

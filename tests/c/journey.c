@@ -144,7 +144,7 @@ static void ttl_ecn_and_nesting_are_found(void) {
 
     CHECK(build(64, 3, 0)); /* congestion around a packet that cannot tell of it */
     CHECK(judge(&wire, NULL) == 1);
-    CHECK_TEXT(told(0, &finding), "ECN Ce around NotEct: the end of the tunnel drops it");
+    CHECK_TEXT(told(0, &finding), "ECN CE around Not-ECT: the end of the tunnel drops it");
     CHECK(finding.kind == IPIP_FINDING_KIND_ECN && finding.outer_ecn == 3 && finding.inner_ecn == 0);
 
     static uint8_t twice[80];
@@ -177,12 +177,25 @@ static void a_packet_of_the_wrong_sender_is_found(void) {
                     && finding.kind == IPIP_FINDING_KIND_FOREIGN_SOURCE && finding.inner_source.octets[3] == 20;
     enum ipip_status own = ipip_peers_insert(peers, prefix("10.244.79.0/26"), address("172.18.0.3"), NULL, NULL);
     size_t good = judge(&wire, &expected);
+    static const uint8_t LOOPBACK[] = {127, 0, 0, 1};
+    uint16_t checksum = 0;
+    memcpy(wire_octets + 32, LOOPBACK, sizeof LOOPBACK);
+    wire_octets[30] = wire_octets[31] = 0;
+    enum ipip_status summed = ipip_checksum(wire_octets + 20, 20, &checksum);
+    wire_octets[30] = (uint8_t)(checksum >> 8);
+    wire_octets[31] = (uint8_t)checksum;
+    size_t no_host = judge(&wire, &expected);
+    int no_host_told = strstr(told(0, &finding), "inner source 127.0.0.1 is no host's address") != NULL
+                    && finding.kind == IPIP_FINDING_KIND_NO_HOST && finding.outer_source.octets[3] == 3
+                    && finding.inner_source.octets[0] == 127;
     ipip_peers_free(peers);
     CHECK_OK(inserted);
     CHECK_OK(own);
     CHECK(unknown == 1 && unknown_told);
     CHECK(foreign == 1 && foreign_told);
     CHECK(good == 0);
+    CHECK_OK(summed);
+    CHECK(no_host == 1 && no_host_told);
 }
 
 static void one_packet_is_found_at_every_point(void) {

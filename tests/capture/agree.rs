@@ -190,11 +190,6 @@ fn compare(number: usize, frame: &Frame, theirs: &str) -> usize {
             let theirs = columns.flat_map(|column| column.split(',').filter(|v| !v.is_empty()));
             let mut theirs: Vec<_> = theirs.map(plain).collect();
             match *key {
-                // In units of 8 octets.
-                "fragment_offset" => theirs.iter_mut().for_each(|units| {
-                    let octets = units.parse::<u32>().map_or(u32::MAX, |units| units * 8);
-                    *units = octets.to_string();
-                }),
                 // tshark does not say how much data a fragment has of its segment.
                 "data_len" if is_fragment => theirs.clone_from(&ours),
                 // It takes the inner packet in a first outer fragment for one that is damaged.

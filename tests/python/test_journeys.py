@@ -106,7 +106,7 @@ def test_ttl_ecn_and_nesting_are_found() -> None:
         capture.Ttl("outermost IPv4 header has TTL 1, no router forwards it", depth=0, ttl=1)
     ]
     assert ipip.findings(frame(tunnel(inner(), tos=3))) == [
-        capture.Ecn("ECN Ce around NotEct: the end of the tunnel drops it", outer=3, inner=0)
+        capture.Ecn("ECN CE around Not-ECT: the end of the tunnel drops it", outer=3, inner=0)
     ]
     assert ipip.findings(frame(tunnel(tunnel(inner())))) == [
         capture.EncapsulatedTwice("encapsulated twice: 3 IPv4 headers", headers=3)
@@ -125,6 +125,12 @@ def test_a_packet_of_the_wrong_sender_is_found() -> None:
     assert isinstance(foreign, capture.Spoofed) and foreign.inner_source == IPv4Address(POD_A)
     peers.insert("10.244.79.0/26", NODE_A)
     assert len(peers) == 2 and ipip.findings(wire, peers=peers) == []
+    (no_host,) = ipip.findings(frame(tunnel(inner(src="127.0.0.1"))), peers=peers)
+    assert no_host == capture.Spoofed(
+        "spoofed: inner source 127.0.0.1 is no host's address, allowed are unicast addresses",
+        outer_source=IPv4Address(NODE_A),
+        inner_source=IPv4Address("127.0.0.1"),
+    )
 
 
 def test_findings_are_values_and_arguments_are_checked() -> None:

@@ -98,7 +98,7 @@ FIELDS: dict[type, Fields] = {
         "reserved_flag": bit("evil"),
         "dont_fragment": bit("DF"),
         "more_fragments": bit("MF"),
-        "fragment_offset": lambda p: p.frag * 8,
+        "fragment_offset": lambda p: p.frag,
         "ttl": lambda p: p.ttl,
         "protocol": lambda p: p.proto,
         "checksum": lambda p: p.chksum,

@@ -18,7 +18,7 @@ def verdict(peers: ipip.Peers, outer: IPv4Address, inner: IPv4Address) -> str:
     try:
         peers.check(outer_source=outer, inner_source=inner)
     except ipip.PacketError as error:
-        told = {"UnknownNode": (229, outer, None), "ForeignSource": (230, outer, inner), "NoHost": (231, None, inner)}
+        told = {"UnknownNode": (229, outer, None), "ForeignSource": (230, outer, inner), "NoHost": (231, outer, inner)}
         assert (error.status, error.outer_source, error.inner_source) == told[error.kind]
         assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
         return error.kind

@@ -12,11 +12,13 @@ mod pnet;
 #[expect(dead_code, reason = "the other benchmark uses the rest")]
 mod reference;
 mod smoltcp;
+#[path = "../../timing.rs"]
+mod timing;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use reference::Fields;
+use timing::{median, time};
 
 const PACKETS: usize = 1024;
 /// A cache line, in octets.
@@ -102,21 +104,6 @@ fn damaged() -> Vec<Vec<u8>> {
     packets
 }
 
-/// Nanoseconds per call of `batch`, which makes `calls` of them.
-fn time(calls: usize, batch: &mut dyn FnMut() -> u64) -> f64 {
-    let start = Instant::now();
-    for _ in 0..BATCHES {
-        black_box(batch());
-    }
-    let calls = u32::try_from(calls * BATCHES).unwrap_or(u32::MAX);
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Times all in turn and prints one line each, with their ratios to the second, which is the reference;
 /// below somebody's line stands the most of that time that ipip may take, if there is a target.
 fn compare(
@@ -131,7 +118,7 @@ fn compare(
         for turn in 0..count {
             // Everybody is first as often as anybody else.
             let who = (turn + round) % count;
-            times[who].push(time(calls, &mut contestants[who].1));
+            times[who].push(time(BATCHES, calls, &mut contestants[who].1));
         }
     }
     let ratio = |a: usize, b: usize| {

@@ -234,7 +234,7 @@ impl fmt::Display for Finding {
                     (Ecn::Ce, Ecn::NotEct) => "the end of the tunnel drops it",
                     _ => "not expected of a tunnel",
                 };
-                write!(f, "ECN {outer:?} around {inner:?}: {then}")
+                write!(f, "ECN {outer} around {inner}: {then}")
             }
             Self::EncapsulatedTwice { headers } => {
                 write!(f, "encapsulated twice: {headers} IPv4 headers")

@@ -1,14 +1,14 @@
 //! Frames from live interfaces and capture files, kept and explained.
 //!
 //! A [`Frame`] comes from [`Live`] (one interface in one namespace, by AF_PACKET) or from [`Reader`]
-//! (a pcap or pcapng file), goes to a file through [`PcapWriter`], and is explained by [`describe`]: one line as tcpdump
-//! prints it, or its layers as a tree as Wireshark shows them. An encapsulated frame has two IPv4
-//! layers, and both are shown.
+//! (a pcap or pcapng file), goes to a file through [`PcapWriter`], and is explained by [`describe`]: one
+//! line as tcpdump prints it, its layers as a tree as Wireshark shows them, or all fields as JSON. An
+//! encapsulated frame has two IPv4 layers, and both are shown.
 //!
 //! A [`Filter`] picks frames, [`findings`] say what is wrong with one at its point, and [`journeys`]
 //! find the same inner packet at several [`Point`]s.
 //!
-//! `live` alone touches the kernel; the other files are values and pure functions.
+//! `live` alone touches interfaces, `reader` and `pcap` files; the others are values and pure functions.
 
 pub mod describe;
 mod error;

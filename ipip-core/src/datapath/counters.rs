@@ -45,7 +45,7 @@ pub struct Drops {
     pub malformed: u64,
     /// Inbound: the outer source is not another node that we know.
     pub unknown_node: u64,
-    /// Inbound: the inner source is not behind the node that sent it.
+    /// Inbound: the inner source is not behind the node that sent it, or no host's address at all.
     pub foreign_source: u64,
     /// Inbound: it met congestion, and its sender understands no other sign of that than a drop
     /// (<https://www.rfc-editor.org/rfc/rfc6040#section-4.2>).

@@ -6,8 +6,8 @@
 //! function over the packet and the [`Peers`](crate::peers::Peers); [`Counters`] keep what became
 //! of them.
 //!
-//! Whatever the path, the octets on the wire are the same (RFC 2003), and the checks are too: only
-//! a known node may send to us, and only from its own prefixes.
+//! Whatever the path, the octets on the wire are the same (RFC 2003). In user space only a known node
+//! may send to us, and only from its own prefixes; the kernel's driver accepts protocol 4 from anybody.
 //!
 //! The device is made here without address, MTU or routes. Those come from `overlay`, by way of
 //! `netlink`, as they do for the kernel's own device.

@@ -132,12 +132,12 @@ pub fn parse_batch(
     Ok(good)
 }
 
-/// Does what [`decapsulate`](super::decapsulate) does to each of `packets` in `buffer`: writes where its inner packet lies
-/// into `inner_out`, and its status into `statuses_out`, both at the same place. Returns how many were
-/// good.
+/// Does what [`decapsulate`](super::decapsulate) does to each of `packets` in `buffer`: writes where its
+/// inner packet lies into `inner_out`, and its status into `statuses_out`, both at the same place. Returns
+/// how many were good.
 ///
 /// A packet that is not good has an empty span at offset 0; a span that reaches past the buffer is a
-/// truncated packet.
+/// truncated packet. The example is that of [`Encapsulator::encapsulate_batch`].
 ///
 /// # Errors
 /// [`BatchError::Output`] if an output has fewer places than there are packets; nothing is written
@@ -181,6 +181,31 @@ impl Encapsulator {
     /// # Errors
     /// [`BatchError::Output`] if an output has fewer places than there are packets; nothing is written
     /// then. Places beyond are left alone.
+    ///
+    /// ```
+    /// use ipip_core::addr::NodeAddr;
+    /// use ipip_core::wire::{Encapsulator, Endpoints, Outer, Span, decapsulate_batch};
+    /// # let packet = [
+    /// #     0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x21, 0x9c, 10, 244, 79, 20, 10, 244, 244, 73,
+    /// #     8, 0, 0xf7, 0xff, 0, 0, 0, 0,
+    /// # ];
+    /// let tunnel = Encapsulator::new(&Outer::tunl0(Endpoints {
+    ///     local: NodeAddr([172, 18, 0, 3].into()),
+    ///     remote: NodeAddr([172, 18, 0, 2].into()),
+    /// }));
+    /// // A packet of 28 octets twice, each time behind its headroom.
+    /// let mut buffer = [&[0; 20], &packet[..], &[0; 20], &packet[..]].concat();
+    /// let inner = [Span { offset: 20, len: 28 }, Span { offset: 68, len: 28 }];
+    /// let (mut packets, mut statuses) = ([Span::default(); 2], [0; 2]);
+    /// let outputs = (&mut packets[..], &mut statuses[..]);
+    /// assert_eq!(tunnel.encapsulate_batch(&mut buffer, &inner, 7, outputs)?, 2);
+    /// assert_eq!(packets, [Span { offset: 0, len: 48 }, Span { offset: 48, len: 48 }]);
+    ///
+    /// let mut found = [Span::default(); 2];
+    /// assert_eq!(decapsulate_batch(&buffer, &packets, &mut found, &mut statuses)?, 2);
+    /// assert_eq!(found, inner);
+    /// # Ok::<(), ipip_core::wire::BatchError>(())
+    /// ```
     pub fn encapsulate_batch(
         &self,
         buffer: &mut [u8],

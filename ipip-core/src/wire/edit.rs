@@ -5,21 +5,15 @@ use super::error::{Layer, WireError};
 use super::header::HEADER_LEN;
 use super::ipv4::Ipv4View;
 
-/// Where the words that change stand in a header, in octets.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Word {
-    /// Version, header length and TOS.
-    Tos = 0,
-    /// TTL and protocol.
-    Ttl = 8,
-}
-
+/// Where the word of version, header length and TOS stands in a header, in octets.
+const TOS: usize = 0;
+/// Where the word of TTL and protocol stands, in octets.
+const TTL: usize = 8;
 /// Where the header checksum stands, in octets.
 const CHECKSUM: usize = 10;
 
-/// Puts `octet` into the upper or lower half of `word`, and the checksum right that was right before.
-fn replace(header: &mut [u8; HEADER_LEN], word: Word, change: impl FnOnce(&mut [u8; 2])) {
-    let at = word as usize;
+/// Changes the word `at` octets into the header, and keeps a checksum right that was right before.
+fn replace(header: &mut [u8; HEADER_LEN], at: usize, change: impl FnOnce(&mut [u8; 2])) {
     let before = [header[at], header[at + 1]];
     let mut after = before;
     change(&mut after);
@@ -35,12 +29,12 @@ fn replace(header: &mut [u8; HEADER_LEN], word: Word, change: impl FnOnce(&mut [
 
 /// Sets the whole TOS octet.
 pub(super) fn set_tos(header: &mut [u8; HEADER_LEN], tos: u8) {
-    replace(header, Word::Tos, |[_, low]| *low = tos);
+    replace(header, TOS, |[_, low]| *low = tos);
 }
 
 /// Sets the TTL.
 fn set_ttl(header: &mut [u8; HEADER_LEN], ttl: u8) {
-    replace(header, Word::Ttl, |[high, _]| *high = ttl);
+    replace(header, TTL, |[high, _]| *high = ttl);
 }
 
 /// Lowers the TTL of the packet at the start of `packet` by one, as a node does that forwards it, and

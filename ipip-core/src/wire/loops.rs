@@ -11,10 +11,23 @@ use super::outer::Endpoints;
 /// Which signs of a loop make a tunnel's entry refuse a packet.
 ///
 /// ```
-/// use ipip_core::wire::LoopPolicy;
+/// use ipip_core::addr::NodeAddr;
+/// use ipip_core::wire::{Endpoints, Ipv4Header, Ipv4View, Layer, LoopError, LoopPolicy};
+/// let endpoints = Endpoints {
+///     local: NodeAddr([172, 18, 0, 3].into()),
+///     remote: NodeAddr([172, 18, 0, 2].into()),
+/// };
+/// let own = [10, 244, 79, 1].into();
+/// let mut packet = [0; 20];
+/// Ipv4Header { source: own, ..Ipv4Header::default() }.emit(&mut packet)?;
+/// let inner = Ipv4View::parse(&packet, Layer::Inner)?;
+///
+/// let forwarded = LoopPolicy::default().check(&inner, &endpoints, |addr| addr == own);
+/// assert_eq!(forwarded, Err(LoopError::OwnSource { found: own }));
 /// // What this node sends itself comes from its own addresses.
 /// let local = LoopPolicy { own_source: false, ..LoopPolicy::default() };
-/// # let _ = local;
+/// assert_eq!(local.check(&inner, &endpoints, |addr| addr == own), Ok(()));
+/// # Ok::<(), ipip_core::wire::WireError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LoopPolicy {

@@ -6,7 +6,7 @@
 //!
 //! | file | nouns | source |
 //! |---|---|---|
-//! | `checksum` | [`checksum`], [`sum`], [`pseudo_header_sum`], [`update_checksum`] | RFC 1071, 1624 |
+//! | `checksum` | [`checksum`], [`sum`], [`combine`], [`pseudo_header_sum`], [`update_checksum`] | RFC 1071, 1624 |
 //! | `tos` | [`Dscp`], [`Ecn`] | RFC 2474, 3168 |
 //! | `ipv4` | [`Ipv4View`]: one packet, read | RFC 791 |
 //! | `header` | [`Ipv4Header`]: one header, written; [`FragmentOffset`], [`protocol`] numbers | RFC 791 |
@@ -31,8 +31,8 @@
 //! fields are public and in range by type. Byte order is this room's business and no other's.
 //!
 //! ```text
-//! packet from a pod ──▶ encapsulate ─┬─▶ Ipv4View (inner, proven) ──▶ Outer::header ──▶ Ipv4Header in headroom
-//! packet on the wire ─▶ IpipView ────┴─▶ decapsulate ──▶ the inner packet, a sub-slice
+//! packet from a pod ──▶ Ipv4View (inner, proven) ──▶ Encapsulator, made of an Outer ──▶ outer header in headroom
+//! packet on the wire ─▶ IpipView (both, proven) ───▶ decapsulate ──▶ the inner packet, a sub-slice
 //! ```
 
 mod batch;

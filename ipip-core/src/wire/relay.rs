@@ -11,6 +11,35 @@ use super::outer::{DscpPolicy, EcnPolicy, Endpoints, Outer, Ttl};
 use crate::mtu::{OVERHEAD, TunnelMtu};
 
 /// An ICMP error about a packet that this tunnel's entry could have sent.
+///
+/// ```
+/// use core::time::Duration;
+/// use ipip_core::addr::NodeAddr;
+/// use ipip_core::mtu::TunnelMtu;
+/// use ipip_core::wire::{
+///     Endpoints, IcmpError, IcmpErrorView, Ipv4Header, Outer, Relay, RelayContext, TunnelError, TunnelState,
+///     encapsulate,
+/// };
+/// let outer = Outer::tunl0(Endpoints {
+///     local: NodeAddr([172, 18, 0, 3].into()),
+///     remote: NodeAddr([172, 18, 0, 2].into()),
+/// });
+/// // A packet of 1500 octets on the underlay meets a hop that takes 1400.
+/// let mut packet = [0; 1500];
+/// Ipv4Header { dont_fragment: true, ..Ipv4Header::default() }.emit(&mut packet[20..])?;
+/// encapsulate(&mut packet, 20, &outer)?;
+/// let mut answer = [0; 576];
+/// let told = IcmpError::FragmentationNeeded { mtu: 1400 };
+/// let len = told.emit([172, 18, 0, 1].into(), &packet, &mut answer)?;
+///
+/// let view = IcmpErrorView::parse(&answer[20..len])?;
+/// let error = TunnelError::parse(&view, &outer.endpoints).unwrap();
+/// let mut state = TunnelState::new(TunnelMtu::try_new(1480).unwrap());
+/// let mtu = state.learn_mtu(&error, Duration::ZERO);
+/// let relay = error.relay(&outer, RelayContext { mtu, same_network: false });
+/// assert_eq!(relay, Relay::Send(IcmpError::FragmentationNeeded { mtu: 1380 }));
+/// # Ok::<(), ipip_core::wire::WireError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TunnelError<'a> {
     /// What was reported.

@@ -1,5 +1,7 @@
 //! The two halves of the TOS octet: DSCP and ECN.
 
+use core::fmt;
+
 use super::error::WireError;
 
 /// A differentiated services code point, the upper 6 bits of the TOS octet, 0 to 63
@@ -82,6 +84,18 @@ impl Ecn {
             Self::Ect0 => 2,
             Self::Ce => 3,
         }
+    }
+}
+
+impl fmt::Display for Ecn {
+    /// The name that RFC 3168 gives it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotEct => "Not-ECT",
+            Self::Ect1 => "ECT(1)",
+            Self::Ect0 => "ECT(0)",
+            Self::Ce => "CE",
+        })
     }
 }
 

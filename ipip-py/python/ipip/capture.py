@@ -127,7 +127,7 @@ class Ipv4:
     reserved_flag: bool
     dont_fragment: bool
     more_fragments: bool
-    #: In octets.
+    #: In units of 8 octets.
     fragment_offset: int
     ttl: int
     protocol: int

@@ -99,7 +99,7 @@ class PacketError(Error, ValueError):
     ``QuotedFragment``  ``offset``: octets
     ``UnknownNode``     by ``Peers``: ``outer_source``
     ``ForeignSource``   ``outer_source``, ``inner_source``
-    ``NoHost``          ``inner_source``
+    ``NoHost``          ``outer_source``, ``inner_source``
     ==================  =============================================================
     """
 

@@ -10,8 +10,8 @@ use crate::capture::frame::Frame;
 
 /// The frame as one JSON object, without a line break.
 ///
-/// Lengths are octets; numbers are as in the header, flags and fragment offsets decoded; octets are
-/// hexadecimal. `layers` holds one object per layer, outermost first, whose `layer` names it. Each
+/// Lengths are octets; numbers are as in the header, so a `fragment_offset` counts units of 8 octets;
+/// flags are decoded; octets are hexadecimal. `layers` holds one object per layer, outermost first, whose `layer` names it. Each
 /// `checksum` comes with a `verdict` and, if that is `incorrect` or `partial`, with what `computed`
 /// says it should be. `time_ns` counts from 1970.
 ///
@@ -225,7 +225,7 @@ impl Record {
                 reserved_flag: packet.reserved_flag(),
                 dont_fragment: packet.dont_fragment(),
                 more_fragments: packet.more_fragments(),
-                fragment_offset: packet.fragment_offset().octets(),
+                fragment_offset: packet.fragment_offset().units(),
                 ttl: packet.ttl(),
                 protocol: packet.protocol(),
                 checksum: Checksum::of(packet.checksum(), verdict),

@@ -6,7 +6,6 @@
 mod tcp;
 
 use std::fmt::Display;
-use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use super::ip::{Extension, NO_NEXT_HEADER};
@@ -15,7 +14,7 @@ use super::transport::{Icmp, Udp};
 use super::{Layer, Opaque, OpaqueKind};
 use crate::addr::MacAddr;
 use crate::capture::frame::{Frame, LinkType};
-use crate::wire::{self, protocol};
+use crate::wire::{self, Quoted, protocol};
 use tcp::tcp_text;
 
 /// The frame in one line, without a line break. The time of day is UTC, in microseconds.
@@ -215,17 +214,17 @@ fn icmp_text(icmp: &Icmp<'_>) -> String {
 
 /// Names whom the quoted packet did not reach.
 fn unreachable_text(code: u8, icmp: &Icmp<'_>) -> String {
-    // The quoted packet is cut short, and its checksum may have been changed on the way, so the
-    // header is read leniently: total length and checksum do not matter here.
-    let Some(quoted) = Quoted::read(icmp.data) else {
+    let Ok(quoted) = Quoted::parse(icmp.data, wire::Layer::Inner) else {
         return format!("unreachable, code {code}");
     };
     let (to, kind) = (quoted.destination, quoted.protocol);
+    let port = quoted.payload.get(2..).and_then(|rest| rest.first_chunk());
+    let port = port.map(|port| u16::from_be_bytes(*port));
     match code {
         0 => format!("net {to} unreachable"),
         1 => format!("host {to} unreachable"),
         2 => format!("{to} protocol {kind} unreachable"),
-        3 => match (kind, quoted.port) {
+        3 => match (kind, port) {
             (protocol::UDP, Some(port)) => format!("{to} udp port {port} unreachable"),
             (protocol::TCP, Some(port)) => format!("{to} tcp port {port} unreachable"),
             _ => format!("{to} protocol {kind} port unreachable"),
@@ -237,29 +236,6 @@ fn unreachable_text(code: u8, icmp: &Icmp<'_>) -> String {
         ),
         13 => format!("host {to} unreachable - admin prohibited filter"),
         _ => format!("{to} unreachable - #{code}"),
-    }
-}
-
-/// What an ICMP error quotes of the packet it is about.
-struct Quoted {
-    destination: Ipv4Addr,
-    protocol: u8,
-    port: Option<u16>,
-}
-
-impl Quoted {
-    fn read(octets: &[u8]) -> Option<Self> {
-        let header: &[u8; wire::HEADER_LEN] = octets.first_chunk()?;
-        let [.., d0, d1, d2, d3] = *header;
-        let transport = octets.get(usize::from(header[0] & 0x0f) * 4..);
-        Some(Self {
-            destination: Ipv4Addr::new(d0, d1, d2, d3),
-            protocol: header[9],
-            port: transport
-                .and_then(|octets| octets.get(2..4))
-                .and_then(|port| port.try_into().ok())
-                .map(u16::from_be_bytes),
-        })
     }
 }
 

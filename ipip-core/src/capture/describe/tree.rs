@@ -107,7 +107,7 @@ fn checksum_field(found: u16, verdict: Option<Verdict>, pending: bool) -> String
         Some(Verdict::Correct) => "correct".to_owned(),
         Some(Verdict::Absent) => "none".to_owned(),
         Some(Verdict::Partial { .. } | Verdict::Incorrect { .. }) if pending => {
-            "unfinished, left to the receiving side's hardware".to_owned()
+            "unfinished, left to hardware".to_owned()
         }
         Some(Verdict::Partial { .. }) => "incorrect, only the pseudo header is summed".to_owned(),
         Some(Verdict::Incorrect { computed }) => format!("incorrect, should be 0x{computed:04x}"),

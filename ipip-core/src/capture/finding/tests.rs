@@ -186,9 +186,9 @@ fn rfc_6040_4_2_alarms() {
             let text = match expected {
                 "" => Vec::new(),
                 "!" => vec![format!(
-                    "ECN {outside:?} around {inside:?}: not expected of a tunnel"
+                    "ECN {outside} around {inside}: not expected of a tunnel"
                 )],
-                _ => vec!["ECN Ce around NotEct: the end of the tunnel drops it".to_owned()],
+                _ => vec!["ECN CE around Not-ECT: the end of the tunnel drops it".to_owned()],
             };
             assert_eq!(found, text);
         }
@@ -215,4 +215,12 @@ fn a_source_behind_another_node_is_told() {
     );
     let foreign = "spoofed: inner source 10.244.79.20 is not in a prefix of node 172.18.0.2";
     assert_eq!(found(within(&inner, B, A)), [foreign]);
+    let loopback = Ipv4Header {
+        source: [127, 0, 0, 1].into(),
+        ..self::inner()
+    };
+    assert_eq!(
+        found(within(&packet(loopback, 10), A, B)),
+        ["spoofed: inner source 127.0.0.1 is no host's address, allowed are unicast addresses"]
+    );
 }

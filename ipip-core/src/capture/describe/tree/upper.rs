@@ -25,7 +25,7 @@ pub(super) fn ipv4(packet: &Ipv4<'_>, checksum: &str) -> Branch {
             "Differentiated Services Field: 0x{:02x} (DSCP: {}, ECN: {})",
             packet.tos(),
             packet.dscp().value(),
-            ecn_name(packet.ecn())
+            packet.ecn()
         ),
         format!("Total Length: {}", packet.total_len()),
         format!("Identification: 0x{0:04x} ({0})", packet.identification()),
@@ -48,15 +48,6 @@ pub(super) fn ipv4(packet: &Ipv4<'_>, checksum: &str) -> Branch {
             packet.destination()
         ),
         fields,
-    }
-}
-
-fn ecn_name(ecn: Ecn) -> &'static str {
-    match ecn {
-        Ecn::NotEct => "Not-ECT",
-        Ecn::Ect1 => "ECT(1)",
-        Ecn::Ect0 => "ECT(0)",
-        Ecn::Ce => "CE",
     }
 }
 
@@ -84,7 +75,7 @@ pub(super) fn ipv6(packet: &Ipv6<'_>) -> Branch {
         format!(
             "Traffic Class: 0x{class:02x} (DSCP: {}, ECN: {})",
             class >> 2,
-            ecn_name(Ecn::of_tos(class))
+            Ecn::of_tos(class)
         ),
         format!("Flow Label: 0x{:05x}", packet.flow_label),
         format!("Payload Length: {}", packet.payload_len),
