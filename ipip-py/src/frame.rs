@@ -26,21 +26,21 @@ impl Frame {
     #[new]
     #[pyo3(
         signature = (
-            data, *, link_type=Given::Default, time_ns=Given::Default, direction=Given::Default,
+            octets, *, link_type=Given::Default, time_ns=Given::Default, direction=Given::Default,
             original_len=None, checksum_pending=Given::Default
         ),
-        text_signature = "(data, *, link_type='ethernet', time_ns=0, direction='unknown', original_len=None, \
+        text_signature = "(octets, *, link_type='ethernet', time_ns=0, direction='unknown', original_len=None, \
                           checksum_pending=False)"
     )]
     fn new(
-        data: &Bound<'_, PyAny>,
+        octets: &Bound<'_, PyAny>,
         link_type: Given<'_>,
         time_ns: Given<'_>,
         direction: Given<'_>,
         original_len: Option<&Bound<'_, PyAny>>,
         checksum_pending: Given<'_>,
     ) -> PyResult<Self> {
-        let octets = Octets::of("data", data)?.read(data.py())?.into_owned();
+        let octets = Octets::of("octets", octets)?.read(octets.py())?.into_owned();
         let least = u64::try_from(octets.len())?;
         let original_len = match original_len {
             Some(len) => args::integer("original_len", len, least..=u32::MAX.into())?,
@@ -61,7 +61,7 @@ impl Frame {
 
     /// The frame from its first octet.
     #[getter]
-    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    fn octets<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.0.octets)
     }
 

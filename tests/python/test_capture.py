@@ -42,9 +42,9 @@ def test_a_frame_is_what_was_sent(loopback: ipip.Netns) -> None:
         frame = capture.next_frame(timeout=5)
         after = time.time_ns()
     assert frame and (frame.link_type, capture.link_type, capture.interface) == ("ethernet", "ethernet", "lo")
-    seen = Ether(frame.data)
+    seen = Ether(frame.octets)
     assert bytes(seen[UDP].payload) == b"frame 0" and seen[IP].dst == "127.0.0.1"
-    assert frame.original_len == len(frame.data) and frame.direction in ("in", "out")
+    assert frame.original_len == len(frame.octets) and frame.direction in ("in", "out")
     assert before <= frame.time_ns <= after
     assert frame.time.tzinfo is datetime.timezone.utc
     assert abs(frame.time.timestamp() - frame.time_ns / 1e9) < 1e-5
@@ -63,7 +63,7 @@ def test_iteration_ends_when_another_thread_stops_it(loopback: ipip.Netns) -> No
         threading.Timer(0.2, capture.stop).start()
         frames = list(capture)
         # Over the loopback each frame goes out and comes in.
-        assert [f.data[-7:] for f in frames if f.direction == "in"] == [b"frame %d" % n for n in range(5)]
+        assert [f.octets[-7:] for f in frames if f.direction == "in"] == [b"frame %d" % n for n in range(5)]
         assert capture.next_frame() is None
         assert capture.counts()[0] >= len(frames) and capture.counts()[1] == 0
 

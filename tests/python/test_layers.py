@@ -165,7 +165,7 @@ LINKS: dict[object, type[Packet]] = {"ethernet": Ether, "linux_sll": CookedLinux
 
 def theirs(frame: ipip.Frame) -> list[Packet]:
     """scapy's headers."""
-    packet = LINKS.get(frame.link_type, IPv6 if frame.data[0] >> 4 == 6 else IP)(frame.data)
+    packet = LINKS.get(frame.link_type, IPv6 if frame.octets[0] >> 4 == 6 else IP)(frame.octets)
     if Padding in packet:
         packet[Padding].underlayer.remove_payload()
     headers = []
@@ -205,7 +205,7 @@ def test_every_field_is_scapys(tmp_path: Path) -> None:
     frames = [vector.frame for vector in VECTORS if "than it says" not in vector.name and "shorter" not in vector.name]
     # scapy does not say where a frame was cut.
     for frame in [*frames, *ipip.Reader(by_scapy(tmp_path / "scapy.pcap", 3, 400))]:
-        if frame.original_len == len(frame.data):
+        if frame.original_len == len(frame.octets):
             compare(frame, met)
     every = {f"{of.__name__}.{name}" for of, names in FIELDS.items() for name in names}
     every |= {f"{of.__name__}.verdict" for of in (capture.Ipv4, capture.Icmp, capture.Udp, capture.Tcp)}
@@ -227,7 +227,7 @@ def test_what_scapy_has_no_name_for() -> None:
     *_, opaque = vector("unknown protocol").layers
     ip = vector("unknown protocol").layers[-2]
     assert isinstance(opaque, capture.Opaque) and isinstance(ip, capture.Ipv4)
-    assert (opaque.kind, opaque.number) == ("protocol", ip.protocol) and opaque.octets in vector("unknown protocol").data
+    assert (opaque.kind, opaque.number) == ("protocol", ip.protocol) and opaque.octets in vector("unknown protocol").octets
     *_, later = vector("later fragment").layers
     assert isinstance(later, capture.Opaque) and (later.kind, later.number) == ("fragment", 1)
     (link,) = ipip.Frame(b"ab", link_type=105).layers
@@ -269,7 +269,7 @@ def test_the_json_has_what_the_layers_have(tmp_path: Path) -> None:
         assert "\n" not in line
         record = json.loads(line)
         assert (record["time_ns"], record["original_len"]) == (frame.time_ns, frame.original_len)
-        assert (record["captured_len"], record["direction"]) == (len(frame.data), frame.direction)
+        assert (record["captured_len"], record["direction"]) == (len(frame.octets), frame.direction)
         assert record["checksum_pending"] is frame.checksum_pending
         ours = [dataclasses.asdict(layer) for layer in frame.layers]
         for layer, other in zip(ours, record["layers"], strict=True):
@@ -295,8 +295,8 @@ def test_damaged_frames_are_described_all_the_same() -> None:
     malformed = 0
     for vector in VECTORS:
         frame = vector.frame
-        for length in range(len(frame.data)):
-            cut = ipip.Frame(frame.data[:length], link_type=frame.link_type, original_len=frame.original_len)
+        for length in range(len(frame.octets)):
+            cut = ipip.Frame(frame.octets[:length], link_type=frame.link_type, original_len=frame.original_len)
             assert "\n" not in cut.line() and cut.tree() and ipip.findings(cut) is not None
             malformed += any(isinstance(layer, capture.Malformed) for layer in cut.layers)
     assert malformed > 500
@@ -306,7 +306,7 @@ def test_a_frame_keeps_what_it_was_made_of() -> None:
     frame = ipip.Frame(
         bytearray(b"abc"), link_type="linux_sll2", time_ns=TIME_NS, direction="out", original_len=9, checksum_pending=True
     )
-    assert (frame.data, frame.link_type, frame.time_ns, frame.direction) == (b"abc", "linux_sll2", TIME_NS, "out")
+    assert (frame.octets, frame.link_type, frame.time_ns, frame.direction) == (b"abc", "linux_sll2", TIME_NS, "out")
     assert (frame.original_len, frame.checksum_pending) == (9, True)
     plain = ipip.Frame(b"abc")
     assert (plain.link_type, plain.time_ns, plain.direction) == ("ethernet", 0, "unknown")

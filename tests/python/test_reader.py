@@ -43,8 +43,8 @@ def test_frames_are_those_that_dpkt_reads(tmp_path: Path) -> None:
     with ipip.Reader(path) as reader:
         frames = list(reader)
         assert reader.interfaces == (capture.Interface(name=None, link_type="ethernet"),) and reader.interface == 0
-    assert [(frame.time_ns, frame.data) for frame in frames] == expected
-    assert any(frame.original_len > len(frame.data) for frame in frames)
+    assert [(frame.time_ns, frame.octets) for frame in frames] == expected
+    assert any(frame.original_len > len(frame.octets) for frame in frames)
     assert {frame.direction for frame in frames} == {"unknown"}
 
 
@@ -75,7 +75,7 @@ def test_a_compressed_capture_is_read(tmp_path: Path) -> None:
 def test_every_byte_order_and_unit_is_read(order: str, magic: int, unit: int) -> None:
     octets = struct.pack(f"{order}IHHIIII", magic, 2, 4, 0, 0, 65535, 101) + struct.pack(f"{order}IIII", 5, 6, 20, 1500) + PACKET
     (frame,) = of(octets)
-    assert (frame.time_ns, frame.original_len, frame.data, frame.link_type) == (5 * SECOND + 6 * unit, 1500, PACKET, "raw_ip")
+    assert (frame.time_ns, frame.original_len, frame.octets, frame.link_type) == (5 * SECOND + 6 * unit, 1500, PACKET, "raw_ip")
 
 
 def test_interfaces_of_pcapng_have_names_and_become_points() -> None:
@@ -127,7 +127,7 @@ def test_a_cut_file_is_read_up_to_the_damage(tmp_path: Path, kind: str) -> None:
                     frames.append(frame)
             assert caught.value.offset == damage
             assert list(reader) == [], "after the damage comes the end"
-        assert [frame.data for frame in frames] == records(whole[:length])
+        assert [frame.octets for frame in frames] == records(whole[:length])
         points, error = ipip.Reader(source()).points("a")
         assert [frame for point in points for frame in point.frames] == frames
         assert (error is None) == (damage == length)
@@ -232,7 +232,7 @@ def test_files_are_read_by_dpkt_and_scapy(tmp_path: Path) -> None:
     with path.open("rb") as stream:
         reader = dpkt.pcap.Reader(stream)
         assert (reader.datalink(), reader.snaplen) == (101, 262_144)
-        assert [(int(time * SECOND), octets) for time, octets in reader] == [(f.time_ns, f.data) for f in echoes()]
+        assert [(int(time * SECOND), octets) for time, octets in reader] == [(f.time_ns, f.octets) for f in echoes()]
     packets = rdpcap(str(path))
     assert [bytes(packet) for packet in packets] == [PACKET] * 3 and packets[0].time % 1 * SECOND == 0
     assert list(ipip.Reader(path)) == echoes()
@@ -286,7 +286,7 @@ def test_the_rest_of_a_frame_is_written_later(tmp_path: Path) -> None:
             signal.signal(signal.SIGXFSZ, handler)
         assert caught.value.errno == again.value.errno == errno.EFBIG
         assert not isinstance(again.value, ipip.PartWritten)
-        assert caught.value.left == 24 + 16 + len(large.data) - 50_000
+        assert caught.value.left == 24 + 16 + len(large.octets) - 50_000
         assert str(caught.value.left) in str(caught.value)
         writer.write(echoes()[0])
     assert list(ipip.Reader(path)) == [large, echoes()[0]]

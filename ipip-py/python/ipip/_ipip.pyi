@@ -858,7 +858,7 @@ def remove_blackhole(netns: Netns, blackhole: Blackhole) -> Changes: ...
 class Frame:
     def __new__(
         cls,
-        data: ReadableBuffer,
+        octets: ReadableBuffer,
         *,
         link_type: LinkType = "ethernet",
         time_ns: SupportsIndex = 0,
@@ -867,7 +867,7 @@ class Frame:
         checksum_pending: bool = False,
     ) -> Self: ...
     @property
-    def data(self) -> bytes: ...
+    def octets(self) -> bytes: ...
     @property
     def link_type(self) -> LinkType: ...
     @property

@@ -201,6 +201,6 @@ def wait_for(capture: ipip.LiveCapture, wanted: Callable[[bytes], bool]) -> byte
     until = time.monotonic() + 20
     while (left := until - time.monotonic()) > 0:
         frame = capture.next_frame(left)
-        if frame and wanted(frame.data):
-            return frame.data
+        if frame and wanted(frame.octets):
+            return frame.octets
     raise AssertionError(f"no such frame on {capture.interface}")
