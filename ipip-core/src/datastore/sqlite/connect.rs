@@ -6,20 +6,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::fault::{Fault, open_error};
-use super::{Durability, SqliteOptions};
+use super::{Durability, SqliteOptions, query};
 use crate::datastore::StoreError;
 
 /// "ipip" in ASCII.
 const APPLICATION_ID: i32 = 0x6970_6970;
 const SCHEMA_VERSION: i32 = 1;
 
+/// In octets: https://www.sqlite.org/fileformat.html#page_size
+const SMALLEST_PAGE: u64 = 512;
+
 /// `record` is what a store holds. It has rowids, since values are long: a list of keys reads the
 /// index alone, and a changed value changes one page. `change` tells which commit changed which key;
-/// each commit has at least one row, with an empty key if it changed none, and the last commit's rows
-/// stay: their revision is the store's.
+/// each commit has at least one row, with an empty key if it changed none, and so has the beginning.
+/// The last commit's rows stay: their revision is the store's.
 const SCHEMA: &str = "
     CREATE TABLE record (
         key TEXT NOT NULL UNIQUE,
@@ -31,6 +34,7 @@ const SCHEMA: &str = "
         key TEXT NOT NULL,
         PRIMARY KEY (revision, key)
     ) STRICT, WITHOUT ROWID;
+    INSERT INTO change (revision, key) VALUES (0, '');
 ";
 
 /// The file that a handle was opened on, and by whom.
@@ -107,13 +111,16 @@ pub(super) fn first(
     let text = path.display().to_string();
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, options.create);
+    let mark = Mark::check(&path)?;
     let opened = connection(&path, flags, options).and_then(|mut connection| {
         let left = options.deadline.saturating_sub(started.elapsed());
         connection.busy_timeout(left)?;
         adopt(&mut connection, &text)?;
+        query::check(&connection)?;
         Ok(connection)
     });
     let connection = opened.map_err(|fault| fault.of(&text, started.elapsed()))?;
+    mark.set()?;
     let file = File {
         place: place(&path).map_err(|error| open_error(&path, &error))?,
         process: std::process::id(),
@@ -121,6 +128,49 @@ pub(super) fn first(
         text,
     };
     Ok((file, connection))
+}
+
+/// A few octets in the file that orders the writers say that there was a store: an empty file is a new
+/// one only without them.
+struct Mark {
+    lock: PathBuf,
+    is_set: bool,
+}
+
+impl Mark {
+    fn check(path: &Path) -> Result<Self, StoreError> {
+        let lock = beside(path, "-lock");
+        let is_set = fs::metadata(&lock).is_ok_and(|lock| lock.len() > 0);
+        let mark = Self { lock, is_set };
+        match fs::metadata(path) {
+            Ok(file) if file.len() == 0 && is_set => {
+                let text = "it is empty, and was not before".to_owned();
+                let path = path.display().to_string();
+                Err(StoreError::Damaged { path, text })
+            }
+            // SQLite would take the remains of a page for a new file.
+            Ok(file) if (1..SMALLEST_PAGE).contains(&file.len()) => {
+                let path = path.display().to_string();
+                Err(StoreError::NotDatabase { path })
+            }
+            // Deleted on purpose: whoever fails to make it again may try once more.
+            Err(_) if is_set => mark.write(""),
+            _ => Ok(mark),
+        }
+    }
+
+    fn set(self) -> Result<(), StoreError> {
+        if !self.is_set {
+            self.write("ipip\n")?;
+        }
+        Ok(())
+    }
+
+    fn write(self, text: &str) -> Result<Self, StoreError> {
+        fs::write(&self.lock, text).map_err(|error| open_error(&self.lock, &error))?;
+        let is_set = !text.is_empty();
+        Ok(Self { is_set, ..self })
+    }
 }
 
 /// One more connection to a file that was adopted.
@@ -150,13 +200,7 @@ fn connection(path: &Path, flags: OpenFlags, options: &SqliteOptions) -> Result<
 /// Makes the tables of a new file; refuses another program's, and one of a later version. Nothing is
 /// written to a file that is refused.
 fn adopt(connection: &mut Connection, path: &str) -> Result<(), Fault> {
-    let found = match Header::read(connection) {
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
-            let path = path.to_owned();
-            return Err(StoreError::NotDatabase { path }.into());
-        }
-        found => found?,
-    };
+    let found = Header::read(connection)?;
     if !found.is_new() {
         found.check(path)?;
     }

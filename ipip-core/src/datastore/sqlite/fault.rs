@@ -59,9 +59,8 @@ fn of_sqlite(path: String, error: &Error, waited: Duration) -> StoreError {
             | ErrorCode::DatabaseLocked
             | ErrorCode::FileLockingProtocolFailed,
         ) => StoreError::Deadline { path, waited },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Damaged { path, text }
-        }
+        Some(ErrorCode::NotADatabase) => StoreError::NotDatabase { path },
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, text },
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             StoreError::ReadOnly { path, text }
         }

@@ -32,6 +32,13 @@ const CHANGES: &str = "SELECT c.key, r.value, c.last
     LEFT JOIN record AS r ON r.key = c.key
     ORDER BY c.last, c.key";
 
+/// Checks that the tables are there.
+pub(super) fn check(connection: &Connection) -> Result<(), Fault> {
+    connection.prepare_cached(GET)?;
+    let mut last = connection.prepare_cached(LAST)?;
+    first_revision(&mut last.query([])?).map(|_| ())
+}
+
 pub(super) fn get(connection: &Connection, key: &str) -> Result<Option<Record>, Fault> {
     let mut statement = connection.prepare_cached(GET)?;
     let mut rows = statement.query([key])?;
@@ -55,7 +62,7 @@ fn listing<T>(
     // A statement that was begun and not ended holds the snapshot for those after it.
     let mut last = connection.prepare_cached(LAST)?;
     let mut snapshot = last.query([])?;
-    let revision = revision_or_none(&mut snapshot)?;
+    let revision = first_revision(&mut snapshot)?;
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([prefix, &end_of(prefix)])?;
     let mut entries = Vec::new();
@@ -73,13 +80,13 @@ pub(super) fn changes(
 ) -> Result<Changes, Fault> {
     let mut last = connection.prepare_cached(LAST)?;
     let mut snapshot = last.query([])?;
-    let revision = revision_or_none(&mut snapshot)?;
+    let revision = first_revision(&mut snapshot)?;
     if after == revision {
         let changes = Vec::new();
         return Ok(Changes { changes, revision });
     }
     let mut first = connection.prepare_cached(FIRST)?;
-    let oldest = revision_or_none(&mut first.query([])?)?.0;
+    let oldest = first_revision(&mut first.query([])?)?.0;
     let oldest = Revision(oldest.saturating_sub(1));
     if after < oldest || after > revision {
         return Err(StoreError::Compacted { after, oldest }.into());
@@ -137,7 +144,7 @@ fn decide(connection: &Connection, commit: &Commit, history: u32) -> Result<Outc
         }
     }
     let mut last = connection.prepare_cached(LAST)?;
-    let revision = Revision(revision_or_none(&mut last.query([])?)?.0 + 1);
+    let revision = Revision(first_revision(&mut last.query([])?)?.0 + 1);
     let at = number(revision)?;
     let mut log = connection.prepare_cached(LOG)?;
     let mut changed = false;
@@ -191,10 +198,9 @@ pub(super) fn verify(connection: &Connection) -> Result<(), Fault> {
 /// The first string in octet order that is behind all those with this prefix, which ends with `/` or
 /// `.`: the next ASCII character in its last place.
 fn end_of(prefix: &str) -> String {
-    let (kept, end) = match prefix.strip_suffix('/') {
-        Some(kept) => (kept, '0'),
-        None => (prefix.trim_end_matches('.'), '/'),
-    };
+    let slash = prefix.strip_suffix('/').map(|kept| (kept, '0'));
+    let dot = prefix.strip_suffix('.').map(|kept| (kept, '/'));
+    let (kept, end) = slash.or(dot).unwrap_or((prefix, '\u{10ffff}'));
     format!("{kept}{end}")
 }
 
@@ -230,10 +236,11 @@ fn revision_of(row: &Row<'_>, column: usize) -> Result<Revision, Fault> {
     Ok(Revision(revision?))
 }
 
-/// The revision in the first row, which stays the current one; 0 without rows: nothing was committed.
-fn revision_or_none(rows: &mut Rows<'_>) -> Result<Revision, Fault> {
+/// The revision in the first row, which stays the current one.
+fn first_revision(rows: &mut Rows<'_>) -> Result<Revision, Fault> {
     let row = rows.next()?;
-    row.map_or(Ok(Revision(0)), |row| revision_of(row, 0))
+    let row = row.ok_or_else(|| Fault::Damaged("it has no revision".to_owned()))?;
+    revision_of(row, 0)
 }
 
 /// # Errors
