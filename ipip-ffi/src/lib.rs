@@ -62,6 +62,7 @@ mod netns;
 mod node_record;
 mod peers;
 mod pool;
+mod records;
 mod reservation;
 mod route;
 mod status;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 32] = [
+const ORDER: [&str; 33] = [
     "status",
     "error",
     "version",
@@ -30,6 +30,7 @@ const ORDER: [&str; 32] = [
     "reservation",
     "node_record",
     "store",
+    "records",
     "ipam",
     "netns",
     "changes",

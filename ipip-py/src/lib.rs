@@ -49,6 +49,7 @@ mod peers;
 mod pool;
 mod resources;
 mod spans;
+mod store;
 mod tunnel_error;
 mod wire;
 
@@ -89,7 +90,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::icmp_error::{IcmpError, IcmpErrorView, Quoted, parse_icmp_error, parse_quoted};
     #[pymodule_export]
-    use crate::ipam::{Claimed, Ipam, MemoryStore};
+    use crate::ipam::{Claimed, Ipam};
     #[pymodule_export]
     use crate::loops::LoopPolicy;
     #[pymodule_export]
@@ -107,6 +108,8 @@ mod _ipip {
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]
+    use crate::store::{Imported, MemoryStore, SqliteStore, Store};
+    #[pymodule_export]
     use crate::tunnel_error::{Relay, TunnelError, TunnelState, parse_tunnel_error};
     #[pymodule_export]
     use crate::wire::{
@@ -114,10 +117,10 @@ mod _ipip {
         parse, parse_ipv4,
     };
 
-    /// The optional parts that this build carries, such as "sqlite"; none so far.
+    /// The optional parts that this build carries, such as "sqlite".
     #[pyfunction]
     fn features(py: Python<'_>) -> PyResult<Bound<'_, PyFrozenSet>> {
-        PyFrozenSet::empty(py)
+        PyFrozenSet::new(py, ["sqlite"])
     }
 
     #[pymodule_init]

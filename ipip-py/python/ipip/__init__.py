@@ -10,8 +10,8 @@ errors in between   ``parse_icmp_error``, ``parse_quoted``, ``IcmpError``; ``par
                     ``Relay``, ``TunnelState``
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
                     ``HeaderBatch``, ``SpanBatch``
-addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``; ``AllocatorConfig``,
-                    ``Reservation``, ``NodeRecord``
+addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore`` or ``SqliteStore``;
+                    ``AllocatorConfig``, ``Reservation``, ``NodeRecord``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 live capture        ``LiveCapture``, ``Frame``
@@ -73,6 +73,7 @@ from ._ipip import (
     HeaderBatch,
     IcmpError,
     IcmpErrorView,
+    Imported,
     Ipam,
     IpipBatch,
     IpipPacket,
@@ -91,6 +92,8 @@ from ._ipip import (
     Released,
     Reservation,
     SpanBatch,
+    SqliteStore,
+    Store,
     Tunnel,
     TunnelError,
     TunnelState,
@@ -132,6 +135,8 @@ from ._ipip import (
 from .errors import (
     AlreadyExists,
     Busy,
+    CommitUnknown,
+    Compacted,
     Damaged,
     Error,
     Exhausted,
@@ -156,6 +161,8 @@ __all__ = [
     "Busy",
     "Changes",
     "Claimed",
+    "CommitUnknown",
+    "Compacted",
     "Damaged",
     "Decapsulated",
     "Echo",
@@ -172,6 +179,7 @@ __all__ = [
     "IcmpErrorView",
     "InTheWay",
     "InvalidArgument",
+    "Imported",
     "Ipam",
     "IpipBatch",
     "IpipPacket",
@@ -196,6 +204,8 @@ __all__ = [
     "Released",
     "Reservation",
     "SpanBatch",
+    "SqliteStore",
+    "Store",
     "StoreError",
     "Taken",
     "Tunnel",

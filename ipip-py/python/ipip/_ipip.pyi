@@ -1,10 +1,11 @@
+import builtins
 import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final, Literal, ParamSpec, SupportsIndex, TypeAlias, TypeVar, final
 
-from _typeshed import ReadableBuffer, WriteableBuffer
+from _typeshed import ReadableBuffer, SupportsRead, SupportsWrite, WriteableBuffer
 from typing_extensions import Self
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "HeaderBatch",
     "IcmpError",
     "IcmpErrorView",
+    "Imported",
     "Ipam",
     "IpipBatch",
     "IpipPacket",
@@ -43,6 +45,8 @@ __all__ = [
     "Released",
     "Reservation",
     "SpanBatch",
+    "SqliteStore",
+    "Store",
     "Tunnel",
     "TunnelError",
     "TunnelState",
@@ -694,8 +698,43 @@ class NodeRecord:
 @final
 class MemoryStore:
     def __new__(cls) -> Self: ...
+class Store:
     def get(self, key: str) -> bytes | None: ...
-    def keys(self, prefix: str) -> list[str]: ...
+    def keys(self, prefix: str) -> builtins.list[str]: ...
+    def list(self, prefix: str) -> tuple[dict[str, bytes], int]: ...
+    def watch(self, prefix: str, after: int, timeout: float | None = None) -> tuple[dict[str, bytes | None], int]: ...
+    def export(self, file: SupportsWrite[bytes]) -> int: ...
+    def import_(
+        self, file: SupportsRead[bytes], *, dry_run: bool = False, remove_others: bool = False
+    ) -> Imported: ...
+
+@final
+class MemoryStore(Store):
+    def __new__(cls) -> Self: ...
+
+@final
+class SqliteStore(Store):
+    def __new__(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        deadline: float = 10.0,
+        durability: Literal["power", "process"] = "power",
+        create: bool = True,
+        history: int = 16384,
+    ) -> Self: ...
+    def verify(self) -> None: ...
+
+@final
+class Imported:
+    @property
+    def added(self) -> list[str]: ...
+    @property
+    def replaced(self) -> list[str]: ...
+    @property
+    def removed(self) -> list[str]: ...
+    @property
+    def unchanged(self) -> int: ...
 
 @final
 class Claimed:
@@ -709,7 +748,7 @@ class Claimed:
 
 @final
 class Ipam:
-    def __new__(cls, store: MemoryStore) -> Self: ...
+    def __new__(cls, store: Store) -> Self: ...
     def create_pool(self, pool: Pool) -> None: ...
     def pools(self) -> list[Pool]: ...
     def claim_any(self, node: str) -> Claimed: ...
