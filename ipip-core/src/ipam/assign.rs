@@ -198,7 +198,7 @@ impl Ipam {
             let stored = self.read_handle(handle)?;
             commit.expect(&key, stored.as_ref().map(|stored| stored.revision));
             let mut counts = stored.map(|stored| stored.value).unwrap_or_default();
-            counts.add(prefix);
+            counts.add(prefix, 1);
             commit.put(&key, counts.to_json());
         }
         if let Some(affinity) = own.unconfirmed {

@@ -27,11 +27,11 @@ mod time;
 
 pub use affinity::{Affinity, AffinityState, BlockAffinity};
 pub use attribute::Attribute;
-pub use block::{Assignment, Block, Release, Released, Sequence};
+pub use block::{Assignment, Block, Release, Released, ReleasedGroup, Sequence};
 pub use error::{BlockError, PoolError, ResourceError};
 pub use handle::Handle;
 pub use pool::{IpipMode, IpipModeError, Pool};
 pub use prefix::{
     BlockPrefix, BlockPrefixError, DEFAULT_BLOCK_LEN, MAX_BLOCK_LEN, MIN_BLOCK_LEN, Ordinal,
 };
-pub(crate) use time::rfc3339;
+pub(crate) use time::{parse_rfc3339, rfc3339};
