@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ipip_core::datastore::{
-    Commit, Compare, Listing, Memory, Outcome, Record, Store, StoreError, key,
+    Changes, Commit, Compare, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
 };
 use ipip_core::ipam::{Ambient, BlockRelease, Ipam, IpamErrorKind};
 use ipip_core::resource::{Affinity, Attribute, Block, Pool, Release, Sequence};
@@ -45,6 +46,10 @@ impl Store for Raced {
             deed(&allocator(Arc::<Memory>::clone(&self.store)), &self.store);
         }
         self.store.commit(commit)
+    }
+
+    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
+        self.store.watch(prefix, after, wait)
     }
 }
 
@@ -343,6 +348,10 @@ impl Store for Contended {
         }
         commit.compares.push(Compare::Absent(key::pool("p")));
         self.0.commit(commit)
+    }
+
+    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
+        self.0.watch(prefix, after, wait)
     }
 }
 
