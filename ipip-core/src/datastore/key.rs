@@ -9,7 +9,10 @@ use crate::name::{HandleId, NodeName};
 const BLOCKS: &str = "/calico/ipam/v2/assignment/ipv4/block/";
 const HOSTS: &str = "/calico/ipam/v2/host/";
 const HANDLES: &str = "/calico/ipam/v2/handle/";
+const CONFIG: &str = "/calico/ipam/v2/config";
 const POOLS: &str = "/calico/resources/v3/projectcalico.org/ippools/";
+const RESERVATIONS: &str = "/calico/resources/v3/projectcalico.org/ipreservations/";
+const NODES: &str = "/calico/resources/v3/projectcalico.org/nodes/";
 
 /// The key of the block `prefix`.
 ///
@@ -80,6 +83,43 @@ pub fn pool_prefix() -> &'static str {
     POOLS
 }
 
+/// The key of the allocator's configuration, one for the cluster.
+#[must_use]
+pub fn config() -> &'static str {
+    CONFIG
+}
+
+/// The key of the reservation `name`.
+#[must_use]
+pub fn reservation(name: &str) -> String {
+    format!("{RESERVATIONS}{name}")
+}
+
+/// What every reservation's key begins with.
+#[must_use]
+pub fn reservation_prefix() -> &'static str {
+    RESERVATIONS
+}
+
+/// The key of the record of `node`.
+#[must_use]
+pub fn node(node: &NodeName) -> String {
+    format!("{NODES}{node}")
+}
+
+/// What every node's key begins with.
+#[must_use]
+pub fn node_prefix() -> &'static str {
+    NODES
+}
+
+/// The key of what Calico keeps of `node` as an owner of blocks: rarely there, `{}`, and deleted
+/// with the node.
+#[must_use]
+pub fn ipam_host(node: &NodeName) -> String {
+    format!("{HOSTS}{node}")
+}
+
 fn element(prefix: Ipv4Prefix) -> String {
     format!("{}-{}", prefix.network(), prefix.len())
 }
@@ -105,13 +145,23 @@ mod tests {
         );
         assert!(affinity.starts_with(&affinity_prefix(&node)));
         assert!(affinity.starts_with(all_affinities_prefix()));
-        assert_eq!(parse_affinity(&affinity), Some((node, prefix)));
+        assert_eq!(parse_affinity(&affinity), Some((node.clone(), prefix)));
         let id = HandleId::try_new("k8s-pod-network.3a1f").unwrap();
         assert_eq!(handle(&id), "/calico/ipam/v2/handle/k8s-pod-network.3a1f");
         assert_eq!(
             pool("p"),
             "/calico/resources/v3/projectcalico.org/ippools/p"
         );
+        assert_eq!(config(), "/calico/ipam/v2/config");
+        assert_eq!(
+            reservation("r"),
+            "/calico/resources/v3/projectcalico.org/ipreservations/r"
+        );
+        assert_eq!(
+            super::node(&node),
+            "/calico/resources/v3/projectcalico.org/nodes/node-a.example"
+        );
+        assert_eq!(ipam_host(&node), "/calico/ipam/v2/host/node-a.example");
     }
 
     #[test]

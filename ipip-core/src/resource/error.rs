@@ -1,8 +1,9 @@
 //! What can be wrong with a stored value, with a call on a block, and with a pool.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use super::{BlockPrefix, BlockPrefixError, Sequence};
+use super::{AllocatorConfig, BlockPrefix, BlockPrefixError, Sequence};
 use crate::addr::{Ipv4Prefix, PrefixError};
 
 /// Why a text is not the JSON of one of Calico's values.
@@ -194,6 +195,52 @@ pub enum PoolError {
         name: String,
         /// The pool's prefix.
         cidr: Ipv4Prefix,
+    },
+}
+
+/// Why a configuration of the allocator is not to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Neither strict affinity nor new blocks.
+    #[error("auto_allocate_blocks false needs strict_affinity true")]
+    NoBlocks,
+    /// A limit would only make nodes borrow.
+    #[error("max_blocks_per_node {limit} needs strict_affinity true")]
+    LimitWithoutStrict {
+        /// The limit, in blocks.
+        limit: u32,
+    },
+    /// The cool-down is too long, or no whole seconds.
+    #[error(
+        "cooldown {cooldown:?} is not whole seconds of at most {:?}",
+        AllocatorConfig::COOLDOWN_MAX
+    )]
+    Cooldown {
+        /// The cool-down found.
+        cooldown: Duration,
+    },
+}
+
+/// Why something is not a reservation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReservationError {
+    /// The name is not one element of a datastore path as Kubernetes writes names.
+    #[error(
+        "reservation name {name:?} must be 1 to 253 of a-z, 0-9, '-' and '.', first and last a letter or digit"
+    )]
+    Name {
+        /// The name found.
+        name: String,
+    },
+    /// A prefix has host bits set.
+    #[error("reservation {name}: {fault}")]
+    Prefix {
+        /// The reservation's name.
+        name: String,
+        /// What is wrong with the prefix; part of the message, so not chained.
+        fault: PrefixError,
     },
 }
 

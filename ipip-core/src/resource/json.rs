@@ -30,8 +30,16 @@ impl PartialEq for Extra {
 
 impl Eq for Extra {}
 
+impl Extra {
+    /// The one field `name` with an empty object as its value.
+    pub(crate) fn empty_object(name: &str) -> Self {
+        let raw = RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");
+        Self(vec![(name.to_owned(), raw)])
+    }
+}
+
 /// A JSON object taken apart, field by field.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Object(Vec<(String, Box<RawValue>)>);
 
 impl Object {
@@ -47,13 +55,10 @@ impl Object {
         &mut self,
         name: &'static str,
     ) -> Result<Option<T>, ResourceError> {
-        let Some(raw) = self.take_raw(name) else {
-            return Ok(None);
-        };
-        serde_json::from_str::<Option<T>>(raw.get()).map_err(|error| ResourceError::Field {
-            field: name,
-            detail: error.to_string(),
-        })
+        match self.take_raw(name) {
+            Some(raw) => read(name, &raw),
+            None => Ok(None),
+        }
     }
 
     /// Removes the field `name` and takes it apart in turn; `None` if it is missing or null.
@@ -62,6 +67,24 @@ impl Object {
         name: &'static str,
     ) -> Result<Option<Self>, ResourceError> {
         self.take(name)
+    }
+
+    /// The value of the field `name`, which stays; `None` if it is missing or null.
+    pub(crate) fn peek<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, ResourceError> {
+        let is_named = |(k, _): &&(String, Box<RawValue>)| k.eq_ignore_ascii_case(name);
+        match self.0.iter().rfind(is_named) {
+            Some((_, raw)) => read(name, raw),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes the field `name` unread, to be written back verbatim at its place.
+    pub(crate) fn take_extra(&mut self, name: &'static str) -> Extra {
+        let raw = self.take_raw(name).filter(|raw| raw.get() != "null");
+        Extra(raw.map(|raw| (name.to_owned(), raw)).into_iter().collect())
     }
 
     fn take_raw(&mut self, name: &str) -> Option<Box<RawValue>> {
@@ -81,6 +104,16 @@ impl Object {
     pub(crate) fn into_extra(self) -> Extra {
         Extra(self.0)
     }
+}
+
+fn read<T: DeserializeOwned>(
+    name: &'static str,
+    raw: &RawValue,
+) -> Result<Option<T>, ResourceError> {
+    serde_json::from_str(raw.get()).map_err(|error| ResourceError::Field {
+        field: name,
+        detail: error.to_string(),
+    })
 }
 
 impl<'de> Deserialize<'de> for Object {
@@ -129,11 +162,30 @@ impl<'a> ObjectWriter<'a> {
         write(self.name(name));
     }
 
-    /// Writes the unknown fields and closes the object.
-    pub(crate) fn end(mut self, extra: &Extra) {
+    /// Writes `"name":"value"`, unless the text is empty.
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.field(name, value);
+        }
+    }
+
+    /// Writes `"name":true`, unless it is false.
+    pub(crate) fn flag(&mut self, name: &str, value: bool) {
+        if value {
+            self.field(name, &value);
+        }
+    }
+
+    /// Writes fields as they were found.
+    pub(crate) fn extra(&mut self, extra: &Extra) {
         for (name, raw) in &extra.0 {
             self.field(name, raw);
         }
+    }
+
+    /// Writes the unknown fields and closes the object.
+    pub(crate) fn end(mut self, extra: &Extra) {
+        self.extra(extra);
         self.out.push(b'}');
     }
 

@@ -5,7 +5,10 @@
 //! | [`Block`] with its [`Attribute`]s | `…/assignment/ipv4/block/<prefix>` | which address is assigned to whom |
 //! | [`BlockAffinity`] | `…/host/<node>/ipv4/block/<prefix>` | which node claims a block |
 //! | [`Handle`] | `…/handle/<id>` | in which blocks a handle has addresses |
+//! | [`AllocatorConfig`] | `/calico/ipam/v2/config` | how the allocator behaves |
 //! | [`Pool`] | `/calico/resources/v3/projectcalico.org/ippools/<name>` | what blocks are cut from |
+//! | [`Reservation`] | `…/ipreservations/<name>` | addresses that nobody is assigned unasked |
+//! | [`Node`] | `…/nodes/<name>` | a node's labels and addresses |
 //!
 //! Values know no store and no allocator; [`Block`] guards its own invariants, so what may happen
 //! to one block stands on `Block`, and which block to take stands in [`ipam`](crate::ipam).
@@ -18,20 +21,29 @@
 mod affinity;
 mod attribute;
 mod block;
+mod config;
 mod error;
 mod handle;
 mod json;
+mod metadata;
+mod node;
 mod pool;
 mod prefix;
+mod reservation;
+mod selector;
 mod time;
 
 pub use affinity::{Affinity, AffinityState, BlockAffinity};
 pub use attribute::Attribute;
 pub use block::{Assignment, Block, Release, Released, ReleasedGroup, Sequence};
-pub use error::{BlockError, PoolError, ResourceError};
+pub use config::AllocatorConfig;
+pub use error::{BlockError, ConfigError, PoolError, ReservationError, ResourceError};
 pub use handle::Handle;
-pub use pool::{IpipMode, IpipModeError, Pool};
+pub use node::Node;
+pub use pool::{AssignmentMode, IpipMode, IpipModeError, Pool, Use};
 pub use prefix::{
     BlockPrefix, BlockPrefixError, DEFAULT_BLOCK_LEN, MAX_BLOCK_LEN, MIN_BLOCK_LEN, Ordinal,
 };
+pub use reservation::{Reservation, Reserved};
+pub use selector::{Selector, SelectorError};
 pub(crate) use time::{parse_rfc3339, rfc3339};

@@ -1,68 +1,19 @@
 //! What blocks are cut from.
 
 mod json;
+mod spec;
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use ipnetwork::Ipv4Network;
 
 use super::json::Extra;
-use super::{BlockPrefix, MAX_BLOCK_LEN, MIN_BLOCK_LEN, PoolError};
+use super::metadata::{Metadata, is_kubernetes_name};
+use super::{BlockPrefix, MAX_BLOCK_LEN, MIN_BLOCK_LEN, PoolError, Selector, SelectorError};
 use crate::addr::Ipv4Prefix;
-use crate::name::PATH_ELEMENT_MAX;
-
-/// When packets between two nodes of a pool are encapsulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IpipMode {
-    /// Never: routes go directly to the node.
-    #[default]
-    Never,
-    /// Always, also inside one subnet.
-    Always,
-    /// Only if the two nodes are in different subnets.
-    CrossSubnet,
-}
-
-/// The text is none of the three modes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ipip mode {text:?} is not one of Never, Always, CrossSubnet")]
-pub struct IpipModeError {
-    text: String,
-}
-
-impl IpipMode {
-    /// Calico's text, `Never`, `Always` or `CrossSubnet`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "Never",
-            Self::Always => "Always",
-            Self::CrossSubnet => "CrossSubnet",
-        }
-    }
-}
-
-impl fmt::Display for IpipMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Accepts Calico's text in upper and lower case.
-impl FromStr for IpipMode {
-    type Err = IpipModeError;
-
-    fn from_str(text: &str) -> Result<Self, IpipModeError> {
-        [Self::Never, Self::Always, Self::CrossSubnet]
-            .into_iter()
-            .find(|mode| mode.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| IpipModeError {
-                text: text.to_owned(),
-            })
-    }
-}
+use spec::Spec;
+pub use spec::{AssignmentMode, IpipMode, IpipModeError, Use};
 
 /// A pool: the prefix that blocks are cut from, and how its addresses are routed.
 ///
@@ -80,30 +31,8 @@ pub struct Pool {
     block_len: u8,
     spec: Spec,
     metadata: Metadata,
-    extra: Extra,
-}
-
-/// The fields of `spec` besides prefix and block size, as they were found: empty and false are
-/// Calico's "not given".
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Spec {
-    vxlan_mode: String,
-    ipip_mode: Option<IpipMode>,
-    nat_outgoing: bool,
-    disabled: bool,
-    disable_bgp_export: bool,
-    node_selector: String,
-    namespace_selector: String,
-    allowed_uses: Vec<String>,
-    assignment_mode: String,
-    extra: Extra,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Metadata {
-    uid: String,
-    created: String,
-    deletion: String,
+    /// Where Kubernetes says so, by the status condition `Allocatable`.
+    unallocatable: bool,
     extra: Extra,
 }
 
@@ -123,20 +52,13 @@ impl Pool {
         };
         let cidr = Ipv4Prefix::try_from(cidr).map_err(fault)?;
         check(name, cidr, block_len)?;
-        let spec = Spec {
-            vxlan_mode: "Never".to_owned(),
-            ipip_mode: Some(IpipMode::Never),
-            node_selector: "all()".to_owned(),
-            allowed_uses: vec!["Workload".to_owned(), "Tunnel".to_owned()],
-            assignment_mode: "Automatic".to_owned(),
-            ..Spec::default()
-        };
         Ok(Self {
             name: name.to_owned(),
             cidr,
             block_len,
-            spec,
+            spec: Spec::new(),
             metadata: Metadata::default(),
+            unallocatable: false,
             extra: Extra::default(),
         })
     }
@@ -162,11 +84,46 @@ impl Pool {
         self
     }
 
+    /// The same pool; the blocks in it are not announced by BGP if `yes`.
+    #[must_use]
+    pub fn with_disable_bgp_export(mut self, yes: bool) -> Self {
+        self.spec.disable_bgp_export = yes;
+        self
+    }
+
+    /// The same pool, for the nodes that `selector` selects.
+    #[must_use]
+    pub fn with_node_selector(mut self, selector: Selector) -> Self {
+        self.spec.node_selector = selector.into();
+        self
+    }
+
+    /// The same pool, for workloads of the namespaces that `selector` selects (Calico 3.31 and
+    /// later).
+    #[must_use]
+    pub fn with_namespace_selector(mut self, selector: Selector) -> Self {
+        self.spec.namespace_selector = selector.into();
+        self
+    }
+
+    /// The same pool, for these uses; none means Calico's default, workloads and tunnels.
+    #[must_use]
+    pub fn with_allowed_uses(mut self, purposes: &[Use]) -> Self {
+        self.spec.allowed_uses = spec::uses(purposes);
+        self
+    }
+
+    /// The same pool with `mode`.
+    #[must_use]
+    pub fn with_assignment_mode(mut self, mode: AssignmentMode) -> Self {
+        self.spec.assignment_mode = mode.to_string();
+        self
+    }
+
     /// The same pool with what the datastore demands of each record: a unique id and the time of
     /// its creation. Calico's clients refuse to update a record without them.
     pub(crate) fn recorded(mut self, uid: String, created: String) -> Self {
-        self.metadata.uid = uid;
-        self.metadata.created = created;
+        self.metadata.record(uid, created);
         self
     }
 
@@ -200,27 +157,86 @@ impl Pool {
         self.spec.nat_outgoing
     }
 
-    /// Whether addresses may be assigned from it: not disabled, not being deleted.
+    /// Whether BGP is to leave its blocks out.
+    #[must_use]
+    pub fn disable_bgp_export(&self) -> bool {
+        self.spec.disable_bgp_export
+    }
+
+    /// Which nodes may claim blocks of it unasked.
+    ///
+    /// # Errors
+    /// [`SelectorError`] if what is stored is malformed: it selects no node.
+    pub fn node_selector(&self) -> Result<&Selector, &SelectorError> {
+        self.spec.node_selector.selector.as_ref()
+    }
+
+    /// Workloads of which namespaces may get its addresses unasked.
+    ///
+    /// # Errors
+    /// [`SelectorError`] if what is stored is malformed: it selects no namespace.
+    pub fn namespace_selector(&self) -> Result<&Selector, &SelectorError> {
+        self.spec.namespace_selector.selector.as_ref()
+    }
+
+    /// What its addresses may be assigned for, in Calico's order.
+    pub fn allowed_uses(&self) -> impl Iterator<Item = Use> {
+        Use::ALL.into_iter().filter(|one| self.allows(*one))
+    }
+
+    /// Whether its addresses may be assigned for `purpose`; this counts also where the pool is
+    /// named.
+    #[must_use]
+    pub fn allows(&self, purpose: Use) -> bool {
+        self.spec.allows(purpose)
+    }
+
+    /// Whether it must be named to be used. A mode that we do not know counts as manual.
+    #[must_use]
+    pub fn assignment_mode(&self) -> AssignmentMode {
+        self.spec.assignment_mode()
+    }
+
+    /// Whether it says that nothing is to be assigned or claimed from it.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.spec.disabled
+    }
+
+    /// Whether it is being deleted.
+    #[must_use]
+    pub fn is_being_deleted(&self) -> bool {
+        !self.metadata.deletion.is_empty()
+    }
+
+    /// Whether addresses may be assigned from it: not disabled, not being deleted, and its status
+    /// has no condition `Allocatable` that is `False`.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        !self.spec.disabled && self.metadata.deletion.is_empty()
+        !self.is_disabled() && !self.is_being_deleted() && !self.unallocatable
+    }
+
+    /// Whether a node with these labels may take any address of it without naming it: the pool is
+    /// enabled and automatic, its node selector matches, and it asks for no namespace, whose labels
+    /// no node knows. [`allows`](Self::allows) is a question of its own.
+    #[must_use]
+    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.is_for_any_namespace() && self.spec.node_selector.matches(labels)
     }
 
     /// Whether a workload that asks for any address, on whatever node and in whatever namespace,
-    /// may get one of this pool.
-    ///
-    /// Selectors are not evaluated: a pool with a node or namespace selector other than `all()` is
-    /// used only where it is named.
+    /// may get one of this pool: [`selects`](Self::selects) where nothing is known of the node.
     #[must_use]
     pub fn is_automatic(&self) -> bool {
-        let everything = |selector: &str| matches!(selector.trim(), "" | "all()");
-        let spec = &self.spec;
-        let uses = &spec.allowed_uses;
+        self.is_for_any_namespace()
+            && self.spec.node_selector.is_all()
+            && self.allows(Use::Workload)
+    }
+
+    fn is_for_any_namespace(&self) -> bool {
         self.is_enabled()
-            && matches!(spec.assignment_mode.as_str(), "" | "Automatic")
-            && everything(&spec.node_selector)
-            && everything(&spec.namespace_selector)
-            && (uses.is_empty() || uses.iter().any(|one| one == "Workload"))
+            && self.assignment_mode() == AssignmentMode::Automatic
+            && self.spec.namespace_selector.is_all()
     }
 
     /// How many blocks it is cut into, 1 to 2³².
@@ -278,16 +294,4 @@ fn check(name: &str, cidr: Ipv4Prefix, block_len: u8) -> Result<(), PoolError> {
         return Err(PoolError::LinkLocal { name, cidr });
     }
     Ok(())
-}
-
-/// https://www.rfc-editor.org/rfc/rfc1123#section-2.1 in lower case, as Kubernetes names objects.
-fn is_kubernetes_name(name: &str) -> bool {
-    let letter_or_digit = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let label = |label: &str| {
-        let bytes = label.as_bytes();
-        bytes.iter().all(|c| letter_or_digit(*c) || *c == b'-')
-            && bytes.first().is_some_and(|c| letter_or_digit(*c))
-            && bytes.last().is_some_and(|c| letter_or_digit(*c))
-    };
-    name.len() <= PATH_ELEMENT_MAX && name.split('.').all(label)
 }

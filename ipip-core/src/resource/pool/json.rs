@@ -2,8 +2,10 @@
 
 use ipnetwork::Ipv6Network;
 
-use super::{IpipMode, Metadata, Pool, Spec, check};
+use super::spec::{Chosen, Spec};
+use super::{IpipMode, Pool, check};
 use crate::resource::json::{Object, ObjectWriter};
+use crate::resource::metadata::Metadata;
 use crate::resource::{DEFAULT_BLOCK_LEN, PoolError, ResourceError};
 
 impl Pool {
@@ -13,10 +15,9 @@ impl Pool {
     /// [`ResourceError`] naming the field and the rule.
     pub fn from_json(text: &[u8]) -> Result<Option<Self>, ResourceError> {
         let mut object = Object::parse(text)?;
-        let mut spec = required(object.take_object("spec")?, "spec")?;
-        let mut metadata = required(object.take_object("metadata")?, "metadata")?;
-        let name: String = required(metadata.take("name")?, "name")?;
-        let cidr: String = required(spec.take("cidr")?, "cidr")?;
+        let (name, metadata, mut spec) = Metadata::take(&mut object)?;
+        let cidr: Option<String> = spec.take("cidr")?;
+        let cidr = cidr.ok_or(ResourceError::Missing { field: "cidr" })?;
         if cidr.parse::<Ipv6Network>().is_ok() {
             return Ok(None);
         }
@@ -29,15 +30,13 @@ impl Pool {
             Some(len) => len,
         };
         check(&name, cidr, block_len)?;
-        // Both are the same for every pool and are written anew.
-        object.take::<String>("kind")?;
-        object.take::<String>("apiVersion")?;
         Ok(Some(Self {
             name,
             cidr,
             block_len,
             spec: Spec::from_object(spec)?,
-            metadata: Metadata::from_object(metadata)?,
+            metadata,
+            unallocatable: is_unallocatable(&object)?,
             extra: object.into_extra(),
         }))
     }
@@ -45,19 +44,10 @@ impl Pool {
     /// The value to be stored, as Calico writes it.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512);
-        let mut object = ObjectWriter::new(&mut out);
-        object.field("kind", "IPPool");
-        object.field("apiVersion", "projectcalico.org/v3");
-        object.field_with("metadata", |out| self.metadata.write(&self.name, out));
-        object.field_with("spec", |out| self.spec.write(self, out));
-        object.end(&self.extra);
-        out
+        let spec = |out: &mut Vec<u8>| self.spec.write(self, out);
+        self.metadata
+            .resource("IPPool", &self.name, spec, &self.extra)
     }
-}
-
-fn required<T>(value: Option<T>, field: &'static str) -> Result<T, ResourceError> {
-    value.ok_or(ResourceError::Missing { field })
 }
 
 impl Spec {
@@ -72,8 +62,8 @@ impl Spec {
             nat_outgoing: object.take("natOutgoing")?.unwrap_or_default(),
             disabled: object.take("disabled")?.unwrap_or_default(),
             disable_bgp_export: object.take("disableBGPExport")?.unwrap_or_default(),
-            node_selector: object.take("nodeSelector")?.unwrap_or_default(),
-            namespace_selector: object.take("namespaceSelector")?.unwrap_or_default(),
+            node_selector: selector(&mut object, "nodeSelector")?,
+            namespace_selector: selector(&mut object, "namespaceSelector")?,
             allowed_uses: object.take("allowedUses")?.unwrap_or_default(),
             assignment_mode: object.take("assignmentMode")?.unwrap_or_default(),
             extra: object.into_extra(),
@@ -83,46 +73,39 @@ impl Spec {
     fn write(&self, pool: &Pool, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::new(out);
         object.field("cidr", &pool.cidr.to_string());
-        text(&mut object, "vxlanMode", &self.vxlan_mode);
-        text(
-            &mut object,
-            "ipipMode",
-            self.ipip_mode.map_or("", IpipMode::as_str),
-        );
-        flag(&mut object, "natOutgoing", self.nat_outgoing);
-        flag(&mut object, "disabled", self.disabled);
-        flag(&mut object, "disableBGPExport", self.disable_bgp_export);
+        object.text("vxlanMode", &self.vxlan_mode);
+        object.text("ipipMode", self.ipip_mode.map_or("", IpipMode::as_str));
+        object.flag("natOutgoing", self.nat_outgoing);
+        object.flag("disabled", self.disabled);
+        object.flag("disableBGPExport", self.disable_bgp_export);
         object.field("blockSize", &pool.block_len);
-        text(&mut object, "nodeSelector", &self.node_selector);
-        text(&mut object, "namespaceSelector", &self.namespace_selector);
+        object.text("nodeSelector", &self.node_selector.text);
+        object.text("namespaceSelector", &self.namespace_selector.text);
         if !self.allowed_uses.is_empty() {
             object.field("allowedUses", &self.allowed_uses);
         }
-        text(&mut object, "assignmentMode", &self.assignment_mode);
+        object.text("assignmentMode", &self.assignment_mode);
         object.end(&self.extra);
     }
 }
 
-impl Metadata {
-    fn from_object(mut object: Object) -> Result<Self, ResourceError> {
-        Ok(Self {
-            uid: object.take("uid")?.unwrap_or_default(),
-            created: object.take("creationTimestamp")?.unwrap_or_default(),
-            deletion: object.take("deletionTimestamp")?.unwrap_or_default(),
-            extra: object.into_extra(),
-        })
+/// The status itself is not ours: it stays as it is.
+fn is_unallocatable(object: &Object) -> Result<bool, ResourceError> {
+    let mut status: Object = object.peek("status")?.unwrap_or_default();
+    let conditions: Option<Vec<Object>> = status.take("conditions")?;
+    for mut condition in conditions.unwrap_or_default() {
+        let kind: Option<String> = condition.take("type")?;
+        let value: Option<String> = condition.take("status")?;
+        if kind.as_deref() == Some("Allocatable") && value.as_deref() == Some("False") {
+            return Ok(true);
+        }
     }
+    Ok(false)
+}
 
-    fn write(&self, name: &str, out: &mut Vec<u8>) {
-        let mut object = ObjectWriter::new(out);
-        object.field("name", name);
-        text(&mut object, "uid", &self.uid);
-        // Kubernetes' ObjectMeta writes null for an instant that was never set.
-        let created = Some(&self.created).filter(|created| !created.is_empty());
-        object.field("creationTimestamp", &created);
-        text(&mut object, "deletionTimestamp", &self.deletion);
-        object.end(&self.extra);
-    }
+fn selector(object: &mut Object, name: &'static str) -> Result<Chosen, ResourceError> {
+    let text: Option<String> = object.take(name)?;
+    Ok(text.unwrap_or_default().into())
 }
 
 fn ipip_mode(text: &str) -> Result<IpipMode, ResourceError> {
@@ -132,18 +115,6 @@ fn ipip_mode(text: &str) -> Result<IpipMode, ResourceError> {
         field: "ipipMode",
         detail: format!("{text:?} is not Never, Always or CrossSubnet"),
     })
-}
-
-fn text(object: &mut ObjectWriter<'_>, name: &str, value: &str) {
-    if !value.is_empty() {
-        object.field(name, value);
-    }
-}
-
-fn flag(object: &mut ObjectWriter<'_>, name: &str, value: bool) {
-    if value {
-        object.field(name, &value);
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,195 @@
+//! Addresses that nobody is assigned unasked.
+
+use std::net::Ipv4Addr;
+
+use ipnetwork::Ipv4Network;
+
+use super::json::{Extra, Object, ObjectWriter};
+use super::metadata::{Metadata, is_kubernetes_name};
+use super::{ReservationError, ResourceError};
+use crate::addr::Ipv4Prefix;
+
+/// Addresses set aside (Calico's `IPReservation`): assigning any address passes over them, asking
+/// for one of them by name does not.
+///
+/// ```
+/// use ipip_core::resource::{Reservation, Reserved};
+/// let routers = Reservation::try_new("routers", &["10.244.0.0/30".parse()?])?;
+/// let reserved: Reserved = routers.cidrs().collect();
+/// assert!(reserved.contains("10.244.0.3".parse()?) && !reserved.contains("10.244.0.4".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    name: String,
+    /// Verbatim: Calico ignores what is malformed, so it is kept.
+    cidrs: Vec<String>,
+    metadata: Metadata,
+    spec_extra: Extra,
+    extra: Extra,
+}
+
+impl Reservation {
+    /// The reservation of `cidrs`.
+    ///
+    /// # Errors
+    /// [`ReservationError`] if the name is none that Kubernetes accepts, or a prefix has host bits.
+    pub fn try_new(name: &str, cidrs: &[Ipv4Network]) -> Result<Self, ReservationError> {
+        if !is_kubernetes_name(name) {
+            let name = name.to_owned();
+            return Err(ReservationError::Name { name });
+        }
+        let mut texts = Vec::with_capacity(cidrs.len());
+        for cidr in cidrs {
+            let prefix = Ipv4Prefix::try_from(*cidr).map_err(|fault| ReservationError::Prefix {
+                name: name.to_owned(),
+                fault,
+            })?;
+            texts.push(prefix.to_string());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            cidrs: texts,
+            metadata: Metadata::default(),
+            spec_extra: Extra::default(),
+            extra: Extra::default(),
+        })
+    }
+
+    /// The same reservation with a unique id and the time of its creation.
+    #[allow(dead_code, reason = "for the allocator, where it stores the record")]
+    pub(crate) fn recorded(mut self, uid: String, created: String) -> Self {
+        self.metadata.record(uid, created);
+        self
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The IPv4 addresses set aside, in the order of the list. As Calico reads them: a single
+    /// address is a /32, host bits and white space around do not count.
+    pub fn cidrs(&self) -> impl Iterator<Item = Ipv4Prefix> {
+        self.cidrs.iter().filter_map(|text| ipv4(text))
+    }
+
+    /// The entries that are neither an address nor a prefix, of either IP version: they reserve
+    /// nothing.
+    pub fn malformed(&self) -> impl Iterator<Item = &str> {
+        let texts = self.cidrs.iter().map(String::as_str);
+        texts.filter(|text| ipv4(text).is_none() && !is_ipv6(text))
+    }
+
+    /// Reads the stored value.
+    ///
+    /// # Errors
+    /// [`ResourceError`] naming the field.
+    pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
+        let mut object = Object::parse(text)?;
+        let (name, metadata, mut spec) = Metadata::take(&mut object)?;
+        let cidrs: Option<Vec<Option<String>>> = spec.take("reservedCIDRs")?;
+        let cidrs = cidrs.unwrap_or_default().into_iter();
+        Ok(Self {
+            name,
+            cidrs: cidrs.map(Option::unwrap_or_default).collect(),
+            metadata,
+            spec_extra: spec.into_extra(),
+            extra: object.into_extra(),
+        })
+    }
+
+    /// The value to be stored, as Calico writes it.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let spec = |out: &mut Vec<u8>| {
+            let mut object = ObjectWriter::new(out);
+            if !self.cidrs.is_empty() {
+                object.field("reservedCIDRs", &self.cidrs);
+            }
+            object.end(&self.spec_extra);
+        };
+        self.metadata
+            .resource("IPReservation", &self.name, spec, &self.extra)
+    }
+}
+
+fn ipv4(text: &str) -> Option<Ipv4Prefix> {
+    let (addr, len) = match text.trim().split_once('/') {
+        Some((addr, len)) => (addr, len.parse().ok()?),
+        None => (text.trim(), 32),
+    };
+    Ipv4Prefix::containing(addr.parse().ok()?, len).ok()
+}
+
+fn is_ipv6(text: &str) -> bool {
+    text.trim().parse::<ipnetwork::Ipv6Network>().is_ok()
+}
+
+/// The union of all reservations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reserved {
+    /// First and last address of each stretch, in order, neither overlapping nor adjoining.
+    stretches: Vec<(u32, u32)>,
+}
+
+impl Reserved {
+    /// What all `reservations` set aside.
+    pub fn of<'a>(reservations: impl IntoIterator<Item = &'a Reservation>) -> Self {
+        let all = reservations.into_iter();
+        all.flat_map(Reservation::cidrs).collect()
+    }
+
+    /// Whether nothing is reserved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stretches.is_empty()
+    }
+
+    /// Whether `addr` is reserved.
+    #[must_use]
+    pub fn contains(&self, addr: Ipv4Addr) -> bool {
+        self.covers(Ipv4Prefix::host(addr))
+    }
+
+    /// Whether every address of `prefix` is reserved.
+    #[must_use]
+    pub fn covers(&self, prefix: Ipv4Prefix) -> bool {
+        let (first, last) = ends(prefix);
+        let after = self.stretches.partition_point(|(start, _)| *start <= first);
+        let before = after.checked_sub(1).and_then(|at| self.stretches.get(at));
+        before.is_some_and(|(_, end)| last <= *end)
+    }
+
+    /// How many addresses of `prefix` are reserved.
+    #[must_use]
+    pub fn count_in(&self, prefix: Ipv4Prefix) -> u64 {
+        let (first, last) = ends(prefix);
+        let begin = self.stretches.partition_point(|(_, end)| *end < first);
+        let inside = self.stretches.iter().skip(begin);
+        inside
+            .take_while(|(start, _)| *start <= last)
+            .map(|(start, end)| u64::from(*end.min(&last)) - u64::from(*start.max(&first)) + 1)
+            .sum()
+    }
+}
+
+impl FromIterator<Ipv4Prefix> for Reserved {
+    fn from_iter<I: IntoIterator<Item = Ipv4Prefix>>(prefixes: I) -> Self {
+        let mut all: Vec<_> = prefixes.into_iter().map(ends).collect();
+        all.sort_unstable();
+        let mut stretches: Vec<(u32, u32)> = Vec::with_capacity(all.len());
+        for (first, last) in all {
+            match stretches.last_mut() {
+                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+                _ => stretches.push((first, last)),
+            }
+        }
+        Self { stretches }
+    }
+}
+
+fn ends(prefix: Ipv4Prefix) -> (u32, u32) {
+    (prefix.network().to_bits(), prefix.last().to_bits())
+}
