@@ -2,25 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use ipnetwork::Ipv4Network;
-
 use super::claim::confirm;
 use super::decide::{self, Standing};
-use super::{Claim, Ipam, IpamError, Stored};
+use super::{Assigned, Assignments, Claim, Ipam, IpamError, Request, Shortfall, Stored};
 use crate::datastore::{Commit, key};
 use crate::name::{HandleId, NodeName};
-use crate::resource::{Attribute, Block, BlockAffinity, Pool, Sequence};
-
-/// An address that was assigned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Assigned {
-    /// The address.
-    pub addr: Ipv4Addr,
-    /// The block that it is from.
-    pub block: Ipv4Network,
-    /// The sequence number of the assignment, for [`Release::at`](crate::resource::Release::at).
-    pub sequence: Sequence,
-}
+use crate::resource::{Attribute, Block, BlockAffinity, Pool};
 
 /// A block of the node to assign from, and its claim if that must be confirmed.
 struct Own {
@@ -90,6 +77,34 @@ impl Ipam {
                 self.try_assign(&wanted, Own::confirmed(block))
             })
         })
+    }
+
+    /// Assigns as many addresses as `request` asks for, or as there are.
+    ///
+    /// # Errors
+    /// [`IpamError::Count`], and what [`Ipam::assign_any`] refuses for the first address.
+    pub fn assign_many(&self, request: &Request) -> Result<Assignments, IpamError> {
+        if !(1..=Request::COUNT_MAX).contains(&request.count) {
+            let count = request.count;
+            return Err(IpamError::Count { count });
+        }
+        let mut found = Assignments::default();
+        for _ in 0..request.count {
+            match self.assign_any(&request.node, &request.attribute) {
+                Ok(assigned) => found.assigned.push(assigned),
+                Err(IpamError::PoolsExhausted { pools, .. }) => {
+                    found.shortfall = Some(Shortfall::PoolsExhausted { pools });
+                    break;
+                }
+                Err(error) if found.assigned.is_empty() => return Err(error),
+                Err(error) => {
+                    let error = Box::new(error);
+                    found.shortfall = Some(Shortfall::Failed { error });
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Assigns `addr` to `attribute` on `node`, and claims its block if nobody has.
@@ -216,6 +231,7 @@ impl Ipam {
             addr: assignment.addr,
             block: prefix.into(),
             sequence: assignment.sequence,
+            borrowed: false,
         }))
     }
 }

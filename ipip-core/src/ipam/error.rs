@@ -2,10 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use super::Request;
 use crate::addr::Ipv4Prefix;
 use crate::datastore::StoreError;
 use crate::name::NameError;
-use crate::resource::{BlockError, BlockPrefix, BlockPrefixError, PoolError, ResourceError};
+use crate::resource::{
+    BlockError, BlockPrefix, BlockPrefixError, ConfigError, PoolError, ResourceError,
+};
 
 /// Why an operation of the allocator was refused; the store is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,12 +114,24 @@ pub enum IpamError {
     /// The block refuses: full, already assigned, not assigned, not by this handle.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// A request for no address, or for too many.
+    #[error(
+        "{count} addresses were asked for, 1 to {} are allowed at once",
+        Request::COUNT_MAX
+    )]
+    Count {
+        /// How many were asked for.
+        count: u32,
+    },
     /// Not the prefix of a block.
     #[error(transparent)]
     Prefix(#[from] BlockPrefixError),
     /// Not a pool.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// Not a configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Not a handle.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -181,8 +196,10 @@ impl IpamError {
             | Self::BlockOutsidePools { .. }
             | Self::PoolDisabled { .. }
             | Self::WrongBlockSize { .. }
+            | Self::Count { .. }
             | Self::Prefix(_)
             | Self::Pool(_)
+            | Self::Config(_)
             | Self::Name(_) => Invalid,
             Self::BlockNotClaimed { .. } | Self::HandleUnknown { .. } => NotFound,
             Self::BlockOwned { .. }

@@ -35,19 +35,21 @@
 mod ambient;
 mod assign;
 mod claim;
+mod config;
 mod decide;
 mod error;
 mod pools;
 mod release;
+mod request;
 
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 pub use ambient::Ambient;
-pub use assign::Assigned;
 pub use claim::{BlockRelease, Claimed};
 pub use error::{IpamError, IpamErrorKind};
+pub use request::{Assigned, Assignments, RefusedBlock, ReleasedMany, Request, Shortfall};
 
 use crate::addr::Ipv4Prefix;
 use crate::datastore::{Commit, Outcome, Record, Revision, Store, key};

@@ -1,9 +1,11 @@
 //! Releasing addresses: one, or all of a handle.
 
-use super::{Ipam, IpamError, Stored};
+use std::net::Ipv4Addr;
+
+use super::{Ipam, IpamError, RefusedBlock, ReleasedMany, Stored};
 use crate::datastore::{Commit, Revision, key};
 use crate::name::HandleId;
-use crate::resource::{Block, BlockError, Release, Released};
+use crate::resource::{Attribute, Block, BlockError, BlockPrefix, Release, Released};
 
 impl Ipam {
     /// Releases one address, whichever node it was assigned on; a pool need not contain it any
@@ -31,6 +33,53 @@ impl Ipam {
             let done = self.commit(commit)?;
             Ok(done.map(|_| released.clone()))
         })
+    }
+
+    /// Releases several addresses.
+    ///
+    /// # Errors
+    /// [`IpamError`] if the store cannot be read.
+    pub fn release_many(&self, releases: &[Release]) -> Result<ReleasedMany, IpamError> {
+        let mut many = ReleasedMany::default();
+        for release in releases {
+            let addr = release.addr;
+            match self.release(release) {
+                Ok(released) => many.released.push(released),
+                Err(IpamError::Block(BlockError::NotAssigned { addr })) => {
+                    many.not_assigned.push(addr)
+                }
+                Err(error) => {
+                    let Some(block) = self.block_of(addr)? else {
+                        return Err(error);
+                    };
+                    let block = block.prefix().into();
+                    many.refused.push(RefusedBlock { block, error });
+                }
+            }
+        }
+        Ok(many)
+    }
+
+    /// The addresses of `handle`, in order of block and address; none if it has none.
+    ///
+    /// # Errors
+    /// [`IpamError`] if the store cannot be read or holds a damaged value.
+    pub fn addresses_of(&self, handle: &HandleId) -> Result<Vec<(Ipv4Addr, Attribute)>, IpamError> {
+        let mut found = Vec::new();
+        let record = self.read_handle(handle)?;
+        let mut blocks: Vec<BlockPrefix> = record.iter().flat_map(|r| r.value.blocks()).collect();
+        blocks.sort_unstable();
+        for prefix in blocks {
+            let Some(block) = self.read_block(prefix)? else {
+                continue;
+            };
+            let has = |(_, attribute): &(Ipv4Addr, &Attribute)| {
+                attribute.handle() == Some(handle.as_str())
+            };
+            let own = block.value.assigned().filter(has);
+            found.extend(own.map(|(addr, attribute)| (addr, attribute.clone())));
+        }
+        Ok(found)
     }
 
     /// Releases every address of `handle`, in one commit, whichever nodes they were assigned on.
