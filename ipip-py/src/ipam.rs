@@ -54,7 +54,9 @@ impl MemoryStore {
 
 fn store_error(py: Python<'_>) -> impl Fn(StoreError) -> PyErr {
     move |error| match error {
-        StoreError::EmptyKey | StoreError::Prefix { .. } => errors::invalid(py)(&error),
+        StoreError::EmptyKey | StoreError::RelativeKey { .. } | StoreError::Prefix { .. } => {
+            errors::invalid(py)(&error)
+        }
         _ => errors::raise(py, "StoreError", &ipip_core::error_chain(&error)),
     }
 }

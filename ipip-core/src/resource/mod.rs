@@ -35,7 +35,7 @@ mod time;
 
 pub use affinity::{Affinity, AffinityState, BlockAffinity};
 pub use attribute::Attribute;
-pub use block::{Assignment, Block, Release, Released, Sequence};
+pub use block::{Assignment, Block, Release, Released, ReleasedGroup, Sequence};
 pub use config::AllocatorConfig;
 pub use error::{
     BlockError, ConfigError, PoolError, PoolUpdateError, ReservationError, ResourceError,
@@ -48,4 +48,4 @@ pub use prefix::{
 };
 pub use reservation::{Reservation, Reserved};
 pub use selector::{Selector, SelectorError};
-pub(crate) use time::rfc3339;
+pub(crate) use time::{parse_rfc3339, rfc3339};
