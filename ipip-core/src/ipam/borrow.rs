@@ -35,10 +35,7 @@ impl Search<'_> {
     pub(super) fn reclaim(&mut self, seen: &mut Seen) -> Result<Step, IpamError> {
         let mut empty = match seen.empty.take() {
             Some(empty) => empty,
-            None => self.others(seen, |block| match seen.terms.may_reclaim(block) {
-                true => seen.terms.room(block),
-                false => 0,
-            })?,
+            None => self.others(seen, |block| seen.terms.room_if_taken(block))?,
         };
         while let Some(prefix) = empty.blocks.pop_front() {
             let (Some(old), Some(pool)) =
@@ -47,7 +44,7 @@ impl Search<'_> {
                 continue;
             };
             if decide::is_owned_by(&old.value, self.wanted.node)
-                || !seen.terms.may_reclaim(&old.value)
+                || seen.terms.room_if_taken(&old.value) == 0
             {
                 continue;
             }

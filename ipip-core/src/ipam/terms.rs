@@ -130,15 +130,18 @@ impl Terms {
         self.reserved.covers(block.prefix())
     }
 
-    /// Whether `block` may be taken from the other node that owns it.
-    pub(super) fn may_reclaim(&self, block: &Arc<Block>) -> bool {
+    /// How many addresses `block` has for a node that takes it from the one that owns it; 0 if it
+    /// must not.
+    pub(super) fn room_if_taken(&self, block: &Arc<Block>) -> usize {
         let block = self.collected(Arc::clone(block));
         let of_node = block.affinity().is_some_and(|owner| owner.node().is_some());
         let before = self.now.checked_sub(RECLAIM_AGE);
-        of_node
-            && self.room(&block) > 0
-            && block.is_empty()
-            && before.is_some_and(|before| block.is_claimed_before(before))
+        let is_old = before.is_some_and(|before| block.is_claimed_before(before));
+        if of_node && is_old && block.is_empty() {
+            self.room(&block)
+        } else {
+            0
+        }
     }
 }
 
