@@ -184,7 +184,7 @@ impl Ipam {
 }
 
 /// Whether `who` is the tunnel device of `node`.
-fn is_tunnel_of(who: &Attribute, node: &NodeName) -> bool {
+pub(super) fn is_tunnel_of(who: &Attribute, node: &NodeName) -> bool {
     let text = |key| who.secondary().get(key).map(String::as_str);
     text("type") == Some(TUNNEL_TYPE) && text("node") == Some(node.as_str())
 }
