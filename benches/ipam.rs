@@ -1,206 +1,242 @@
-//! `benches/run ipam`: what a store costs, beside the least that makes a commit durable.
-//!
-//! Contestants take turns within a round, so that a busy machine and a busy disk slow all of them
-//! alike; each figure is the median over rounds, each ratio the median of the rounds' own ratios.
+//! `benches/run ipam`: the allocator, each figure beside the target that it has to meet.
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
 
 use ipip_core::datastore::{
-    Commit, Durability, Memory, Outcome, Revision, Sqlite, SqliteOptions, Store,
+    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
 };
-use rusqlite::{Connection, params};
-
-const ROUNDS: usize = 41;
-/// Commits per round and contestant.
-const COMMITS: usize = 25;
-/// Reads per round and contestant.
-const READS: usize = 2_000;
-/// Octets of the two values of a commit: a block of a few addresses, and a handle.
-const BLOCK: usize = 1_200;
-const HANDLE: usize = 56;
-
-/// A directory for the files, gone at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("ipip-bench-{}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The least: one prepared INSERT of as many octets in the write-ahead log, synchronous=FULL.
-struct Bare(Connection);
-
-impl Bare {
-    fn new(path: &Path) -> Self {
-        let connection = Connection::open(path).unwrap();
-        connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .unwrap();
-        connection
-            .pragma_update(None, "synchronous", "FULL")
-            .unwrap();
-        let table = "CREATE TABLE t (key TEXT, value BLOB)";
-        connection.execute(table, []).unwrap();
-        Self(connection)
-    }
-
-    fn commit(&self, number: usize) {
-        let mut statement = self
-            .0
-            .prepare_cached("INSERT INTO t VALUES (?1, ?2)")
-            .unwrap();
-        let value = vec![b'x'; BLOCK + HANDLE];
-        statement
-            .execute(params![number.to_string(), value])
-            .unwrap();
-    }
-}
-
-/// What an assignment commits: a block that is compared and changed, and a handle that is new.
-struct Assigning<'a> {
-    store: &'a dyn Store,
-    block: Option<Revision>,
-}
-
-impl Assigning<'_> {
-    fn commit(&mut self, number: usize) {
-        let block = "/calico/ipam/v2/assignment/ipv4/block/10.244.79.0-26";
-        let handle = format!("/calico/ipam/v2/handle/k8s-pod-network.{number:064x}");
-        let mut commit = Commit::new();
-        commit.expect(block, self.block).expect(&handle, None);
-        commit
-            .put(block, vec![b'x'; BLOCK])
-            .put(&handle, vec![b'x'; HANDLE]);
-        match self.store.commit(commit).unwrap() {
-            Outcome::Committed(revision) => self.block = Some(revision),
-            Outcome::Conflict => panic!("nobody else writes"),
-        }
-    }
-}
-
-/// Nanoseconds per call of each contestant in each round.
-fn rounds(calls: usize, contestants: &mut [&mut dyn FnMut(usize)]) -> Vec<Vec<f64>> {
-    let mut figures = vec![Vec::new(); contestants.len()];
-    for round in 0..ROUNDS {
-        for (contestant, figures) in contestants.iter_mut().zip(&mut figures) {
-            let started = Instant::now();
-            for call in 0..calls {
-                contestant(round * calls + call);
-            }
-            figures.push(started.elapsed().as_nanos() as f64 / calls as f64);
-        }
-    }
-    figures
-}
-
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn open(directory: &Scratch, name: &str, durability: Durability) -> Sqlite {
-    let options = SqliteOptions {
-        durability,
-        ..SqliteOptions::default()
-    };
-    Sqlite::open(directory.0.join(name), options).unwrap()
-}
-
-fn commits(directory: &Scratch) {
-    let bare = Bare::new(&directory.0.join("bare"));
-    let power = open(directory, "power", Durability::Power);
-    let process = open(directory, "process", Durability::Process);
-    let memory = Memory::new();
-    let assigning = |store| Assigning { store, block: None };
-    let (mut power, mut process) = (assigning(&power), assigning(&process));
-    let mut memory = assigning(&memory);
-    let figures = rounds(
-        COMMITS,
-        &mut [
-            &mut |number| bare.commit(number),
-            &mut |number| power.commit(number),
-            &mut |number| process.commit(number),
-            &mut |number| memory.commit(number),
-        ],
-    );
-    let names = [
-        "bare durable INSERT",
-        "Sqlite, Durability::Power",
-        "Sqlite, Durability::Process",
-        "Memory",
-    ];
-    for (name, figures) in names.iter().zip(&figures) {
-        let ns = median(figures.iter().copied());
-        println!("{name:32} {:10.1} us {:10.0} commits/s", ns / 1e3, 1e9 / ns);
-    }
-    let ratio = median(
-        figures[0]
-            .iter()
-            .zip(&figures[1])
-            .map(|(bare, ours)| bare / ours),
-    );
-    let verdict = if ratio >= 0.8 { "ok" } else { "MISSED" };
-    println!("durable commits, of the bare ones {ratio:9.2}     target 0.80: {verdict}");
-}
-
-fn reads(directory: &Scratch) {
-    let file = open(directory, "reads", Durability::Process);
-    let memory = Memory::new();
-    let stores: [(&str, &dyn Store); 2] = [("Sqlite", &file), ("Memory", &memory)];
-    for (name, store) in stores {
-        let mut commit = Commit::new();
-        for number in 0..10_000 {
-            let (second, third) = (number / 256, number % 256);
-            commit.put(&format!("/b/10.{second}.{third}.0-26"), vec![b'x'; BLOCK]);
-        }
-        assert!(matches!(store.commit(commit), Ok(Outcome::Committed(_))));
-        let key = |number: usize| format!("/b/10.{}.{}.0-26", number % 39, number % 256);
-        let figures = rounds(
-            READS,
-            &mut [
-                &mut |number| {
-                    assert!(black_box(store.get(&key(number))).unwrap().is_some());
-                },
-                &mut |number| {
-                    let prefix = format!("/b/10.{}.{}.", number % 39, number % 256);
-                    assert_eq!(
-                        black_box(store.list_keys(&prefix)).unwrap().entries.len(),
-                        1
-                    );
-                },
-            ],
-        );
-        for (what, figures) in ["get", "list_keys of one"].iter().zip(figures) {
-            println!(
-                "{:32} {:10.2} us",
-                format!("{name}, {what}"),
-                median(figures) / 1e3
-            );
-        }
-        let all = median((0..11).map(|_| {
-            let started = Instant::now();
-            assert_eq!(black_box(store.list("/b/")).unwrap().entries.len(), 10_000);
-            started.elapsed().as_secs_f64() * 1e3
-        }));
-        println!("{:32} {all:10.2} ms", format!("{name}, list of 10,000"));
-    }
-}
+use ipip_core::ipam::{Ambient, Ipam, Request};
+use ipip_core::name::{HandleId, NodeName};
+use ipip_core::resource::{Affinity, Attribute, Block, BlockPrefix, Pool, Release, Sequence};
 
 fn main() {
-    let directory = Scratch::new();
-    commits(&directory);
-    println!();
-    reads(&directory);
+    block();
+    assignments();
+    many();
+    claims();
+    load();
+}
+
+/// One line: what was measured, what came out, what was demanded, and whether it is so.
+fn row(what: &str, found: &str, target: &str, met: bool) {
+    let verdict = if met { "met" } else { "MISSED" };
+    println!("{what:<58} {found:>16}   {target:<12} {verdict}");
+}
+
+fn node(name: &str) -> NodeName {
+    NodeName::try_new(name).expect("a node's name")
+}
+
+/// The attribute of a pod as Calico's CNI plugin writes it.
+fn pod(number: usize, node: &str) -> Attribute {
+    let handle = HandleId::try_new(&format!("k8s-pod-network.{number:064x}"));
+    Attribute::new(Some(handle.expect("a handle")))
+        .with("namespace", "default")
+        .with("node", node)
+        .with("pod", &format!("web-7d4b9c6f5-{number:06}"))
+        .with("timestamp", "2026-08-22 13:33:20.123456789 +0000 UTC")
+}
+
+fn network(store: Arc<dyn Store>, cidr: &str) -> Ipam {
+    let ipam = Ipam::new(store, Ambient::system());
+    let pool = Pool::try_new("pods", cidr.parse().expect("a prefix"), 26).expect("a pool");
+    ipam.create_pool(&pool).expect("a new store");
+    ipam
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
+fn block() {
+    let prefix = "10.244.79.0/26".parse().expect("a block");
+    let mut block = Block::new(prefix, Sequence(0));
+    for number in 0..32 {
+        block.assign_any(pod(number, "node-a")).expect("room");
+    }
+    const ROUNDS: usize = 10_000;
+    for (what, attributes) in [("the same owner", 1), ("32 owners in turn", 32)] {
+        let owners: Vec<_> = (0..attributes).map(|n| pod(100 + n, "node-a")).collect();
+        let round = || {
+            let start = Instant::now();
+            for number in 0..ROUNDS {
+                let owner = owners[number % owners.len()].clone();
+                let assigned = block.assign_any(owner).expect("room");
+                black_box(
+                    block
+                        .release(&Release::of(assigned.addr))
+                        .expect("assigned"),
+                );
+            }
+            seconds(start) * 1e9 / ROUNDS as f64
+        };
+        let found = median(std::iter::repeat_with(round).take(101).collect());
+        let what = format!("Block, half full: assign and release, {what}");
+        row(&what, &format!("{found:.1} ns"), "< 100 ns", found < 100.0);
+    }
+}
+
+fn assignments() {
+    const NODES: usize = 100;
+    const EACH: usize = 1000;
+    let mut rates = Vec::new();
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        let ipam = network(Arc::new(Memory::new()), "10.0.0.0/8");
+        let nodes: Vec<_> = (0..NODES).map(|n| node(&format!("node-{n}"))).collect();
+        let pods: Vec<_> = (0..NODES * EACH)
+            .map(|n| pod(n, nodes[n % NODES].as_str()))
+            .collect();
+        let start = Instant::now();
+        for (number, pod) in pods.iter().enumerate() {
+            ipam.assign_any(&nodes[number % NODES], pod).expect("room");
+        }
+        rates.push(pods.len() as f64 / seconds(start));
+        let start = Instant::now();
+        for (number, pod) in pods.iter().enumerate() {
+            let handle = HandleId::try_new(pod.handle().expect("one")).expect("a handle");
+            ipam.release_handle(&handle).expect("assigned");
+            ipam.assign_any(&nodes[number % NODES], pod).expect("room");
+        }
+        turns.push(pods.len() as f64 / seconds(start));
+    }
+    let rate = median(rates);
+    row(
+        "Ipam on memory: 100 nodes, 1,000 pods each, assigned",
+        &format!("{rate:.0}/s"),
+        "≥ 100000/s",
+        rate >= 100_000.0,
+    );
+    let rate = median(turns);
+    row(
+        "the same: each released by its handle, and assigned again",
+        &format!("{rate:.0}/s"),
+        "≥ 50000/s",
+        rate >= 50_000.0,
+    );
+}
+
+/// Counts the commits.
+#[derive(Debug, Default)]
+struct Counted {
+    store: Memory,
+    commits: AtomicU64,
+}
+
+impl Store for Counted {
+    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.store.get(key)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
+        self.store.list(prefix)
+    }
+
+    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
+        self.store.list_keys(prefix)
+    }
+
+    fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
+        self.commits.fetch_add(1, Relaxed);
+        self.store.commit(commit)
+    }
+
+    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
+        self.store.watch(prefix, after, wait)
+    }
+}
+
+fn many() {
+    let store = Arc::new(Counted::default());
+    let ipam = network(Arc::<Counted>::clone(&store), "10.0.0.0/8");
+    let before = store.commits.load(Relaxed);
+    let request = Request::new(node("node-a"), 64, pod(1, "node-a"));
+    let found = ipam.assign_many(&request).expect("room");
+    assert_eq!(found.assigned.len(), 64);
+    let commits = store.commits.load(Relaxed) - before;
+    row(
+        "64 addresses asked for together, with their block",
+        &format!("{commits} commit"),
+        "1 commit",
+        commits == 1,
+    );
+}
+
+fn claims() {
+    const ROUNDS: usize = 300;
+    let networks = [10, 100_000].map(|count| {
+        let ipam = network(Arc::new(Memory::new()), "10.0.0.0/8");
+        for number in 0..count {
+            ipam.claim_any(&node(&format!("old-{number}")))
+                .expect("room");
+        }
+        ipam
+    });
+    let mut figures = [Vec::new(), Vec::new()];
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let mut both = [0.0; 2];
+        for (which, ipam) in networks.iter().enumerate() {
+            let node = node(&format!("new-{round}"));
+            let start = Instant::now();
+            ipam.claim_any(&node).expect("room");
+            both[which] = seconds(start) * 1e6;
+            figures[which].push(both[which]);
+        }
+        ratios.push(both[1] / both[0]);
+    }
+    let [few, lots] = figures.map(median);
+    let ratio = median(ratios);
+    row(
+        "a block claimed beside 100,000 others, and beside 10",
+        &format!("{lots:.1} / {few:.1} µs"),
+        "≤ 2 times",
+        ratio <= 2.0,
+    );
+}
+
+fn load() {
+    const BLOCKS: u32 = 16_384;
+    const EACH: usize = 61;
+    let store = Arc::new(Memory::new());
+    let ipam = network(Arc::<Memory>::clone(&store), "10.0.0.0/12");
+    let mut octets = 0;
+    for number in 0..BLOCKS {
+        let network = std::net::Ipv4Addr::from_bits(0x0a00_0000 + (number << 6));
+        let prefix: BlockPrefix = format!("{network}/26").parse().expect("a block");
+        let node = node(&format!("node-{}", number % 1000));
+        let owner = Affinity::Host(node.clone());
+        let mut block = Block::new(prefix, Sequence(1)).claimed_by(owner, SystemTime::now());
+        for place in 0..EACH {
+            let number = place + EACH * usize::try_from(number).expect("small");
+            block.assign_any(pod(number, node.as_str())).expect("room");
+        }
+        let json = block.to_json();
+        octets += json.len();
+        let mut commit = Commit::new();
+        commit.put(&key::block(prefix.into()), json);
+        let _ = store.commit(commit).expect("memory");
+    }
+    let mut figures = Vec::new();
+    for _ in 0..3 {
+        let start = Instant::now();
+        let blocks = ipam.blocks().expect("good blocks");
+        figures.push(seconds(start));
+        let assigned: usize = blocks.iter().map(Block::used_count).sum();
+        assert_eq!(assigned, EACH * usize::try_from(BLOCKS).expect("small"));
+    }
+    let found = median(figures);
+    let what = format!(
+        "1.0 million addresses in 16,384 blocks ({} MB): loaded",
+        octets >> 20
+    );
+    row(&what, &format!("{found:.2} s"), "≤ 2 s", found <= 2.0);
 }

@@ -1,0 +1,421 @@
+//! Collecting what nobody needs any more: addresses and handles of workloads that are gone, empty
+//! blocks, addresses that have cooled down.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::Ipv4Addr;
+use std::time::{Duration, SystemTime};
+
+use ipnetwork::Ipv4Network;
+
+use super::check::Survey;
+use super::{Ipam, IpamError, RefusedBlock};
+use crate::datastore::{Commit, Record, Revision, key};
+use crate::name::{HandleId, NodeName};
+use crate::resource::{Attribute, Block, BlockPrefix, Handle, Release, Released, Sequence};
+
+/// What one who collects remembers from call to call: what looked useless, and since when.
+///
+/// Nothing is collected at its first sight. Whoever loses the value only begins anew.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    grace: Duration,
+    /// Addresses whose handle is not alive.
+    addresses: HashMap<(Ipv4Addr, Sequence), SystemTime>,
+    /// Handles with a record and without an address.
+    handles: HashMap<String, (Revision, SystemTime)>,
+    /// Empty blocks; whoever uses one changes its sequence number.
+    blocks: HashMap<BlockPrefix, (Sequence, SystemTime)>,
+}
+
+/// What one call collected, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Collected {
+    /// The addresses that were released.
+    pub released: Vec<Released>,
+    /// Blocks of which nothing was released, and why.
+    pub refused: Vec<RefusedBlock>,
+    /// The handles that had a record and no address, and have none now.
+    pub handles: Vec<String>,
+    /// The blocks that were empty and are gone, in order.
+    pub blocks: Vec<Ipv4Network>,
+    /// How many addresses have cooled down and are free.
+    pub cooled: u64,
+    /// How many addresses, handles and blocks look useless, and have not done so for long enough.
+    pub waiting: u64,
+    /// How many addresses have no handle, so that nobody can tell whether they are needed.
+    pub without_handle: u64,
+    /// The keys of blocks that are damaged: [`Ipam::check`] says what is wrong.
+    pub unreadable: Vec<String>,
+}
+
+impl Collector {
+    /// How long Calico waits.
+    pub const GRACE: Duration = Duration::from_secs(15 * 60);
+
+    /// A collector that lets everything be for `grace` after it saw first that it is useless; usually
+    /// [`Collector::GRACE`]. It should be longer than a workload takes from asking for its address to
+    /// being alive.
+    #[must_use]
+    pub fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            addresses: HashMap::new(),
+            handles: HashMap::new(),
+            blocks: HashMap::new(),
+        }
+    }
+
+    fn is_over(&self, since: SystemTime, now: SystemTime) -> bool {
+        // A clock that was set back counts as standing still.
+        now.duration_since(since).unwrap_or_default() >= self.grace
+    }
+}
+
+/// So many addresses are released in one call.
+const BATCH: usize = 10_000;
+
+/// What one look at the store found.
+#[derive(Debug, Default)]
+struct Look {
+    /// The addresses of each handle that is not alive; the collector has not seen all of them for long
+    /// enough if it is `None`.
+    dead: BTreeMap<String, Vec<Release>>,
+    young: HashSet<String>,
+    addresses: HashMap<(Ipv4Addr, Sequence), SystemTime>,
+    /// The handles that have addresses.
+    used: HashSet<String>,
+    /// By node: how many blocks it has, and which of them are empty.
+    owned: BTreeMap<NodeName, Owned>,
+    /// Empty blocks that nobody owns.
+    orphans: Vec<BlockPrefix>,
+    /// Blocks in which addresses have cooled down.
+    cooled: Vec<BlockPrefix>,
+}
+
+#[derive(Debug, Default)]
+struct Owned {
+    blocks: usize,
+    empty: Vec<(BlockPrefix, Sequence)>,
+}
+
+impl Ipam {
+    /// Collects what nobody needs any more, where `live` are the handles of all workloads that are
+    /// alive, gathered before the call:
+    ///
+    /// - every address of a handle that is not alive, once all of them have been so for the time of
+    ///   grace. An address that was released and assigned again meanwhile is another one, and begins
+    ///   anew. Addresses of tunnel devices are kept as long as their node has a record;
+    /// - records of handles without addresses;
+    /// - empty blocks, if their node has others or has no record while other nodes have;
+    /// - addresses that have cooled down, in blocks that nobody touches.
+    ///
+    /// Call it every few minutes with the same `collector`. It must be the only judge of what is alive:
+    /// Calico's own controller, where it runs, collects too, by what Kubernetes knows.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::collections::HashSet;
+    /// # use std::time::Duration;
+    /// # use ipip_core::datastore::Memory;
+    /// # use ipip_core::ipam::{Ambient, Collector, Ipam};
+    /// # use ipip_core::name::{HandleId, NodeName};
+    /// # use ipip_core::resource::{Attribute, Pool};
+    /// # let ipam = Ipam::new(Arc::new(Memory::new()), Ambient::system());
+    /// # ipam.create_pool(&Pool::try_new("pods", "10.65.0.0/24".parse()?, 26)?)?;
+    /// let pod = Attribute::new(Some(HandleId::try_new("pod-a")?));
+    /// let assigned = ipam.assign_any(&NodeName::try_new("node-a")?, &pod)?;
+    /// let mut collector = Collector::new(Duration::ZERO);
+    /// let live = HashSet::from([HandleId::try_new("pod-a")?]);
+    /// assert!(ipam.collect(&mut collector, &live)?.released.is_empty());
+    /// let collected = ipam.collect(&mut collector, &HashSet::new())?;
+    /// assert_eq!(collected.released[0].addr, assigned.addr);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`IpamError`] if the store fails; what was collected before then stays so.
+    pub fn collect(
+        &self,
+        collector: &mut Collector,
+        live: &HashSet<HandleId>,
+    ) -> Result<Collected, IpamError> {
+        let now = self.ambient.now();
+        let nodes = self
+            .nodes()?
+            .into_iter()
+            .map(|node| node.name().clone())
+            .collect();
+        let survey = self.survey_records()?;
+        let mut collected = Collected::default();
+        let judge = Judge {
+            now,
+            cooldown: self.config()?.cooldown,
+            live,
+            nodes,
+        };
+        let Survey {
+            blocks, handles, ..
+        } = survey;
+        let look = judge.look(blocks, collector, &mut collected);
+        self.collect_handles(&look, handles, (collector, now), &mut collected)?;
+        self.collect_addresses(&look, &mut collected)?;
+        self.collect_cooled(&look, &mut collected)?;
+        self.collect_blocks(&look, &judge, collector, &mut collected)?;
+        collector.addresses = look.addresses;
+        for released in &collected.released {
+            collector
+                .addresses
+                .retain(|(addr, _), _| *addr != released.addr);
+        }
+        collected.blocks.sort_unstable();
+        let waiting = collector.addresses.len() + collector.handles.len() + collector.blocks.len();
+        collected.waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
+        Ok(collected)
+    }
+
+    /// Deletes the records of handles that have had no address for the time of grace.
+    fn collect_handles(
+        &self,
+        look: &Look,
+        records: Vec<Record>,
+        (collector, now): (&mut Collector, SystemTime),
+        collected: &mut Collected,
+    ) -> Result<(), IpamError> {
+        let mut waiting = HashMap::new();
+        for record in records {
+            let handle = key::parse_handle(&record.key);
+            let Some(handle) = handle.filter(|handle| !look.used.contains(*handle)) else {
+                continue;
+            };
+            let Ok(counts) = Handle::from_json(&record.value) else {
+                continue;
+            };
+            // A block that cannot be read may hold its addresses.
+            let damaged = |block: BlockPrefix| {
+                let key = key::block(block.prefix());
+                collected.unreadable.contains(&key)
+            };
+            if counts.has_foreign() || counts.blocks().any(damaged) {
+                continue;
+            }
+            let known = collector.handles.get(handle);
+            let since = match known {
+                // The same record, so that no assignment was under way all the time.
+                Some((revision, since)) if *revision == record.revision => *since,
+                _ => now,
+            };
+            if !collector.is_over(since, now) {
+                waiting.insert(handle.to_owned(), (record.revision, since));
+                continue;
+            }
+            let handle = handle.to_owned();
+            let mut commit = Commit::new();
+            commit
+                .expect(&record.key, Some(record.revision))
+                .delete(&record.key);
+            if self.commit(commit)?.revision().is_some() {
+                collected.handles.push(handle);
+            }
+        }
+        collector.handles = waiting;
+        Ok(())
+    }
+
+    /// Releases the addresses of handles that have been dead for long enough.
+    fn collect_addresses(&self, look: &Look, collected: &mut Collected) -> Result<(), IpamError> {
+        let dead = look
+            .dead
+            .iter()
+            .filter(|(handle, _)| !look.young.contains(*handle));
+        let releases: Vec<_> = dead.flat_map(|(_, releases)| releases).cloned().collect();
+        for batch in releases.chunks(BATCH) {
+            let many = self.release_many(batch)?;
+            collected.released.extend(many.released);
+            collected.refused.extend(many.refused);
+        }
+        Ok(())
+    }
+
+    /// Frees addresses that have cooled down.
+    fn collect_cooled(&self, look: &Look, collected: &mut Collected) -> Result<(), IpamError> {
+        let cooldown = self.config()?.cooldown;
+        let now = self.ambient.now();
+        for prefix in &look.cooled {
+            let cooled = self.retry(&format_args!("block {prefix}"), || {
+                let Some(stored) = self.read_block(*prefix)? else {
+                    return Ok(Some(0));
+                };
+                let mut block = self.to_change(stored.value);
+                let cooled = block.collect(now, cooldown);
+                if cooled == 0 {
+                    return Ok(Some(0));
+                }
+                block.touch();
+                let key = key::block(block.prefix().into());
+                let mut commit = Commit::new();
+                commit.expect(&key, Some(stored.revision));
+                if block.is_empty() && block.affinity().is_none() {
+                    commit.delete(&key);
+                } else {
+                    commit.put(&key, block.to_json());
+                }
+                Ok(self.commit(commit)?.revision().map(|_| cooled))
+            })?;
+            collected.cooled += u64::try_from(cooled).unwrap_or(u64::MAX);
+        }
+        Ok(())
+    }
+
+    /// Gives up blocks that have been empty for long enough.
+    fn collect_blocks(
+        &self,
+        look: &Look,
+        judge: &Judge<'_>,
+        collector: &mut Collector,
+        collected: &mut Collected,
+    ) -> Result<(), IpamError> {
+        let mut waiting = HashMap::new();
+        for (node, owned) in &look.owned {
+            // The last block of a node that may be alive stays.
+            let kept = usize::from(!judge.is_gone(node));
+            let mut left = owned.blocks;
+            for (prefix, sequence) in &owned.empty {
+                let since = match collector.blocks.get(prefix) {
+                    Some((known, since)) if known == sequence => *since,
+                    _ => judge.now,
+                };
+                if left > kept && collector.is_over(since, judge.now) {
+                    if self.give_up_unused(node, *prefix, *sequence)? {
+                        collected.blocks.push((*prefix).into());
+                        left -= 1;
+                    }
+                } else {
+                    waiting.insert(*prefix, (*sequence, since));
+                }
+            }
+        }
+        collector.blocks = waiting;
+        for prefix in &look.orphans {
+            let Some(block) = self.read_block(*prefix)? else {
+                continue;
+            };
+            let is_orphan = block.value.is_empty() && block.value.affinity().is_none();
+            if is_orphan && self.give_up(block)? == Some(true) {
+                collected.blocks.push((*prefix).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a block that is as empty as it was at `sequence`.
+    fn give_up_unused(
+        &self,
+        node: &NodeName,
+        prefix: BlockPrefix,
+        sequence: Sequence,
+    ) -> Result<bool, IpamError> {
+        let Some(block) = self.read_block(prefix)? else {
+            return Ok(false);
+        };
+        let is_unused = block.value.sequence() == sequence
+            && block.value.is_empty()
+            && super::decide::is_owned_by(&block.value, node);
+        Ok(is_unused && self.give_up(block)? == Some(true))
+    }
+}
+
+/// What decides whether something is needed.
+#[derive(Debug)]
+struct Judge<'a> {
+    now: SystemTime,
+    cooldown: Duration,
+    live: &'a HashSet<HandleId>,
+    /// Those that have a record.
+    nodes: HashSet<NodeName>,
+}
+
+impl Judge<'_> {
+    /// Whether `node` has no record while others have one.
+    fn is_gone(&self, node: &NodeName) -> bool {
+        !self.nodes.is_empty() && !self.nodes.contains(node)
+    }
+
+    fn look(&self, records: Vec<Record>, collector: &Collector, collected: &mut Collected) -> Look {
+        let mut look = Look::default();
+        for record in records {
+            match Block::from_json(&record.value) {
+                Ok(block) if record.key == key::block(block.prefix().into()) => {
+                    self.look_at(&block, collector, &mut look, collected);
+                }
+                _ => collected.unreadable.push(record.key),
+            }
+        }
+        look
+    }
+
+    fn look_at(
+        &self,
+        block: &Block,
+        collector: &Collector,
+        look: &mut Look,
+        collected: &mut Collected,
+    ) {
+        let prefix = block.prefix();
+        for (addr, who) in block.assigned() {
+            if who.is_cooling_down() || who.is_windows_reserved() {
+                continue;
+            }
+            let Some(handle) = who.handle() else {
+                collected.without_handle += 1;
+                continue;
+            };
+            if !look.used.contains(handle) {
+                look.used.insert(handle.to_owned());
+            }
+            let sequence = block.sequence_of(addr).unwrap_or_default();
+            if let Some(release) = self.dead(addr, handle, who) {
+                let known = collector.addresses.get(&(addr, sequence)).copied();
+                let since = known.unwrap_or(self.now);
+                look.addresses.insert((addr, sequence), since);
+                if !collector.is_over(since, self.now) {
+                    look.young.insert(handle.to_owned());
+                }
+                let releases = look.dead.entry(handle.to_owned()).or_default();
+                releases.push(release.at(sequence));
+            }
+        }
+        match block.affinity() {
+            None if block.is_empty() => look.orphans.push(prefix),
+            Some(owner) => {
+                if let Some(node) = owner.node() {
+                    let owned = look.owned.entry(node.clone()).or_default();
+                    owned.blocks += 1;
+                    if block.is_empty() {
+                        owned.empty.push((prefix, block.sequence()));
+                    }
+                }
+            }
+            None => {}
+        }
+        if block.has_cooling() && block.clone().collect(self.now, self.cooldown) > 0 {
+            look.cooled.push(prefix);
+        }
+    }
+
+    /// The release of an address that nobody needs; without its sequence number.
+    fn dead(&self, addr: Ipv4Addr, handle: &str, who: &Attribute) -> Option<Release> {
+        let known = who.secondary();
+        let is_tunnel = known
+            .get("type")
+            .is_some_and(|kind| kind.ends_with("TunnelAddress"));
+        let node = known
+            .get("node")
+            .and_then(|node| NodeName::try_new(node).ok());
+        if is_tunnel && !node.is_some_and(|node| self.is_gone(&node)) {
+            return None;
+        }
+        // A handle that is none cannot be alive, nor be compared: it is left to a person.
+        let id = HandleId::try_new(handle).ok()?;
+        (!self.live.contains(&id)).then(|| Release::of(addr).from_handle(id))
+    }
+}
