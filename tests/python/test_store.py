@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Callable
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_records_move_as_lines(store: ipip.Store) -> None:
 
 def test_files_that_are_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "text").write_text("hello")
-    refusals = [
+    refusals: list[tuple[type[Exception], str, Callable[[], object]]] = [
         (ipip.StoreError, "is not a database", lambda: ipip.SqliteStore(tmp_path / "text")),
         (ipip.StoreError, "cannot be opened", lambda: ipip.SqliteStore(tmp_path / "none" / "store")),
         (ipip.StoreError, "cannot be opened", lambda: ipip.SqliteStore(tmp_path / "none", create=False)),

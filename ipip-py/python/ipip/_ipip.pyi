@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Literal, ParamSpec, SupportsIndex, TypeAlias, TypeVar, final
 
 from _typeshed import ReadableBuffer, SupportsRead, SupportsWrite, WriteableBuffer
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "Assignment",
@@ -367,6 +367,7 @@ class Pool:
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+@disjoint_base
 class Store:
     def get(self, key: str) -> bytes | None: ...
     def keys(self, prefix: str) -> builtins.list[str]: ...
