@@ -93,11 +93,12 @@ impl Store {
 
     /// Writes every record, a line of JSON each, to a binary file; how many there were.
     fn export(&self, py: Python<'_>, file: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let write = file_method(file, "write")?;
         let mut lines = Vec::new();
         let exported = without_gil(py, || datastore::export(&*self.0, &mut lines));
         let exported = exported.map_err(transfer_fault(py))?;
         for chunk in lines.chunks(CHUNK) {
-            file.call_method1("write", (PyBytes::new(py, chunk),))?;
+            write.call1((PyBytes::new(py, chunk),))?;
         }
         Ok(exported.records)
     }
@@ -122,13 +123,20 @@ impl Store {
             dry_run: dry_run.or(false, |value| args::flag("dry_run", value))?,
             remove_others: remove_others.or(false, |value| args::flag("remove_others", value))?,
         };
-        let lines = file.call_method0("read")?;
+        let lines = file_method(file, "read")?.call0()?;
         let lines = lines.cast::<PyBytes>();
-        let lines = lines.map_err(|_| args::wrong_type("file", "a binary file", file))?;
+        let lines = lines.map_err(|_| args::wrong_type("file", FILE, file))?;
         let lines = lines.as_bytes();
         let imported = without_gil(py, || datastore::import(&*self.0, lines, options));
         Ok(Imported(imported.map_err(transfer_fault(py))?))
     }
+}
+
+const FILE: &str = "a file of octets";
+
+fn file_method<'py>(file: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let method = file.getattr(name);
+    method.map_err(|_| args::wrong_type("file", FILE, file))
 }
 
 fn changes<'py>(py: Python<'py>, told: Changes) -> PyResult<Read<'py>> {

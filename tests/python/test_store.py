@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Callable
 
 import pytest
 
@@ -94,7 +95,8 @@ def test_a_forked_child_is_told_so(tmp_path: pathlib.Path) -> None:
         os.write(write, said.encode())
         os._exit(0)
     os.close(write)
-    said = os.fdopen(read).read()
+    with os.fdopen(read) as output:
+        said = output.read()
     assert os.waitpid(child, 0)[1] == 0
     assert said.count(f"was opened by process {os.getpid()} and cannot be used by its child {child}") == 3
     ipam.claim_any("parent")
@@ -117,13 +119,13 @@ def test_records_move_as_lines(store: ipip.Store) -> None:
     assert (done.added, done.replaced, done.unchanged, len(done.removed)) == ([], [], 1, len(lines) - 1)
     with pytest.raises(ipip.InvalidArgument, match="line 2 is not a record"):
         other.import_(io.BytesIO(lines[0] + b"\n{}"))
-    with pytest.raises(TypeError, match="argument 'file' must be a binary file"):
+    with pytest.raises(TypeError, match="argument 'file' must be a file of octets"):
         other.import_(io.StringIO("x"))  # type: ignore[arg-type]
 
 
 def test_files_that_are_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "text").write_text("hello")
-    refusals = [
+    refusals: list[tuple[type[Exception], str, Callable[[], object]]] = [
         (ipip.StoreError, "is not a database", lambda: ipip.SqliteStore(tmp_path / "text")),
         (ipip.StoreError, "cannot be opened", lambda: ipip.SqliteStore(tmp_path / "none" / "store")),
         (ipip.StoreError, "cannot be opened", lambda: ipip.SqliteStore(tmp_path / "none", create=False)),

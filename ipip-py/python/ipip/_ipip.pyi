@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final, Literal, ParamSpec, SupportsIndex, TypeAlias, TypeVar, final
 
 from _typeshed import ReadableBuffer, SupportsRead, SupportsWrite, WriteableBuffer
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "AllocatorConfig",
@@ -698,6 +698,7 @@ class NodeRecord:
 @final
 class MemoryStore:
     def __new__(cls) -> Self: ...
+@disjoint_base
 class Store:
     def get(self, key: str) -> bytes | None: ...
     def keys(self, prefix: str) -> builtins.list[str]: ...
