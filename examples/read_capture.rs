@@ -2,6 +2,7 @@
 //!
 //! Several files are several points of the packets' way, such as those that
 //! `two_nodes --pcap DIR` writes: `read_capture --journeys --findings --mtu 1500 DIR/*.pcap`.
+//! `python -m ipip capture` has the same options and prints the same.
 
 #[path = "read_capture/options.rs"]
 mod options;
@@ -12,12 +13,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ipip_core::capture::describe::{json, line, tree};
-use ipip_core::capture::{Expected, Point, Reader, findings, journeys};
+use ipip_core::capture::{Expected, Frame, Point, Reader, findings, journeys};
 use ipip_core::error_chain;
 use options::{Form, Options};
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let args = std::env::args_os().skip(1);
+    let args = args.map(|arg| arg.to_string_lossy().into_owned());
+    let options = match Options::parse(args) {
         Ok(options) => options,
         Err(message) => {
             eprintln!("{message}\n\n{}", options::USAGE);
@@ -75,12 +78,27 @@ fn print_points(points: &[Point], options: &Options, out: &mut impl Write) -> io
                 Form::Tree => writeln!(out, "{}", tree(frame))?,
                 Form::Json => writeln!(out, "{}", json(frame))?,
             }
-            if options.findings {
-                for finding in findings(frame, &expected(options)) {
-                    writeln!(out, "    ! {finding}")?;
-                }
-            }
+            print_findings(point, frame, options, out)?;
         }
+    }
+    Ok(())
+}
+
+fn print_findings(
+    point: &Point,
+    frame: &Frame,
+    options: &Options,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if !options.findings {
+        return Ok(());
+    }
+    let expected = Expected {
+        mtu: options.mtu_of(&point.name),
+        peers: options.peers.as_ref(),
+    };
+    for finding in findings(frame, &expected) {
+        writeln!(out, "    ! {finding}")?;
     }
     Ok(())
 }
@@ -114,21 +132,10 @@ fn print_journeys(points: &[Point], options: &Options, out: &mut impl Write) -> 
                 sighting.ttl,
                 line(frame)
             )?;
-            if options.findings {
-                for finding in findings(frame, &expected(options)) {
-                    writeln!(out, "    ! {finding}")?;
-                }
-            }
+            print_findings(point, frame, options, out)?;
         }
     }
     Ok(())
-}
-
-fn expected(options: &Options) -> Expected<'_> {
-    Expected {
-        mtu: options.mtu,
-        peers: options.peers.as_ref(),
-    }
 }
 
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {

@@ -5,10 +5,10 @@ use ipip_core::capture::Filter;
 use ipip_core::peers::Peers;
 
 pub(crate) const USAGE: &str = "\
-read_capture [OPTIONS] FILE…      pcap or pcapng; several files are several points
+read_capture [OPTIONS] FILE…      pcap or pcapng, - is standard input; several files are several points
   --tree                layers as a tree, --json as one JSON object a line; else one line a frame
   --findings            what is wrong with each frame
-  --mtu OCTETS          the longest packet that should pass, for --findings
+  --mtu [POINT=]OCTETS  the longest packet that should pass there, or at all other points, for --findings
   --peer PREFIX=NODE    a node and a prefix behind it, any number of them, for --findings
   --journeys            one packet at all points that saw it
   --protocol NUMBER     only frames with an IPv4 header of that protocol (4 is IPIP)
@@ -27,7 +27,8 @@ pub(crate) struct Options {
     pub(crate) form: Form,
     pub(crate) findings: bool,
     pub(crate) journeys: bool,
-    pub(crate) mtu: Option<usize>,
+    /// The last one that fits a point counts.
+    mtus: Vec<(Option<String>, usize)>,
     pub(crate) peers: Option<Peers>,
     pub(crate) filter: Filter,
 }
@@ -39,7 +40,7 @@ impl Options {
             form: Form::Line,
             findings: false,
             journeys: false,
-            mtu: None,
+            mtus: Vec::new(),
             peers: None,
             filter: Filter::default(),
         };
@@ -50,7 +51,7 @@ impl Options {
                 "--json" => options.form = Form::Json,
                 "--findings" => options.findings = true,
                 "--journeys" => options.journeys = true,
-                "--mtu" => options.mtu = Some(number(&arg, &value()?)?),
+                "--mtu" => options.mtus.push(mtu(&value()?)?),
                 "--peer" => {
                     let peers = options.peers.get_or_insert_default();
                     add_peer(peers, &value()?)?;
@@ -61,6 +62,7 @@ impl Options {
                         options.filter.between.push(prefix(text)?);
                     }
                 }
+                "-" => options.files.push("/dev/stdin".to_owned()),
                 other if other.starts_with('-') => return Err(format!("unknown option {other}")),
                 _ => options.files.push(arg),
             }
@@ -72,6 +74,22 @@ impl Options {
             return Err("--json goes with neither --findings nor --journeys".to_owned());
         }
         Ok(options)
+    }
+
+    /// The longest packet that should pass at a point, in octets.
+    pub(crate) fn mtu_of(&self, point: &str) -> Option<usize> {
+        let last = |name: Option<&str>| {
+            let found = self.mtus.iter().rfind(|(n, _)| n.as_deref() == name);
+            found.map(|(_, octets)| *octets)
+        };
+        last(Some(point)).or_else(|| last(None))
+    }
+}
+
+fn mtu(text: &str) -> Result<(Option<String>, usize), String> {
+    match text.rsplit_once('=') {
+        Some((point, octets)) => Ok((Some(point.to_owned()), number("--mtu", octets)?)),
+        None => Ok((None, number("--mtu", text)?)),
     }
 }
 

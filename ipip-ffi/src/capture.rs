@@ -3,13 +3,14 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use ipip_core::capture::{CaptureError, Direction, Frame, LinkType, Live, Stopper};
+use ipip_core::capture::{CaptureError, Frame, Live, Stopper};
 use ipip_core::name::InterfaceName;
 
 use crate::boundary::{give, guard, or, required, text};
 use crate::error::Failure;
+use crate::frame::ipip_frame;
 use crate::netns::ipip_netns;
 use crate::status::ipip_status;
 
@@ -29,50 +30,6 @@ struct Reader {
     live: Live,
     /// The frame that the program looks at.
     frame: Option<Frame>,
-}
-
-/// What the first octet of a frame belongs to; the number is the link type of a pcap file.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ipip_link_type {
-    /// An Ethernet header: veth and real interfaces.
-    Ethernet = 1,
-    /// An IP header: tunl0 and TUN interfaces.
-    RawIp = 101,
-}
-
-/// Which way a frame passed its interface.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ipip_direction {
-    /// Into this host, whomever it is addressed to.
-    Incoming = 0,
-    /// Out of this host.
-    Outgoing = 1,
-    /// The capture does not say; a live one always does.
-    Unknown = 2,
-}
-
-/// One frame as it passed an interface.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct ipip_frame {
-    /// The frame from its first octet, without frame check sequence. The octets belong to the capture
-    /// and are valid until the next `ipip_capture_next` or `ipip_capture_free`.
-    pub octets: *const u8,
-    /// How many octets there are, at most 262,144.
-    pub octets_len: usize,
-    /// Octets that it had on the interface, at least `octets_len`.
-    pub original_len: usize,
-    /// When the kernel saw it, in nanoseconds since 1970.
-    pub time_ns: u64,
-    /// What the first octet belongs to.
-    pub link_type: ipip_link_type,
-    /// Which way it passed.
-    pub direction: ipip_direction,
-    /// 1 if its transport checksum was left for hardware, or for another host's kernel on the same
-    /// machine, to finish: what it shows then is only the sum of the pseudo-header. Else 0.
-    pub checksum_pending: u8,
 }
 
 /// How many frames a capture met.
@@ -114,7 +71,7 @@ pub unsafe extern "C" fn ipip_capture_open(
     })
 }
 
-/// The next frame, waiting for it up to `timeout_ms` milliseconds; 0 does not wait.
+/// The next frame, whose octets are valid until the next one; waits for it up to `timeout_ms` milliseconds; 0 does not wait.
 ///
 /// IPIP_STATUS_TIMEOUT if the time is over; IPIP_STATUS_STOPPED after `ipip_capture_stop`, when all
 /// frames that passed before are read; IPIP_STATUS_INTERFACE_DOWN once each time the interface goes
@@ -185,29 +142,6 @@ pub extern "C" fn ipip_capture_stop(capture: Option<&ipip_capture>) {
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_capture_free(capture: Option<Box<ipip_capture>>) {
     or((), || drop(capture));
-}
-
-impl ipip_frame {
-    fn of(frame: &Frame) -> Self {
-        let time = frame.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            octets: frame.octets.as_ptr(),
-            octets_len: frame.octets.len(),
-            original_len: frame.original_len,
-            // Enough until the year 2554.
-            time_ns: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
-            link_type: match frame.link_type {
-                LinkType::RawIp => ipip_link_type::RawIp,
-                _ => ipip_link_type::Ethernet,
-            },
-            direction: match frame.direction {
-                Direction::Incoming => ipip_direction::Incoming,
-                Direction::Outgoing => ipip_direction::Outgoing,
-                Direction::Unknown => ipip_direction::Unknown,
-            },
-            checksum_pending: frame.checksum_pending.into(),
-        }
-    }
 }
 
 impl From<CaptureError> for Failure {

@@ -16,7 +16,7 @@ use crate::status::ipip_status;
 ///
 /// Threads: any number may ask at once (`_check`, `_node_of`, `_count`, `_list`) while none changes it.
 #[derive(Debug, Default)]
-pub struct ipip_peers(Peers);
+pub struct ipip_peers(pub(crate) Peers);
 
 /// A prefix and the node behind it.
 #[repr(C)]

@@ -157,6 +157,16 @@ pub enum ipip_status {
     Overlap = 310,
     /// The pool is disabled, or being deleted.
     PoolDisabled = 311,
+
+    // Capture files: 400 to 499. Last added: 403.
+    /// There are no more frames. Nothing is wrong.
+    EndOfCapture = 400,
+    /// The file is no capture.
+    NotACapture = 401,
+    /// The capture is damaged or cut off; the text says at which offset.
+    DamagedCapture = 402,
+    /// A part of a frame was written; the next call writes the rest first.
+    PartWritten = 403,
 }
 
 /// The name of a status as the header spells it, such as "IPIP_STATUS_OK"; for a number that is none,
@@ -171,7 +181,7 @@ pub extern "C" fn ipip_status_name(status: u32) -> *const c_char {
 
 const UNKNOWN: &CStr = c"unknown status";
 
-const NAMES: [(ipip_status, &CStr); 69] = [
+const NAMES: [(ipip_status, &CStr); 73] = [
     (ipip_status::Ok, c"IPIP_STATUS_OK"),
     (ipip_status::NullArgument, c"IPIP_STATUS_NULL_ARGUMENT"),
     (
@@ -256,4 +266,8 @@ const NAMES: [(ipip_status, &CStr); 69] = [
     (ipip_status::BlockSize, c"IPIP_STATUS_BLOCK_SIZE"),
     (ipip_status::Overlap, c"IPIP_STATUS_OVERLAP"),
     (ipip_status::PoolDisabled, c"IPIP_STATUS_POOL_DISABLED"),
+    (ipip_status::EndOfCapture, c"IPIP_STATUS_END_OF_CAPTURE"),
+    (ipip_status::NotACapture, c"IPIP_STATUS_NOT_A_CAPTURE"),
+    (ipip_status::DamagedCapture, c"IPIP_STATUS_DAMAGED_CAPTURE"),
+    (ipip_status::PartWritten, c"IPIP_STATUS_PART_WRITTEN"),
 ];

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 33] = [
+const ORDER: [&str; 39] = [
     "status",
     "error",
     "version",
@@ -37,7 +37,13 @@ const ORDER: [&str; 33] = [
     "tunnel",
     "workload",
     "route",
+    "frame",
     "capture",
+    "reader",
+    "pcap",
+    "filter",
+    "finding",
+    "journey",
 ];
 
 /// Files that export nothing, or nothing that programs may use.

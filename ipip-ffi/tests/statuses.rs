@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The error's name, the file that declares it, the file that gives it a status.
-const ERRORS: [(&str, &str, &str); 14] = [
+const ERRORS: [(&str, &str, &str); 16] = [
     ("WireError", "wire/error", "wire"),
     ("FragmentError", "wire/error", "fragment"),
     ("LoopError", "wire/error", "loops"),
@@ -20,6 +20,8 @@ const ERRORS: [(&str, &str, &str); 14] = [
     ("CaptureError", "capture/error", "capture"),
     ("StoreError", "datastore/error", "store"),
     ("TransferError", "datastore/transfer", "store"),
+    ("PcapError", "capture/error", "pcap"),
+    ("ReadError", "capture/error", "reader"),
 ];
 
 fn read(path: &str) -> String {

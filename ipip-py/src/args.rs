@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipip_core::addr::Ipv4Prefix;
@@ -273,6 +274,35 @@ fn packed(address: &Bound<'_, PyAny>) -> PyResult<Ipv4Addr> {
     let octets = address.getattr("packed")?;
     let octets: [u8; 4] = octets.cast::<PyBytes>()?.as_bytes().try_into()?;
     Ok(octets.into())
+}
+
+/// A path in the file system; `allowed` says what the argument may be.
+pub(crate) fn path(name: &str, value: &Bound<'_, PyAny>, allowed: &str) -> PyResult<PathBuf> {
+    let py = value.py();
+    let path = value.extract::<PathBuf>().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyTypeError>(py) {
+            return wrong_type(name, allowed, value);
+        }
+        errors::named(py, name, error)
+    })?;
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(invalid(py, name, "a path has no null character in it"));
+    }
+    Ok(path)
+}
+
+/// The items of any iterable but text, each read by `read`.
+pub(crate) fn each<'py, T>(
+    name: &str,
+    values: &Bound<'py, PyAny>,
+    read: impl Fn(&str, &Bound<'py, PyAny>) -> PyResult<T>,
+) -> PyResult<Vec<T>> {
+    if values.is_instance_of::<PyString>() {
+        return Err(wrong_type(name, "an iterable", values));
+    }
+    let items = values.try_iter();
+    let items = items.map_err(|_| wrong_type(name, "an iterable", values))?;
+    items.map(|item| read(name, &item?)).collect()
 }
 
 /// The name of a network interface.

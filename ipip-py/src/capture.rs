@@ -1,12 +1,13 @@
-//! `LiveCapture` and `Frame`.
+//! `LiveCapture`: the frames of a live interface.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use ipip_core::capture::{self, CaptureError, Direction, LinkType, Live, Stopper, describe};
+use ipip_core::capture::{self, CaptureError, LinkType, Live, Stopper};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyTuple;
 
+use crate::frame::{self, Frame};
 use crate::log::without_gil;
 use crate::netns::Netns;
 use crate::{args, errors};
@@ -146,8 +147,8 @@ impl LiveCapture {
 
     /// What its frames begin with: "ethernet" or "raw_ip".
     #[getter]
-    fn link_type(&self) -> &'static str {
-        link_type(self.link_type)
+    fn link_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        frame::link_type(py, self.link_type)
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -172,88 +173,5 @@ impl LiveCapture {
 
     fn __repr__(&self) -> String {
         format!("<LiveCapture on {}, {}>", self.interface, self.link_type)
-    }
-}
-
-/// One frame as it passed an interface. str() is a line as tcpdump prints it.
-#[pyclass(frozen, eq, module = "ipip")]
-#[derive(PartialEq)]
-pub(crate) struct Frame(capture::Frame);
-
-#[pymethods]
-impl Frame {
-    /// The frame from its first octet.
-    #[getter]
-    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.octets)
-    }
-
-    /// What the first octet belongs to: "ethernet" or "raw_ip".
-    #[getter]
-    fn link_type(&self) -> &'static str {
-        link_type(self.0.link_type)
-    }
-
-    /// When the kernel saw it, in nanoseconds since 1970.
-    #[getter]
-    fn time_ns(&self) -> i128 {
-        let nanos = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
-        match self.0.time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => nanos(after),
-            Err(before) => -nanos(before.duration()),
-        }
-    }
-
-    /// When the kernel saw it, in UTC, cut to microseconds.
-    #[getter]
-    fn time(&self) -> SystemTime {
-        self.0.time
-    }
-
-    /// Which way it passed: "in" or "out".
-    #[getter]
-    fn direction(&self) -> &'static str {
-        match self.0.direction {
-            Direction::Incoming => "in",
-            Direction::Outgoing => "out",
-            Direction::Unknown => "unknown",
-        }
-    }
-
-    /// Octets that it had on the interface, at least as many as data has.
-    #[getter]
-    fn original_len(&self) -> usize {
-        self.0.original_len
-    }
-
-    /// Whether its transport checksum was left for hardware to finish: see finish_partial_checksum.
-    #[getter]
-    fn checksum_pending(&self) -> bool {
-        self.0.checksum_pending
-    }
-
-    /// Its layers as Wireshark shows them, some lines of text.
-    fn tree(&self) -> String {
-        describe::tree(&self.0).to_string()
-    }
-
-    fn __str__(&self) -> String {
-        describe::line(&self.0)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Frame {}>", describe::line(&self.0))
-    }
-
-    fn __hash__(&self) -> u64 {
-        args::hash_of(&(self.0.time, &self.0.octets))
-    }
-}
-
-fn link_type(link_type: LinkType) -> &'static str {
-    match link_type {
-        LinkType::Ethernet => "ethernet",
-        LinkType::RawIp => "raw_ip",
-        _ => "unknown",
     }
 }

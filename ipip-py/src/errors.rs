@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::io::ErrorKind;
 
-use ipip_core::capture::CaptureError;
+use ipip_core::capture::{CaptureError, PcapError, ReadError};
 use ipip_core::datastore::StoreError;
 use ipip_core::error_chain;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
@@ -29,6 +29,16 @@ pub(crate) fn raise(py: Python<'_>, class: &str, message: &str) -> PyErr {
 
 fn build<'py>(py: Python<'py>, class: &str, message: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("ipip.errors")?.getattr(class)?.call1((message,))
+}
+
+/// The same with a number in one of its attributes.
+fn with_number(py: Python<'_>, class: &str, message: &str, (name, number): (&str, u64)) -> PyErr {
+    let build = || {
+        let error = build(py, class, message)?;
+        error.setattr(name, number)?;
+        Ok(error)
+    };
+    build().map_or_else(|broken| broken, PyErr::from_value)
 }
 
 /// `ipip.InvalidArgument`.
@@ -258,6 +268,45 @@ pub(crate) fn capture(py: Python<'_>) -> impl Fn(CaptureError) -> PyErr {
     move |error| match error {
         CaptureError::HardwareType { .. } => invalid(py)(&error),
         _ => kernel(py, error.errno(), &error_chain(&error)),
+    }
+}
+
+/// Files that are no captures are `ipip.InvalidArgument`, damaged ones `ipip.DamagedCapture`; what a
+/// file object raised is raised again, the rest is the kernel's word.
+pub(crate) fn read(py: Python<'_>) -> impl Fn(ReadError) -> PyErr {
+    move |error| {
+        let text = error_chain(&error);
+        let source = match error {
+            ReadError::Damaged { offset, .. } => {
+                return with_number(py, "DamagedCapture", &text, ("offset", offset));
+            }
+            ReadError::Open { source, .. } | ReadError::Read { source, .. } => source,
+            _ => return invalid_argument(py, text),
+        };
+        let errno = source.raw_os_error();
+        let raised = source.into_inner().map(|inner| inner.downcast::<PyErr>());
+        match raised {
+            Some(Ok(raised)) => *raised,
+            _ => kernel(py, errno, &text),
+        }
+    }
+}
+
+/// Frames that a file cannot hold are `ipip.InvalidArgument`, the rest is the kernel's word.
+pub(crate) fn pcap(py: Python<'_>) -> impl Fn(PcapError) -> PyErr {
+    move |error| {
+        let text = error_chain(&error);
+        match error {
+            PcapError::Create { source, .. } | PcapError::Write(source) => {
+                kernel(py, source.raw_os_error(), &text)
+            }
+            PcapError::Rest { left, source } => {
+                let error = kernel_as(py, source.raw_os_error(), &text, Some("PartWritten"));
+                let set = error.value(py).setattr("left", left);
+                set.map_or_else(|broken| broken, |()| error)
+            }
+            _ => invalid_argument(py, text),
+        }
     }
 }
 

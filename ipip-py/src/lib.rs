@@ -18,7 +18,8 @@
 //! | `resources` | what the allocator reads beside them |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
-//! | `capture` | frames of a live interface |
+//! | `frame`, `capture`, `reader`, `pcap` | one frame explained; frames of a live interface, of a file, to a file |
+//! | `filter`, `finding`, `journey` | which frames, what is wrong with them, one packet at several points |
 //!
 //! Conventions, which the package's docstring promises: the GIL is not held during a system call;
 //! a blocking call looks for Ctrl-C ten times a second or more; objects are frozen, so two threads
@@ -36,17 +37,23 @@ mod encapsulator;
 mod ensure;
 mod errors;
 mod exit;
+mod filter;
+mod finding;
 mod fragment;
+mod frame;
 mod header;
 mod icmp_error;
 mod ipam;
+mod journey;
 mod log;
 mod loops;
 mod netns;
 mod objects;
 mod outer;
+mod pcap;
 mod peers;
 mod pool;
+mod reader;
 mod resources;
 mod spans;
 mod store;
@@ -68,7 +75,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::block::{Assignment, Block};
     #[pymodule_export]
-    use crate::capture::{Frame, LiveCapture};
+    use crate::capture::LiveCapture;
     #[pymodule_export]
     use crate::echo::{Echo, echo_reply, echo_request, parse_echo};
     #[pymodule_export]
@@ -84,13 +91,21 @@ mod _ipip {
         update_checksum,
     };
     #[pymodule_export]
+    use crate::filter::Filter;
+    #[pymodule_export]
+    use crate::finding::findings;
+    #[pymodule_export]
     use crate::fragment::{FragmentKey, FragmentPart, clamp_mss, fragments};
+    #[pymodule_export]
+    use crate::frame::Frame;
     #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]
     use crate::icmp_error::{IcmpError, IcmpErrorView, Quoted, parse_icmp_error, parse_quoted};
     #[pymodule_export]
     use crate::ipam::{Claimed, Ipam};
+    #[pymodule_export]
+    use crate::journey::journeys;
     #[pymodule_export]
     use crate::loops::LoopPolicy;
     #[pymodule_export]
@@ -100,9 +115,13 @@ mod _ipip {
     #[pymodule_export]
     use crate::outer::Outer;
     #[pymodule_export]
+    use crate::pcap::PcapWriter;
+    #[pymodule_export]
     use crate::peers::Peers;
     #[pymodule_export]
     use crate::pool::Pool;
+    #[pymodule_export]
+    use crate::reader::Reader;
     #[pymodule_export]
     use crate::resources::{AllocatorConfig, NodeRecord, Reservation};
     #[pymodule_export]

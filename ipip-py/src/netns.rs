@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipip_core::sys::netns::{self, NetnsError};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
@@ -82,14 +81,7 @@ impl Netns {
     /// Raises NoSuchObject if there is no such file, InvalidArgument if it is another kind of file.
     #[staticmethod]
     fn open(py: Python<'_>, path: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let allowed = "str or os.PathLike";
-        let path: PathBuf = match path.extract() {
-            Ok(path) => path,
-            Err(error) if error.is_instance_of::<PyTypeError>(py) => {
-                return Err(args::wrong_type("path", allowed, path));
-            }
-            Err(error) => return Err(errors::named(py, "path", error)),
-        };
+        let path = args::path("path", path, "str or os.PathLike")?;
         Self::made(py, || netns::Netns::open(path))
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Peers(RwLock<peers::Peers>);
 
 impl Peers {
     /// Held for a few microseconds, and never while Python runs; so is the other one.
-    fn read(&self) -> RwLockReadGuard<'_, peers::Peers> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, peers::Peers> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -6,9 +6,11 @@ import array
 import ctypes
 import gc
 import inspect
+import io
 import ipaddress
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -249,6 +251,8 @@ def callables() -> list[tuple[str, Callable[..., object]]]:
             found.append((name, thing))
     objects = [make() for make in VALUES] + [ipip.Block("10.0.0.0/26"), ipip.Ipam(ipip.MemoryStore()), ipip.MemoryStore()]
     objects += [ipip.Peers(), ipip.TunnelState(1480), ipip.decapsulate_in_place(bytearray(PACKET))]
+    capture = bytes.fromhex("d4c3b2a1 02000400") + bytes(8) + bytes.fromhex("00000400 65000000")
+    objects += [ipip.Frame(PACKET), ipip.Filter(protocol=4), ipip.Reader(io.BytesIO(capture)), ipip.PcapWriter("written.pcap")]
     for thing in objects:
         for name in dir(thing):
             if not name.startswith("_") and callable(method := getattr(thing, name)):
@@ -258,7 +262,8 @@ def callables() -> list[tuple[str, Callable[..., object]]]:
     return found
 
 
-def test_no_argument_makes_a_panic() -> None:
+def test_no_argument_makes_a_panic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some names make files
     chance = random.Random(8)
     pieces = [None, 0, -1, 5, 2**64, 10**4000, 1.5, float("nan"), "", "x", "10.0.0.0/26", "10.0.0.1", "a" * 300, "\ud800", b"",
               PACKET, INNER, bytearray(INNER), bytearray(PACKET), memoryview(PACKET)[::3], [], {}, {"a": 1}, {1: "a"}, {"a": "b"},

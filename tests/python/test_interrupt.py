@@ -13,12 +13,17 @@ import pytest
 import ipip
 
 PROGRAM = """
-import sys, time, ipip
+import os, sys, time, ipip
+pipe = os.pipe()
+os.write(pipe[1], bytes.fromhex("d4c3b2a1 02000400") + bytes(8) + bytes.fromhex("00000400 65000000"))
+reader = ipip.Reader(os.fdopen(pipe[0], "rb"))
 netns = ipip.Netns.create_unnamed()
 capture = ipip.LiveCapture(netns, "lo")
 calls = {
     "next_frame": lambda: capture.next_frame(),
     "iterate": lambda: list(capture),
+    "read": lambda: list(reader),
+    "points": lambda: reader.points("pipe"),
     "run": lambda: netns.run(time.sleep, 1.5),
 }
 print("ready", flush=True)
@@ -29,7 +34,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("call", ["next_frame", "iterate", "run"])
+@pytest.mark.parametrize("call", ["next_frame", "iterate", "read", "points", "run"])
 def test_ctrl_c_ends_the_wait(node: ipip.Netns, call: str) -> None:
     started = time.monotonic()
     with subprocess.Popen([sys.executable, "-c", PROGRAM, call], stdout=subprocess.PIPE, text=True) as process:

@@ -26,6 +26,7 @@ def test_every_exception_has_its_place() -> None:
     tree: dict[type[ipip.Error], tuple[type[BaseException], ...]] = {
         ipip.InvalidArgument: (ValueError,),
         ipip.PacketError: (ValueError,),
+        ipip.DamagedCapture: (ValueError,),
         ipip.NotFound: (LookupError,),
         ipip.Exhausted: (),
         ipip.Taken: (),
@@ -38,6 +39,7 @@ def test_every_exception_has_its_place() -> None:
         ipip.NoSuchObject: (ipip.KernelError, FileNotFoundError, ipip.NotFound),
         ipip.AlreadyExists: (ipip.KernelError, FileExistsError),
         ipip.NoDriver: (ipip.KernelError,),
+        ipip.PartWritten: (ipip.KernelError,),
     }
     for exception, bases in tree.items():
         assert issubclass(exception, (ipip.Error,)) and all(issubclass(exception, base) for base in bases)

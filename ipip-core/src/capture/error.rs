@@ -121,9 +121,18 @@ pub enum PcapError {
         /// The system's answer.
         source: io::Error,
     },
-    /// Writing failed.
+    /// Writing failed, and nothing of the frame is in the file.
     #[error("cannot write the capture file")]
     Write(#[source] io::Error),
+    /// Writing failed in the middle of a frame. The next call writes the rest before anything else, so
+    /// the frame must not be given again.
+    #[error("cannot write the last {left} octets of a frame to the capture file")]
+    Rest {
+        /// Octets of its record that are still to be written.
+        left: usize,
+        /// The writer's answer.
+        source: io::Error,
+    },
 }
 
 /// Why a capture cannot be read, or not further: the frames before the offset were whole.

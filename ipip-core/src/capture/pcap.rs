@@ -21,6 +21,8 @@ const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
 pub struct PcapWriter<W: Write> {
     file: W,
     link_type: LinkType,
+    /// What the file has not taken yet of the record that was begun last.
+    rest: Vec<u8>,
 }
 
 impl PcapWriter<BufWriter<File>> {
@@ -59,14 +61,20 @@ impl<W: Write> PcapWriter<W> {
         header.extend_from_slice(&snap_len.to_le_bytes());
         header.extend_from_slice(&link_type.number().to_le_bytes());
         file.write_all(&header).map_err(PcapError::Write)?;
-        Ok(Self { file, link_type })
+        Ok(Self {
+            file,
+            link_type,
+            rest: Vec::new(),
+        })
     }
 
-    /// Adds one frame.
+    /// Adds one frame. A failure leaves no half record behind which others follow: either nothing of
+    /// the frame is written, or the rest of it comes first next time.
     ///
     /// # Errors
     /// [`PcapError::LinkType`], [`PcapError::Time`] or [`PcapError::Len`] if the file cannot hold it,
-    /// nothing is written then; [`PcapError::Write`] with the writer's answer.
+    /// and [`PcapError::Write`] with the writer's answer: nothing of it is written then;
+    /// [`PcapError::Rest`] if a part of it is.
     pub fn write(&mut self, frame: &Frame) -> Result<(), PcapError> {
         if frame.link_type != self.link_type {
             return Err(PcapError::LinkType {
@@ -82,12 +90,36 @@ impl<W: Write> PcapWriter<W> {
             length(frame.octets.len())?,
             length(frame.original_len)?,
         ];
-        let header: Vec<u8> = record.into_iter().flat_map(u32::to_le_bytes).collect();
-        let write = |file: &mut W| -> io::Result<()> {
-            file.write_all(&header)?;
-            file.write_all(&frame.octets)
+        self.write_rest().map_err(PcapError::Write)?;
+        self.rest
+            .extend(record.iter().flat_map(|n| n.to_le_bytes()));
+        self.rest.extend_from_slice(&frame.octets);
+        let len = self.rest.len();
+        self.write_rest().map_err(|source| match self.rest.len() {
+            left if left == len => {
+                self.rest.clear();
+                PcapError::Write(source)
+            }
+            left => PcapError::Rest { left, source },
+        })
+    }
+
+    fn write_rest(&mut self) -> io::Result<()> {
+        let mut written = 0;
+        let result = loop {
+            let rest = self.rest.get(written..).unwrap_or_default();
+            if rest.is_empty() {
+                break Ok(());
+            }
+            match self.file.write(rest) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(octets) => written += octets,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
         };
-        write(&mut self.file).map_err(PcapError::Write)
+        self.rest.drain(..written.min(self.rest.len()));
+        result
     }
 
     /// Writes out what is buffered, so that another process may read the file now.
@@ -95,6 +127,7 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     /// [`PcapError::Write`] with the writer's answer.
     pub fn flush(&mut self) -> Result<(), PcapError> {
+        self.write_rest().map_err(PcapError::Write)?;
         self.file.flush().map_err(PcapError::Write)
     }
 
@@ -139,6 +172,57 @@ mod tests {
             4, 3, 2, 1,  5, 0, 0, 0,  2, 0, 0, 0,  9, 0, 0, 0,  0xaa, 0xbb,
         ];
         assert_eq!(writer.finish().unwrap(), expected);
+    }
+
+    /// Takes so many octets in all, then fails until it is given more room.
+    struct Full {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            let fits = octets.len().min(self.room - self.taken.len());
+            if fits == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.taken.extend_from_slice(&octets[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// However much of the second frame fits, all three are whole once there is room.
+    #[test]
+    fn a_failed_write_leaves_no_half_record() {
+        let mut whole = PcapWriter::new(Vec::new(), LinkType::RawIp).unwrap();
+        for _ in 0..3 {
+            whole.write(&frame()).unwrap();
+        }
+        let whole = whole.finish().unwrap();
+        let record = 16 + frame().octets.len();
+        for fits in 0..record {
+            let (taken, room) = (Vec::new(), 24 + record + fits);
+            let mut writer = PcapWriter::new(Full { taken, room }, LinkType::RawIp).unwrap();
+            writer.write(&frame()).unwrap();
+            let is_taken = match writer.write(&frame()).unwrap_err() {
+                PcapError::Write(_) => false,
+                PcapError::Rest { left, .. } => left == record - fits,
+                other => panic!("{other}"),
+            };
+            assert_eq!(is_taken, fits > 0);
+            // Nothing of another frame goes before the rest.
+            assert!(matches!(writer.write(&frame()), Err(PcapError::Write(_))));
+            assert!(is_taken == writer.flush().is_err());
+            writer.file.room = whole.len();
+            for _ in 0..if is_taken { 1 } else { 2 } {
+                writer.write(&frame()).unwrap();
+            }
+            assert_eq!(writer.finish().unwrap().taken, whole, "{fits} fit");
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore`` or ``Sqli
                     ``AllocatorConfig``, ``Reservation``, ``NodeRecord``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
-live capture        ``LiveCapture``, ``Frame``
+captures            ``LiveCapture``, ``Reader``, ``PcapWriter``; ``Frame``, whose layers are the dataclasses of
+                    :mod:`ipip.capture`; ``Filter``, ``findings``, ``Point``, ``journeys``
 ==================  ==============================================================================
 
 Conventions:
@@ -44,10 +45,10 @@ Threads
     Any object may be used from any thread. The GIL is not held during system calls. One interpreter
     of a process may import the module; a second one gets ``ImportError``.
 Ctrl-C
-    Ends a call that waits (``LiveCapture``, ``Netns.run``) within 100 ms.
+    Ends a call that waits (``LiveCapture``, ``Netns.run``, a ``Reader`` of a file object) within 100 ms.
 Resources
-    ``Netns`` and ``LiveCapture`` are context managers, which close their handle and nothing else:
-    what was made in the kernel stays until it is removed by name.
+    ``Netns``, ``LiveCapture``, ``Reader`` and ``PcapWriter`` are context managers, which close their handle
+    and nothing else: what was made in the kernel stays until it is removed by name.
 
 ``ensure_…`` bring one object to be and return :class:`Changes`, which is false if there was nothing to
 do; ``remove_…`` take it away again.
@@ -67,6 +68,7 @@ from ._ipip import (
     EcnAlarm,
     EcnExit,
     Encapsulator,
+    Filter,
     FragmentKey,
     FragmentPart,
     Frame,
@@ -84,10 +86,12 @@ from ._ipip import (
     Netns,
     NodeRecord,
     Outer,
+    PcapWriter,
     PeerRoute,
     Peers,
     Pool,
     Quoted,
+    Reader,
     Relay,
     Released,
     Reservation,
@@ -114,10 +118,12 @@ from ._ipip import (
     ensure_tunnel,
     ensure_workload,
     features,
+    findings,
     finish_partial_checksum,
     fragments,
     host_veth_name,
     ipv4_packet,
+    journeys,
     lower_ttl,
     parse,
     parse_batch,
@@ -132,12 +138,14 @@ from ._ipip import (
     remove_workload,
     update_checksum,
 )
+from .capture import Point
 from .errors import (
     AlreadyExists,
     Busy,
     CommitUnknown,
     Compacted,
     Damaged,
+    DamagedCapture,
     Error,
     Exhausted,
     InTheWay,
@@ -148,6 +156,7 @@ from .errors import (
     NoSuchObject,
     NotFound,
     PacketError,
+    PartWritten,
     StoreError,
     Taken,
 )
@@ -164,6 +173,7 @@ __all__ = [
     "CommitUnknown",
     "Compacted",
     "Damaged",
+    "DamagedCapture",
     "Decapsulated",
     "Echo",
     "EcnAlarm",
@@ -171,6 +181,7 @@ __all__ = [
     "Encapsulator",
     "Error",
     "Exhausted",
+    "Filter",
     "FragmentKey",
     "FragmentPart",
     "Frame",
@@ -196,10 +207,14 @@ __all__ = [
     "NotFound",
     "Outer",
     "PacketError",
+    "PartWritten",
+    "PcapWriter",
     "PeerRoute",
     "Peers",
+    "Point",
     "Pool",
     "Quoted",
+    "Reader",
     "Relay",
     "Released",
     "Reservation",
@@ -228,10 +243,12 @@ __all__ = [
     "ensure_tunnel",
     "ensure_workload",
     "features",
+    "findings",
     "finish_partial_checksum",
     "fragments",
     "host_veth_name",
     "ipv4_packet",
+    "journeys",
     "lower_ttl",
     "parse",
     "parse_batch",

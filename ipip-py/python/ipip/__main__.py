@@ -1,16 +1,26 @@
-"""``python -m ipip``: which ipip this is."""
+"""``python -m ipip``: which ipip this is; ``python -m ipip capture``: what captures show."""
 
 from __future__ import annotations
 
 import argparse
 import platform
+import sys
 
-from . import __version__, features
+from . import __version__, _capture_command, features
+
+_COMMANDS = {"capture": _capture_command.main}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints version and features; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ipip", description="The pod network that Calico builds in IPIP mode.")
+    """Runs the command named first, or prints version and features; the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in _COMMANDS:
+        return _COMMANDS[arguments[0]](arguments[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m ipip",
+        description="The pod network that Calico builds in IPIP mode.",
+        epilog="`python -m ipip capture --help` tells of capture files.",
+    )
     parser.add_argument("--version", action="version", version=f"ipip {__version__}")
     parser.parse_args(arguments)
     print(f"ipip {__version__}")

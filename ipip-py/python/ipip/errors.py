@@ -7,6 +7,7 @@ exception                  is also                         means
 ``InvalidArgument``        ``ValueError``                  a value that no call of this kind takes
 ``PacketError``            ``ValueError``                  octets that are not the packet they should be, or
                                                            a packet that a tunnel must not carry or accept
+``DamagedCapture``         ``ValueError``                  a capture file that cannot be read further
 ``NotFound``               ``LookupError``                 what was named does not exist
 ``Exhausted``                                              no address or block is left
 ``Taken``                                                  what was named belongs to somebody else
@@ -20,6 +21,7 @@ exception                  is also                         means
                            ``NotFound``                    there
 ``AlreadyExists``          ``FileExistsError``             … because the name is taken
 ``NoDriver``               ``KernelError``                 … because it has no ipip driver
+``PartWritten``            ``KernelError``                 … to take more than a part of a frame
 =========================  ==============================  ==============================================
 
 A wrong type is Python's own :class:`TypeError`. Every message names the object, what was found and
@@ -36,6 +38,7 @@ __all__ = [
     "AlreadyExists",
     "Busy",
     "Damaged",
+    "DamagedCapture",
     "Error",
     "Exhausted",
     "InTheWay",
@@ -46,6 +49,7 @@ __all__ = [
     "NoSuchObject",
     "NotFound",
     "PacketError",
+    "PartWritten",
     "StoreError",
     "Taken",
 ]
@@ -122,6 +126,13 @@ class PacketError(Error, ValueError):
     inner_source: _IPv4Address | None = None
 
 
+class DamagedCapture(Error, ValueError):
+    """A capture file is damaged or cut off; the frames before were whole."""
+
+    #: Octets of the file before the record that cannot be read.
+    offset: int = 0
+
+
 class NotFound(Error, LookupError):
     """What was named does not exist: an address nobody has, a pool, an interface."""
 
@@ -188,6 +199,16 @@ class AlreadyExists(KernelError, FileExistsError):
 
 class NoDriver(KernelError):
     """The kernel has no ipip driver, so it cannot make the tunnel device."""
+
+
+class PartWritten(KernelError):
+    """Writing a frame to a capture file failed in its middle.
+
+    The next call writes the rest before anything else, so the frame must not be given again.
+    """
+
+    #: Octets of its record that are still to be written.
+    left: int = 0
 
 
 _BY_ERRNO: dict[int, type[KernelError]] = {
