@@ -356,21 +356,30 @@ impl From<IpamError> for Failure {
             IpamError::Prefix(error) => return error.into(),
             IpamError::Pool(error) => return error.into(),
             IpamError::Name(error) => return error.into(),
+            IpamError::Config(error) => return error.into(),
             IpamError::Store(error) => return error.into(),
             IpamError::OutsidePools { .. } | IpamError::BlockOutsidePools { .. } => {
                 ipip_status::OutsidePool
             }
             IpamError::PoolDisabled { .. } => ipip_status::PoolDisabled,
-            IpamError::NoPool | IpamError::PoolsExhausted { .. } => ipip_status::PoolExhausted,
+            IpamError::NoPool | IpamError::PoolsExhausted { .. } | IpamError::Short { .. } => {
+                ipip_status::PoolExhausted
+            }
             IpamError::WrongBlockSize { .. } => ipip_status::BlockSize,
             IpamError::BlockOwned { .. } => ipip_status::OwnedByAnother,
             IpamError::BlockOverlaps { .. }
             | IpamError::PoolOverlaps { .. }
             | IpamError::PoolBlockSize { .. } => ipip_status::Overlap,
-            IpamError::BlockNotClaimed { .. } | IpamError::HandleUnknown { .. } => {
-                ipip_status::NotFound
+            IpamError::BlockNotClaimed { .. }
+            | IpamError::HandleUnknown { .. }
+            | IpamError::PoolMissing { .. }
+            | IpamError::ReservationMissing { .. } => ipip_status::NotFound,
+            IpamError::PoolExists { .. } | IpamError::ReservationExists { .. } => {
+                ipip_status::AlreadyExists
             }
-            IpamError::PoolExists { .. } => ipip_status::AlreadyExists,
+            IpamError::PoolUnknown { .. } | IpamError::Count { .. } | IpamError::PoolUpdate(_) => {
+                ipip_status::InvalidArgument
+            }
             IpamError::Busy { .. } => ipip_status::Busy,
             IpamError::Value { .. } | IpamError::Misplaced { .. } => ipip_status::Store,
             _ => ipip_status::Internal,

@@ -33,9 +33,9 @@ pub enum ipip_status {
     Timeout = 8,
     /// It was stopped from another thread.
     Stopped = 9,
-    /// No such thing: namespace, interface, block, handle or attribute.
+    /// No such thing: namespace, interface, pool, reservation, node, block, handle or attribute.
     NotFound = 10,
-    /// The name is taken: namespace, pool.
+    /// The name is taken: namespace, pool, reservation.
     AlreadyExists = 11,
     /// Others kept changing the same record; the retries are used up. Call again later.
     Busy = 12,
