@@ -154,10 +154,11 @@ pub unsafe extern "C" fn ipip_ipam_release_block(
 }
 
 /// Assigns an address on `node`: from the first of its blocks that has a free one, the one free
-/// longest; if all are full, from one more block that it claims. The key "node" is added to the
-/// attribute, if it is not there.
+/// longest; if all are full, from one more block that it claims, else from another node's. The key "node"
+/// is added to the attribute, if it is not there.
 ///
-/// IPIP_STATUS_POOL_EXHAUSTED if there is no pool, or nothing is left in any.
+/// IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, or nothing is left that it may have; the text
+/// says what is in its way.
 ///
 /// # Safety
 /// `node` is NULL or a string that ends in a zero; so are the strings of `attribute`, and `pairs` points
@@ -181,10 +182,12 @@ pub unsafe extern "C" fn ipip_ipam_assign_any(
     })
 }
 
-/// Assigns `address` on `node`, and claims its block if nobody has. `assignment_out` may be NULL.
+/// Assigns `address` on `node`, and claims its block if nobody has. One of another node's block is
+/// borrowed. `assignment_out` may be NULL.
 ///
-/// IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OWNED_BY_ANOTHER (the text names the
-/// owner of the block), IPIP_STATUS_OVERLAP, IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle).
+/// IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OVERLAP,
+/// IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle); with strict affinity also
+/// IPIP_STATUS_OWNED_BY_ANOTHER (the text names the owner of the block).
 ///
 /// # Safety
 /// As `ipip_ipam_assign_any`.
