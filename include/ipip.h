@@ -114,11 +114,11 @@ enum ipip_status {
      */
     IPIP_STATUS_STOPPED = 9,
     /**
-     * No such thing: namespace, interface, block, handle or attribute.
+     * No such thing: namespace, interface, pool, reservation, node, block, handle or attribute.
      */
     IPIP_STATUS_NOT_FOUND = 10,
     /**
-     * The name is taken: namespace, pool.
+     * The name is taken: namespace, pool, reservation.
      */
     IPIP_STATUS_ALREADY_EXISTS = 11,
     /**
@@ -349,6 +349,22 @@ enum ipip_status {
      * The pool is disabled, or being deleted.
      */
     IPIP_STATUS_POOL_DISABLED = 311,
+    /**
+     * There are no more frames. Nothing is wrong.
+     */
+    IPIP_STATUS_END_OF_CAPTURE = 400,
+    /**
+     * The file is no capture.
+     */
+    IPIP_STATUS_NOT_A_CAPTURE = 401,
+    /**
+     * The capture is damaged or cut off; the text says at which offset.
+     */
+    IPIP_STATUS_DAMAGED_CAPTURE = 402,
+    /**
+     * A part of a frame was written; the next call writes the rest first.
+     */
+    IPIP_STATUS_PART_WRITTEN = 403,
 };
 
 /**
@@ -416,35 +432,76 @@ enum ipip_block_release {
 };
 
 /**
- * What the first octet of a frame belongs to; the number is the link type of a pcap file.
+ * Why fewer addresses were assigned than were asked for.
  */
-enum ipip_link_type {
+enum ipip_shortfall {
     /**
-     * An Ethernet header: veth and real interfaces.
+     * They are all.
      */
-    IPIP_LINK_TYPE_ETHERNET = 1,
+    IPIP_SHORTFALL_NONE = 0,
     /**
-     * An IP header: tunl0 and TUN interfaces.
+     * No address is left in the pools.
      */
-    IPIP_LINK_TYPE_RAW_IP = 101,
+    IPIP_SHORTFALL_POOLS_EXHAUSTED = 1,
+    /**
+     * No block is left in the pools, and strict affinity forbids to borrow.
+     */
+    IPIP_SHORTFALL_STRICT_AFFINITY = 2,
+    /**
+     * The node's blocks are full, and it may not have more.
+     */
+    IPIP_SHORTFALL_BLOCK_LIMIT = 3,
+    /**
+     * The node's blocks are full, and the configuration forbids to claim one.
+     */
+    IPIP_SHORTFALL_AUTO_ALLOCATION_OFF = 4,
+    /**
+     * Something failed after the first block; whoever asks for the rest may learn it again.
+     */
+    IPIP_SHORTFALL_FAILED = 5,
 };
 
 /**
- * Which way a frame passed its interface.
+ * The kinds of findings; later versions add some.
  */
-enum ipip_direction {
+enum ipip_finding_kind {
     /**
-     * Into this host, whomever it is addressed to.
+     * One without a number yet; its text says which.
      */
-    IPIP_DIRECTION_INCOMING = 0,
+    IPIP_FINDING_KIND_OTHER = 0,
     /**
-     * Out of this host.
+     * The outermost IPv4 packet exceeds the MTU: `len`, `mtu`, `dont_fragment`, `segmented_later`.
      */
-    IPIP_DIRECTION_OUTGOING = 1,
+    IPIP_FINDING_KIND_TOO_BIG = 1,
     /**
-     * The capture does not say; a live one always does.
+     * An IPv4 header with a wrong checksum: `depth`, `found`, `computed`.
      */
-    IPIP_DIRECTION_UNKNOWN = 2,
+    IPIP_FINDING_KIND_HEADER_CHECKSUM = 2,
+    /**
+     * A wrong ICMP, UDP or TCP checksum: `found`, `computed`, `offloaded`.
+     */
+    IPIP_FINDING_KIND_TRANSPORT_CHECKSUM = 3,
+    /**
+     * A TTL that no router will forward: `depth`, `ttl`.
+     */
+    IPIP_FINDING_KIND_TTL = 4,
+    /**
+     * A pair of ECN fields that the end of the tunnel has to report or drop (RFC 6040 section 4.2):
+     * `outer_ecn`, `inner_ecn`.
+     */
+    IPIP_FINDING_KIND_ECN = 5,
+    /**
+     * A tunnel inside a tunnel: `headers`.
+     */
+    IPIP_FINDING_KIND_ENCAPSULATED_TWICE = 6,
+    /**
+     * A tunnel packet from an outer source that is no known node: `outer_source`.
+     */
+    IPIP_FINDING_KIND_UNKNOWN_NODE = 7,
+    /**
+     * A tunnel packet whose inner source is not behind its outer one: `outer_source`, `inner_source`.
+     */
+    IPIP_FINDING_KIND_FOREIGN_SOURCE = 8,
 };
 
 /**
@@ -667,6 +724,132 @@ enum ipip_durability {
 };
 
 /**
+ * What the first octet of a frame belongs to; the number is the link type of a pcap file.
+ */
+enum ipip_link_type {
+    /**
+     * An Ethernet header: veth and real interfaces.
+     */
+    IPIP_LINK_TYPE_ETHERNET = 1,
+    /**
+     * An IP header: tunl0 and TUN interfaces.
+     */
+    IPIP_LINK_TYPE_RAW_IP = 101,
+    /**
+     * A Linux cooked header of 16 octets, as a capture on "any" has it.
+     */
+    IPIP_LINK_TYPE_LINUX_SLL = 113,
+    /**
+     * A Linux cooked header of 20 octets, which names the interface.
+     */
+    IPIP_LINK_TYPE_LINUX_SLL2 = 276,
+};
+
+/**
+ * Which way a frame passed its interface.
+ */
+enum ipip_direction {
+    /**
+     * Into this host, whomever it is addressed to.
+     */
+    IPIP_DIRECTION_INCOMING = 0,
+    /**
+     * Out of this host.
+     */
+    IPIP_DIRECTION_OUTGOING = 1,
+    /**
+     * The capture does not say: most files do not, a live one always does.
+     */
+    IPIP_DIRECTION_UNKNOWN = 2,
+};
+
+/**
+ * The lists of an outcome.
+ */
+enum ipip_outcome_list {
+    /**
+     * Addresses that were released; the text is the handle.
+     */
+    IPIP_OUTCOME_LIST_RELEASED = 0,
+    /**
+     * Addresses that nobody had, in order.
+     */
+    IPIP_OUTCOME_LIST_NOT_ASSIGNED = 1,
+    /**
+     * Blocks of which nothing was released; the text is the reason.
+     */
+    IPIP_OUTCOME_LIST_REFUSED = 2,
+    /**
+     * Blocks that were empty and are gone, in order.
+     */
+    IPIP_OUTCOME_LIST_DELETED = 3,
+    /**
+     * Blocks that have addresses still, in order: nobody owns them now.
+     */
+    IPIP_OUTCOME_LIST_ORPHANED = 4,
+    /**
+     * The addresses in those; the text is the handle.
+     */
+    IPIP_OUTCOME_LIST_REMAINING = 5,
+    /**
+     * Handles, the text, that had a record and no address, and have none now.
+     */
+    IPIP_OUTCOME_LIST_HANDLES = 6,
+    /**
+     * Keys, the text, of blocks that are damaged and were not looked into.
+     */
+    IPIP_OUTCOME_LIST_UNREADABLE = 7,
+};
+
+/**
+ * What a use is written as.
+ */
+enum ipip_usage_form {
+    /**
+     * The table of the pools, which `calicoctl ipam show` prints.
+     */
+    IPIP_USAGE_FORM_POOLS = 0,
+    /**
+     * The same with each pool's blocks below it.
+     */
+    IPIP_USAGE_FORM_BLOCKS = 1,
+    /**
+     * The table of borrowed addresses.
+     */
+    IPIP_USAGE_FORM_BORROWED = 2,
+    /**
+     * The table of the configuration.
+     */
+    IPIP_USAGE_FORM_CONFIGURATION = 3,
+    /**
+     * All of it as JSON.
+     */
+    IPIP_USAGE_FORM_JSON = 4,
+};
+
+/**
+ * What a report is written as.
+ */
+enum ipip_report_form {
+    /**
+     * Text, a problem a line.
+     */
+    IPIP_REPORT_FORM_TEXT = 0,
+    /**
+     * JSON.
+     */
+    IPIP_REPORT_FORM_JSON = 1,
+};
+
+/**
+ * Addresses that were assigned by one call, and why they are not more.
+ *
+ * Ownership: whoever got it from `ipip_ipam_assign_many` frees it, which releases no address. Threads:
+ * may share it without a lock.
+ */
+struct ipip_assignments;
+
+/**
  * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
  * possible. Free addresses queue: the next one assigned is the one that has been free longest.
  * Network and broadcast address are addresses like any other. A call that fails leaves the block as
@@ -697,6 +880,14 @@ struct ipip_capture;
 struct ipip_changes;
 
 /**
+ * What `ipip_ipam_collect` remembers from call to call: what looked useless, and since when.
+ *
+ * Ownership: whoever got it from `ipip_collector_new` frees it. Threads: one at a time; threads that
+ * share a collector need a lock around every call.
+ */
+struct ipip_collector;
+
+/**
  * Writes the outer headers of one tunnel: a struct ipip_outer checked once, with all that never changes
  * worked out. Builds the same octets as `ipip_encapsulate`, in less time; make one for each tunnel and
  * keep it.
@@ -704,6 +895,14 @@ struct ipip_changes;
  * Threads: any number may share one, since no call changes it.
  */
 struct ipip_encapsulator;
+
+/**
+ * What is wrong with one frame, from its outermost layer inwards. None means that nothing is.
+ *
+ * Ownership: whoever got it as `findings_out` frees it. Threads: it never changes, so threads may share
+ * it without a lock.
+ */
+struct ipip_findings;
 
 /**
  * An allocator on a store: nodes claim blocks from pools and assign addresses from them.
@@ -714,6 +913,14 @@ struct ipip_encapsulator;
  * Ownership: whoever got it from `ipip_ipam_new` frees it. Threads: may share it without a lock.
  */
 struct ipip_ipam;
+
+/**
+ * Packets, each with the points that saw it, ordered by the time at which each was first seen.
+ *
+ * Ownership: whoever got it as `journeys_out` frees it. Threads: it never changes, so threads may share
+ * it without a lock.
+ */
+struct ipip_journeys;
 
 /**
  * An open network namespace; it lives at least as long as this object.
@@ -733,6 +940,29 @@ struct ipip_netns;
 struct ipip_node_record;
 
 /**
+ * The nodes that have a record, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_nodes` frees it. Threads: may share it without a lock.
+ */
+struct ipip_node_records;
+
+/**
+ * What one call did to many addresses and blocks, and what it left, in lists.
+ *
+ * Ownership: whoever got it frees it. Threads: may share it without a lock.
+ */
+struct ipip_outcome;
+
+/**
+ * A capture file that is being written: classic pcap with stamps in nanoseconds, which tcpdump and
+ * Wireshark read. Equal frames give equal files on every machine.
+ *
+ * Ownership: whoever got it from `ipip_pcap_writer_create` frees it. Threads: one at a time; threads that
+ * share a writer need a lock around every call.
+ */
+struct ipip_pcap_writer;
+
+/**
  * The prefixes of every other node, its blocks, and as /32s the addresses it borrowed: who may send us
  * what, and who gets what. The longest prefix wins. A change costs the same whatever the number of
  * prefixes.
@@ -740,6 +970,30 @@ struct ipip_node_record;
  * Threads: any number may ask at once (`_check`, `_node_of`, `_count`, `_list`) while none changes it.
  */
 struct ipip_peers;
+
+/**
+ * Where frames were captured, with the frames: pod eth0, cali…, tunl0, the wire.
+ *
+ * Ownership: whoever got it from `ipip_points_new` frees it; the octets of its frames are valid until
+ * then. Threads: as long as nobody adds to it, threads may share it without a lock.
+ */
+struct ipip_points;
+
+/**
+ * The pools of a store, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_pools` frees it. Threads: may share it without a lock.
+ */
+struct ipip_pools;
+
+/**
+ * A capture file that is being read from beginning to end: pcap or pcapng, in either byte order.
+ *
+ * Ownership: whoever got it from `ipip_reader_open` frees it; the octets of a frame belong to it and
+ * are valid until the next call that reads, or `ipip_reader_free`. Threads: one at a time; threads that
+ * share a reader need a lock around every call and as long as they look at a frame.
+ */
+struct ipip_reader;
 
 /**
  * Records of a store, read at one instant.
@@ -750,12 +1004,33 @@ struct ipip_peers;
 struct ipip_records;
 
 /**
+ * What became of the problems of a report.
+ *
+ * Ownership: whoever got it from `ipip_ipam_repair` frees it. Threads: may share it without a lock.
+ */
+struct ipip_repaired;
+
+/**
+ * Everything that is wrong in a store at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_check` frees it. Threads: may share it without a lock.
+ */
+struct ipip_report;
+
+/**
  * Addresses set aside (Calico's IPReservation): assigning any address passes over them, asking for
  * one of them by name does not.
  *
  * Ownership: whoever got it frees it. Threads: may share it without a lock.
  */
 struct ipip_reservation;
+
+/**
+ * The reservations of a store, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_reservations` frees it. Threads: may share it without a lock.
+ */
+struct ipip_reservations;
 
 /**
  * A datastore with Calico's keys and values.
@@ -772,6 +1047,13 @@ struct ipip_store;
  * Threads: one at a time.
  */
 struct ipip_tunnel_state;
+
+/**
+ * The use of all pools, at about one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_usage` frees it. Threads: may share it without a lock.
+ */
+struct ipip_usage;
 
 /**
  * Takes one message: its level (an enum ipip_log_level), the part of the library that speaks, such as
@@ -1413,6 +1695,11 @@ struct ipip_assignment {
      * The sequence number of the assignment, for `struct ipip_release`.
      */
     uint64_t sequence;
+    /**
+     * 1 if the block belongs to another node, or to nobody, so that every node must route the address by
+     * itself; else 0. A block in memory does not know its node: 0.
+     */
+    uint8_t borrowed;
 };
 
 /**
@@ -1586,6 +1873,168 @@ struct ipip_imported {
 };
 
 /**
+ * One thing in a list of an outcome; its text lives as long as the `ipip_outcome` that it is from.
+ */
+struct ipip_outcome_entry {
+    /**
+     * The block, or the address as a /32; all zero where the list is one of texts.
+     */
+    struct ipip_prefix prefix;
+    /**
+     * The text that `enum ipip_outcome_list` tells of, NULL if there is none.
+     */
+    const char *text;
+};
+
+/**
+ * Any addresses for one owner on one node. All zero but for the node, the count and the attribute asks
+ * for a workload's, from any pool that selects the node.
+ */
+struct ipip_request {
+    /**
+     * The node on which they will be.
+     */
+    const char *node;
+    /**
+     * How many, 1 to 2^20.
+     */
+    uint32_t count;
+    /**
+     * To whom. The key "node" is added, if it is not there.
+     */
+    struct ipip_attribute attribute;
+    /**
+     * The pools to take them from, by their prefixes, whatever they select; NULL if `pools_len` is 0: the
+     * pools that select the node.
+     */
+    const struct ipip_prefix *pools;
+    /**
+     * How many pools there are.
+     */
+    size_t pools_len;
+    /**
+     * What for, an enum ipip_pool_use; 0 is IPIP_POOL_USE_WORKLOAD.
+     */
+    uint32_t purpose;
+    /**
+     * The most blocks that the node may have to claim one more; NULL says nothing and leaves the
+     * configuration's, or Calico's 20.
+     */
+    const uint32_t *max_blocks;
+};
+
+/**
+ * Numbers of addresses.
+ */
+struct ipip_usage_counts {
+    /**
+     * All that there are.
+     */
+    uint64_t total;
+    /**
+     * Those that are assigned, or cooling down.
+     */
+    uint64_t in_use;
+    /**
+     * Those that reservations set aside.
+     */
+    uint64_t reserved;
+    /**
+     * Those that whoever asks for any may be assigned.
+     */
+    uint64_t free;
+    /**
+     * Those in use that were released and are cooling down.
+     */
+    uint64_t cooling;
+};
+
+/**
+ * The use of a pool; its name lives as long as the `ipip_usage` that it is from.
+ */
+struct ipip_pool_usage {
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Its prefix.
+     */
+    struct ipip_prefix cidr;
+    /**
+     * Its addresses.
+     */
+    struct ipip_usage_counts counts;
+    /**
+     * How many of its blocks are there.
+     */
+    size_t blocks;
+};
+
+/**
+ * How much was looked at, and how much of it is wrong.
+ */
+struct ipip_report_counts {
+    /**
+     * Pools.
+     */
+    uint64_t pools;
+    /**
+     * Blocks, damaged ones included.
+     */
+    uint64_t blocks;
+    /**
+     * Addresses that are assigned, in blocks that are not damaged.
+     */
+    uint64_t addresses;
+    /**
+     * Handles that have a record.
+     */
+    uint64_t handles;
+    /**
+     * Claims of nodes.
+     */
+    uint64_t claims;
+    /**
+     * Problems.
+     */
+    size_t problems;
+};
+
+/**
+ * A problem; its strings live as long as the `ipip_report` that it is from. The JSON has what it is about
+ * in fields of its own.
+ */
+struct ipip_problem {
+    /**
+     * What kind of problem it is, in one word, such as "handleMissing".
+     */
+    const char *kind;
+    /**
+     * The problem as a sentence.
+     */
+    const char *message;
+};
+
+/**
+ * How many there were of what a collection has no list of.
+ */
+struct ipip_collect_counts {
+    /**
+     * Addresses that have cooled down and are free.
+     */
+    uint64_t cooled;
+    /**
+     * Addresses, handles and blocks that look useless, and have not done so for long enough.
+     */
+    uint64_t waiting;
+    /**
+     * Addresses that have no handle, so that nobody can tell whether they are needed.
+     */
+    uint64_t without_handle;
+};
+
+/**
  * A program's function that runs inside a namespace; what it returns comes back as `result_out`.
  */
 typedef int (*ipip_netns_callback)(void *user_data);
@@ -1678,12 +2127,12 @@ struct ipip_blackhole {
  */
 struct ipip_frame {
     /**
-     * The frame from its first octet, without frame check sequence. The octets belong to the capture
-     * and are valid until the next `ipip_capture_next` or `ipip_capture_free`.
+     * The frame from its first octet, without frame check sequence. The octets belong to the object
+     * that gave the frame, whose doc says how long they are valid.
      */
     const uint8_t *octets;
     /**
-     * How many octets there are, at most 262,144.
+     * How many octets there are; those of a capture have at most 262,144.
      */
     size_t octets_len;
     /**
@@ -1691,17 +2140,18 @@ struct ipip_frame {
      */
     size_t original_len;
     /**
-     * When the kernel saw it, in nanoseconds since 1970.
+     * When the kernel saw it, in nanoseconds since 1970; the largest number for a time past 2554.
      */
     uint64_t time_ns;
     /**
-     * What the first octet belongs to.
+     * What the first octet belongs to: an `enum ipip_link_type`, or another number of a pcap file, whose
+     * frames are not read further.
      */
-    enum ipip_link_type link_type;
+    uint32_t link_type;
     /**
-     * Which way it passed.
+     * Which way it passed, an `enum ipip_direction`.
      */
-    enum ipip_direction direction;
+    uint32_t direction;
     /**
      * 1 if its transport checksum was left for hardware, or for another host's kernel on the same
      * machine, to finish: what it shows then is only the sum of the pseudo-header. Else 0.
@@ -1721,6 +2171,165 @@ struct ipip_capture_counts {
      * Frames that the kernel threw away because the reader was too slow.
      */
     uint64_t dropped;
+};
+
+/**
+ * What one IPv4 header of a frame must be, the outer or an inner one. All zero takes every frame,
+ * even one without such a header. IPIP packets between nodes: protocol 4, and each node's address as a
+ * prefix of 32 bits.
+ */
+struct ipip_filter {
+    /**
+     * Its protocol number; NULL for any.
+     */
+    const uint8_t *protocol;
+    /**
+     * Prefixes of which its source and its destination must each lie in one. NULL if `between_len` is
+     * 0, which allows all.
+     */
+    const struct ipip_prefix *between;
+    /**
+     * How many prefixes there are.
+     */
+    size_t between_len;
+};
+
+/**
+ * What is known about the point of a capture; what is NULL is not judged.
+ */
+struct ipip_expected {
+    /**
+     * The longest IP packet that should pass there, in octets.
+     */
+    const size_t *mtu;
+    /**
+     * All nodes with their prefixes, this one's included: who may have sent a tunnel packet.
+     */
+    const struct ipip_peers *peers;
+};
+
+/**
+ * One thing wrong with a frame. Which fields count depends on `kind`; the others are 0.
+ */
+struct ipip_finding {
+    /**
+     * What is wrong.
+     */
+    enum ipip_finding_kind kind;
+    /**
+     * How many IP headers are around the one in question.
+     */
+    size_t depth;
+    /**
+     * The packet's length in octets.
+     */
+    size_t len;
+    /**
+     * The longest packet that should pass, in octets.
+     */
+    size_t mtu;
+    /**
+     * IPv4 headers directly in each other, at least 3.
+     */
+    size_t headers;
+    /**
+     * The checksum found.
+     */
+    uint16_t found;
+    /**
+     * The right checksum.
+     */
+    uint16_t computed;
+    /**
+     * The outer source address.
+     */
+    struct ipip_ipv4 outer_source;
+    /**
+     * The inner source address.
+     */
+    struct ipip_ipv4 inner_source;
+    /**
+     * The TTL found, 0 or 1.
+     */
+    uint8_t ttl;
+    /**
+     * The ECN field of the header outside, 0 to 3.
+     */
+    uint8_t outer_ecn;
+    /**
+     * The ECN field of the header directly inside, 0 to 3.
+     */
+    uint8_t inner_ecn;
+    /**
+     * 1 if routers may not fragment the packet, so that it is lost.
+     */
+    uint8_t dont_fragment;
+    /**
+     * 1 if it was captured before the sender's hardware cut it into segments.
+     */
+    uint8_t segmented_later;
+    /**
+     * 1 if offload explains the checksum: only the pseudo-header is summed, hardware finishes the rest.
+     */
+    uint8_t offloaded;
+};
+
+/**
+ * What tells one inner packet from others at every point: nothing that a router, a tunnel or checksum
+ * offload changes. It is the innermost IPv4 packet of a frame.
+ */
+struct ipip_packet_key {
+    /**
+     * Its source address.
+     */
+    struct ipip_ipv4 source;
+    /**
+     * Its destination address.
+     */
+    struct ipip_ipv4 destination;
+    /**
+     * What it carries.
+     */
+    uint8_t protocol;
+    /**
+     * Its identification; senders set it to 0 in packets with DF.
+     */
+    uint16_t identification;
+    /**
+     * Where it belongs, if it is a fragment, in units of 8 octets.
+     */
+    uint16_t fragment_offset;
+    /**
+     * Octets of its payload.
+     */
+    size_t payload_len;
+    /**
+     * A hash of the first 48 octets of its payload, without the transport checksum. The same within one
+     * run of a program.
+     */
+    uint64_t payload_hash;
+};
+
+/**
+ * A packet seen at one point.
+ */
+struct ipip_sighting {
+    /**
+     * The point, counted from 0.
+     */
+    size_t point;
+    /**
+     * The frame at that point, counted from 0.
+     */
+    size_t frame;
+    /**
+     * How many IP headers were around the packet: 1 on the wire of a tunnel.
+     */
+    size_t depth;
+    /**
+     * Its own TTL there.
+     */
+    uint8_t ttl;
 };
 
 #ifdef __cplusplus
@@ -3051,10 +3660,11 @@ enum ipip_status ipip_ipam_release_block(const struct ipip_ipam *ipam,
 
 /**
  * Assigns an address on `node`: from the first of its blocks that has a free one, the one free
- * longest; if all are full, from one more block that it claims. The key "node" is added to the
- * attribute, if it is not there.
+ * longest; if all are full, from one more block that it claims, else from another node's. The key "node"
+ * is added to the attribute, if it is not there.
  *
- * IPIP_STATUS_POOL_EXHAUSTED if there is no pool, or nothing is left in any.
+ * IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, or nothing is left that it may have; the text
+ * says what is in its way.
  *
  * The caller sees to it that:
  * `node` is NULL or a string that ends in a zero; so are the strings of `attribute`, and `pairs` points
@@ -3066,10 +3676,12 @@ enum ipip_status ipip_ipam_assign_any(const struct ipip_ipam *ipam,
                                       struct ipip_assignment *assignment_out);
 
 /**
- * Assigns `address` on `node`, and claims its block if nobody has. `assignment_out` may be NULL.
+ * Assigns `address` on `node`, and claims its block if nobody has. One of another node's block is
+ * borrowed. `assignment_out` may be NULL.
  *
- * IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OWNED_BY_ANOTHER (the text names the
- * owner of the block), IPIP_STATUS_OVERLAP, IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle).
+ * IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OVERLAP,
+ * IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle); with strict affinity also
+ * IPIP_STATUS_OWNED_BY_ANOTHER (the text names the owner of the block).
  *
  * The caller sees to it that:
  * As `ipip_ipam_assign_any`.
@@ -3147,6 +3759,487 @@ enum ipip_status ipip_ipam_blocks(const struct ipip_ipam *ipam,
  * Frees the allocator; its store stays. NULL is allowed.
  */
 void ipip_ipam_free(struct ipip_ipam *ipam);
+
+/**
+ * How many things are in a list, an `enum ipip_outcome_list`; 0 for NULL and for no list.
+ */
+size_t ipip_outcome_count(const struct ipip_outcome *outcome, uint32_t list);
+
+/**
+ * The thing `index` of a list, an `enum ipip_outcome_list`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_outcome_get(const struct ipip_outcome *outcome,
+                                  uint32_t list,
+                                  size_t index,
+                                  struct ipip_outcome_entry *entry_out);
+
+/**
+ * Frees an outcome. NULL is allowed.
+ */
+void ipip_outcome_free(struct ipip_outcome *outcome);
+
+/**
+ * Assigns the addresses that `request` asks for: from the node's blocks, then from more that it claims,
+ * then from others' blocks, with one commit for each block. Too few are no failure:
+ * `ipip_assignments_shortfall` says why.
+ *
+ * IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, IPIP_STATUS_INVALID_ARGUMENT for a count that is
+ * not allowed or a pool that is not there.
+ *
+ * The caller sees to it that:
+ * The strings of `request` are NULL or end in a zero, its arrays are NULL or as long as their `_len`
+ * says, and `max_blocks` is NULL or points to a number.
+ */
+enum ipip_status ipip_ipam_assign_many(const struct ipip_ipam *ipam,
+                                       const struct ipip_request *request,
+                                       struct ipip_assignments **assignments_out);
+
+/**
+ * How many addresses were assigned; 0 for NULL.
+ */
+size_t ipip_assignments_count(const struct ipip_assignments *assignments);
+
+/**
+ * The assignment `index`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_assignments_get(const struct ipip_assignments *assignments,
+                                      size_t index,
+                                      struct ipip_assignment *assignment_out);
+
+/**
+ * Why they are not more, and as a sentence, "" if they are all. `needed_out` may be NULL, and so may
+ * `text`, if `text_len` is 0 and `needed_out` NULL: then only `shortfall_out` is written.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_assignments_shortfall(const struct ipip_assignments *assignments,
+                                            enum ipip_shortfall *shortfall_out,
+                                            char *text,
+                                            size_t text_len,
+                                            size_t *needed_out);
+
+/**
+ * Frees the list; the addresses stay assigned. NULL is allowed.
+ */
+void ipip_assignments_free(struct ipip_assignments *assignments);
+
+/**
+ * Releases several addresses, those of one block in one commit. If one of a block is not the assignment
+ * that its `struct ipip_release` names, nothing of that block is released. The outcome has the lists
+ * Released, NotAssigned and Refused.
+ *
+ * The caller sees to it that:
+ * - `releases` is NULL or points to `releases_len` releases.
+ * - Their strings are NULL or end in a zero, and their sequence numbers are NULL or point to one.
+ */
+enum ipip_status ipip_ipam_release_many(const struct ipip_ipam *ipam,
+                                        const struct ipip_release *releases,
+                                        size_t releases_len,
+                                        struct ipip_outcome **outcome_out);
+
+/**
+ * The addresses of `handle`, in order, into an array of `addresses_len`. `needed_out` is how many there
+ * are.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit; nothing but `needed_out` is written then.
+ *
+ * The caller sees to it that:
+ * `handle` is NULL or a string that ends in a zero; `addresses` is NULL or points to room for
+ * `addresses_len` addresses that nobody else uses.
+ */
+enum ipip_status ipip_ipam_addresses_of(const struct ipip_ipam *ipam,
+                                        const char *handle,
+                                        struct ipip_ipv4 *addresses,
+                                        size_t addresses_len,
+                                        size_t *needed_out);
+
+/**
+ * The pools, by name.
+ */
+enum ipip_status ipip_ipam_pools(const struct ipip_ipam *ipam, struct ipip_pools **pools_out);
+
+/**
+ * How many pools there are; 0 for NULL.
+ */
+size_t ipip_pools_count(const struct ipip_pools *pools);
+
+/**
+ * The pool `index`, counted from 0; its strings live as long as `pools`. A node selector that is
+ * malformed is told as "!all()": it selects no node either.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_pools_get(const struct ipip_pools *pools,
+                                size_t index,
+                                struct ipip_pool *pool_out);
+
+/**
+ * Frees the list; the pools stay. NULL is allowed.
+ */
+void ipip_pools_free(struct ipip_pools *pools);
+
+/**
+ * Changes the pool of the same name to what `pool` says; what is stored beside these fields stays, and so
+ * do addresses and blocks in use.
+ *
+ * IPIP_STATUS_NOT_FOUND, and IPIP_STATUS_INVALID_ARGUMENT with the reason if the prefix or the block size
+ * would change.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or its strings are NULL or end in a zero.
+ */
+enum ipip_status ipip_ipam_update_pool(const struct ipip_ipam *ipam,
+                                       const struct ipip_pool *pool);
+
+/**
+ * Lets nothing be assigned or claimed from a pool any more; what is in use stays so.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_disable_pool(const struct ipip_ipam *ipam, const char *pool);
+
+/**
+ * Ends what `ipip_ipam_disable_pool` began.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_enable_pool(const struct ipip_ipam *ipam, const char *pool);
+
+/**
+ * Deletes a pool: it is disabled, its blocks are given up, the empty ones deleted, then it is deleted.
+ * Addresses in use stay so, and can be released as before. The outcome, which may be NULL, has the lists
+ * Deleted, Orphaned and Remaining. A call that ended early leaves the pool disabled; the next goes on.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_delete_pool(const struct ipip_ipam *ipam,
+                                       const char *pool,
+                                       struct ipip_outcome **outcome_out);
+
+/**
+ * The configuration that is stored, or the one that counts where none is.
+ */
+enum ipip_status ipip_ipam_config(const struct ipip_ipam *ipam,
+                                  struct ipip_allocator_config *config_out);
+
+/**
+ * Stores the configuration, and keeps what Calico stores beside its fields.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule.
+ */
+enum ipip_status ipip_ipam_set_config(const struct ipip_ipam *ipam,
+                                      const struct ipip_allocator_config *config);
+
+/**
+ * Stores a reservation; addresses of it that are assigned stay so.
+ *
+ * IPIP_STATUS_ALREADY_EXISTS.
+ */
+enum ipip_status ipip_ipam_create_reservation(const struct ipip_ipam *ipam,
+                                              const struct ipip_reservation *reservation);
+
+/**
+ * Deletes a reservation.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `reservation` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_delete_reservation(const struct ipip_ipam *ipam,
+                                              const char *reservation);
+
+/**
+ * The reservations, by name.
+ */
+enum ipip_status ipip_ipam_reservations(const struct ipip_ipam *ipam,
+                                        struct ipip_reservations **reservations_out);
+
+/**
+ * How many reservations there are; 0 for NULL.
+ */
+size_t ipip_reservations_count(const struct ipip_reservations *reservations);
+
+/**
+ * A copy of the reservation `index`, counted from 0; the caller frees it with `ipip_reservation_free`.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_reservations_get(const struct ipip_reservations *reservations,
+                                       size_t index,
+                                       struct ipip_reservation **reservation_out);
+
+/**
+ * Frees the list; the reservations stay. NULL is allowed.
+ */
+void ipip_reservations_free(struct ipip_reservations *reservations);
+
+/**
+ * The nodes that have a record, by name.
+ */
+enum ipip_status ipip_ipam_nodes(const struct ipip_ipam *ipam,
+                                 struct ipip_node_records **records_out);
+
+/**
+ * How many nodes there are; 0 for NULL.
+ */
+size_t ipip_node_records_count(const struct ipip_node_records *records);
+
+/**
+ * A copy of the record `index`, counted from 0; the caller frees it with `ipip_node_record_free`.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_node_records_get(const struct ipip_node_records *records,
+                                       size_t index,
+                                       struct ipip_node_record **record_out);
+
+/**
+ * Frees the list; the nodes stay. NULL is allowed.
+ */
+void ipip_node_records_free(struct ipip_node_records *records);
+
+/**
+ * The record of `node`; the caller frees it with `ipip_node_record_free`.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is none.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_node(const struct ipip_ipam *ipam,
+                                const char *node,
+                                struct ipip_node_record **record_out);
+
+/**
+ * Stores the labels and addresses of a node. The address of its tunnel device stays if `record` has none,
+ * and so do fields that we do not know.
+ */
+enum ipip_status ipip_ipam_put_node(const struct ipip_ipam *ipam,
+                                    const struct ipip_node_record *record);
+
+/**
+ * Removes a node that is gone: its addresses are released, its blocks given up, the empty ones deleted,
+ * then its record is deleted. The outcome, which may be NULL, has every list but NotAssigned and Handles.
+ * A node that nothing is known of is removed already; a call that ended early is completed by the next.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_remove_node(const struct ipip_ipam *ipam,
+                                       const char *node,
+                                       struct ipip_outcome **outcome_out);
+
+/**
+ * The address of the tunnel device of `node`, assigned and written into the node's record if it has none.
+ * `has_out` is 1, or 0 if no pool that encapsulates by IPIP serves the node; `address_out` is 0.0.0.0
+ * then.
+ *
+ * IPIP_STATUS_POOL_EXHAUSTED if there is no address left.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_ensure_tunnel_address(const struct ipip_ipam *ipam,
+                                                 const char *node,
+                                                 int *has_out,
+                                                 struct ipip_ipv4 *address_out);
+
+/**
+ * Releases the address of the tunnel device of `node`, and takes it out of the node's record; it may have
+ * none. `count_out` (may be NULL) is how many addresses were released.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_release_tunnel_address(const struct ipip_ipam *ipam,
+                                                  const char *node,
+                                                  size_t *count_out);
+
+/**
+ * How much of each pool and block is in use, and what is borrowed. A damaged block is told in the JSON,
+ * and not counted.
+ */
+enum ipip_status ipip_ipam_usage(const struct ipip_ipam *ipam,
+                                 struct ipip_usage **usage_out);
+
+/**
+ * How many pools there are; 0 for NULL.
+ */
+size_t ipip_usage_pool_count(const struct ipip_usage *usage);
+
+/**
+ * The use of the pool `index`, counted from 0, by name.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_usage_pool(const struct ipip_usage *usage,
+                                 size_t index,
+                                 struct ipip_pool_usage *pool_out);
+
+/**
+ * The use as text, in an `enum ipip_usage_form`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_usage_text(const struct ipip_usage *usage,
+                                 uint32_t form,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
+ * Frees the use. NULL is allowed.
+ */
+void ipip_usage_free(struct ipip_usage *usage);
+
+/**
+ * What is known of one address, as JSON: `address`, `block`, `inUse`, `handle`, `attributes`,
+ * `releasedAt`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_ipam_address_usage(const struct ipip_ipam *ipam,
+                                         struct ipip_ipv4 address,
+                                         char *text,
+                                         size_t text_len,
+                                         size_t *needed_out);
+
+/**
+ * Everything that is wrong in the store at one instant; nothing is changed.
+ */
+enum ipip_status ipip_ipam_check(const struct ipip_ipam *ipam, struct ipip_report **report_out);
+
+/**
+ * The same, and every address whose handle is not in `live` is a problem too; those of tunnel devices are
+ * alive.
+ *
+ * The caller sees to it that:
+ * `live` is NULL or points to `live_len` strings, which end in a zero.
+ */
+enum ipip_status ipip_ipam_check_live(const struct ipip_ipam *ipam,
+                                      const char *const *live,
+                                      size_t live_len,
+                                      struct ipip_report **report_out);
+
+/**
+ * How much was looked at, and how many problems there are.
+ */
+enum ipip_status ipip_report_count(const struct ipip_report *report,
+                                   struct ipip_report_counts *counts_out);
+
+/**
+ * The problem `index`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_report_get(const struct ipip_report *report,
+                                 size_t index,
+                                 struct ipip_problem *problem_out);
+
+/**
+ * The report as text, in an `enum ipip_report_form`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_report_text(const struct ipip_report *report,
+                                  uint32_t form,
+                                  char *text,
+                                  size_t text_len,
+                                  size_t *needed_out);
+
+/**
+ * Frees the report. NULL is allowed.
+ */
+void ipip_report_free(struct ipip_report *report);
+
+/**
+ * Repairs what `report` tells and the store proves, each problem in one commit that takes effect only
+ * while the problem is there. No address is assigned or released.
+ */
+enum ipip_status ipip_ipam_repair(const struct ipip_ipam *ipam,
+                                  const struct ipip_report *report,
+                                  struct ipip_repaired **repaired_out);
+
+/**
+ * How many problems are no more, and how many are left.
+ */
+enum ipip_status ipip_repaired_count(const struct ipip_repaired *repaired,
+                                     size_t *repaired_count_out,
+                                     size_t *left_count_out);
+
+/**
+ * What became of each problem, and why it is left if it is, as text in an `enum ipip_report_form`.
+ * `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_repaired_text(const struct ipip_repaired *repaired,
+                                    uint32_t form,
+                                    char *text,
+                                    size_t text_len,
+                                    size_t *needed_out);
+
+/**
+ * Frees it. NULL is allowed.
+ */
+void ipip_repaired_free(struct ipip_repaired *repaired);
+
+/**
+ * Makes a collector that lets everything be for `grace_ms` milliseconds after it saw first that it is
+ * useless; 900,000 as a rule, which is Calico's.
+ */
+enum ipip_status ipip_collector_new(uint64_t grace_ms,
+                                    struct ipip_collector **collector_out);
+
+/**
+ * Frees the collector. NULL is allowed.
+ */
+void ipip_collector_free(struct ipip_collector *collector);
+
+/**
+ * Collects what nobody needs any more, where `live` are the handles of all workloads that are alive,
+ * gathered before the call: their addresses, handles without addresses, empty blocks, addresses that
+ * cooled down. The outcome has the lists Released, Refused, Deleted, Handles and Unreadable.
+ * `counts_out` may be NULL.
+ *
+ * The caller sees to it that:
+ * `live` is NULL or points to `live_len` strings, which end in a zero.
+ */
+enum ipip_status ipip_ipam_collect(const struct ipip_ipam *ipam,
+                                   struct ipip_collector *collector,
+                                   const char *const *live,
+                                   size_t live_len,
+                                   struct ipip_collect_counts *counts_out,
+                                   struct ipip_outcome **outcome_out);
 
 /**
  * Makes a namespace and names it as `ip netns add NAME` does; it stays until `ipip_netns_remove`. Its
@@ -3407,6 +4500,50 @@ enum ipip_status ipip_remove_blackhole(const struct ipip_netns *netns,
                                        struct ipip_changes **changes_out);
 
 /**
+ * Writes a frame as one line, as `tcpdump -n -S` prints it (with `-e` where there are MAC addresses):
+ * every IP header of a tunnel packet is in it. The time of day is UTC. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `frame` is NULL or its `octets` point to `octets_len` octets; `text` is NULL or points to `text_len`
+ * octets that nobody else uses.
+ */
+enum ipip_status ipip_frame_line(const struct ipip_frame *frame,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
+ * Writes a frame as a tree of its layers, in the words of Wireshark's packet details: a line for each
+ * layer, and its fields indented below it. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * As `ipip_frame_line`.
+ */
+enum ipip_status ipip_frame_tree(const struct ipip_frame *frame,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
+ * Writes a frame as one JSON object without a line break: `layers` holds one object for each layer,
+ * outermost first, with every field and, beside each checksum, a verdict on it. `needed_out` may be
+ * NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * As `ipip_frame_line`.
+ */
+enum ipip_status ipip_frame_json(const struct ipip_frame *frame,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
  * Starts to capture on an interface, without promiscuous mode. It may still be down.
  *
  * IPIP_STATUS_NOT_FOUND if there is no such interface, IPIP_STATUS_INVALID_ARGUMENT if there can be
@@ -3421,7 +4558,7 @@ enum ipip_status ipip_capture_open(const struct ipip_netns *netns,
                                    struct ipip_capture **capture_out);
 
 /**
- * The next frame, waiting for it up to `timeout_ms` milliseconds; 0 does not wait.
+ * The next frame, whose octets are valid until the next one; waits for it up to `timeout_ms` milliseconds; 0 does not wait.
  *
  * IPIP_STATUS_TIMEOUT if the time is over; IPIP_STATUS_STOPPED after `ipip_capture_stop`, when all
  * frames that passed before are read; IPIP_STATUS_INTERFACE_DOWN once each time the interface goes
@@ -3447,6 +4584,293 @@ void ipip_capture_stop(const struct ipip_capture *capture);
  * Closes a capture; the octets of its last frame go with it. NULL is allowed.
  */
 void ipip_capture_free(struct ipip_capture *capture);
+
+/**
+ * Opens a capture file and reads its header; a pipe such as "/dev/stdin" will do.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such file, IPIP_STATUS_NOT_A_CAPTURE if it begins as none does,
+ * IPIP_STATUS_DAMAGED_CAPTURE if its header ends early; else what the kernel says of it.
+ *
+ * The caller sees to it that:
+ * `path` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_reader_open(const char *path,
+                                  struct ipip_reader **reader_out);
+
+/**
+ * The next frame.
+ *
+ * IPIP_STATUS_END_OF_CAPTURE after the last one. IPIP_STATUS_DAMAGED_CAPTURE, once, if the file is
+ * damaged or cut off: the frames before were whole, the text says what is wrong and
+ * `ipip_reader_damage_offset` where; after it the capture is at its end.
+ */
+enum ipip_status ipip_reader_next(struct ipip_reader *reader, struct ipip_frame *frame_out);
+
+/**
+ * Where the capture is damaged: how many octets of the file lie before the record that cannot be read.
+ *
+ * IPIP_STATUS_NOT_FOUND if no damage was met so far.
+ */
+enum ipip_status ipip_reader_damage_offset(const struct ipip_reader *reader,
+                                           uint64_t *offset_out);
+
+/**
+ * Which interface the frame that was read last is of, counted from 0; 0 for NULL.
+ */
+size_t ipip_reader_interface(const struct ipip_reader *reader);
+
+/**
+ * How many interfaces the capture has named so far: one in pcap, in pcapng any number; 0 for NULL.
+ */
+size_t ipip_reader_interface_count(const struct ipip_reader *reader);
+
+/**
+ * The name of an interface, counted from 0. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last interface, IPIP_STATUS_NOT_FOUND if the file has no name
+ * for it, as pcap never has, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_reader_interface_name(const struct ipip_reader *reader,
+                                            size_t index,
+                                            char *text,
+                                            size_t text_len,
+                                            size_t *needed_out);
+
+/**
+ * Closes the file; the octets of its last frame go with it. NULL is allowed.
+ */
+void ipip_reader_free(struct ipip_reader *reader);
+
+/**
+ * Makes or empties the file at `path`, for frames of one link type (an enum ipip_link_type, or another
+ * number of a pcap file).
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such folder; else what the kernel says of the file.
+ *
+ * The caller sees to it that:
+ * `path` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_pcap_writer_create(const char *path,
+                                         uint32_t link_type,
+                                         struct ipip_pcap_writer **writer_out);
+
+/**
+ * Adds one frame; what it keeps of it is a copy.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if the file cannot hold it: another link type, a time past 2106;
+ * IPIP_STATUS_KERNEL if writing failed and nothing of the frame is in the file;
+ * IPIP_STATUS_PART_WRITTEN if a part of it is: the next call writes the rest first, so the frame must
+ * not be given again.
+ *
+ * The caller sees to it that:
+ * `frame` is NULL or its `octets` point to `octets_len` octets.
+ */
+enum ipip_status ipip_pcap_writer_write(struct ipip_pcap_writer *writer,
+                                        const struct ipip_frame *frame);
+
+/**
+ * Writes out what is buffered, so that another process may read the file now. Call it before
+ * `ipip_pcap_writer_free`, which cannot say that it failed.
+ *
+ * IPIP_STATUS_KERNEL if writing failed; a later call tries again.
+ */
+enum ipip_status ipip_pcap_writer_flush(struct ipip_pcap_writer *writer);
+
+/**
+ * Writes out what is buffered, as far as possible, and closes the file. NULL is allowed.
+ */
+void ipip_pcap_writer_free(struct ipip_pcap_writer *writer);
+
+/**
+ * Whether a frame has such a header: 1 or 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible prefix or field of the frame.
+ *
+ * The caller sees to it that:
+ * - `filter` is NULL or its `protocol` is NULL or points to a number, and its `between` points to
+ *   `between_len` prefixes.
+ * - `frame` is NULL or its `octets` point to `octets_len` octets.
+ */
+enum ipip_status ipip_filter_matches(const struct ipip_filter *filter,
+                                     const struct ipip_frame *frame,
+                                     uint8_t *matches_out);
+
+/**
+ * Says what is wrong with a frame. `expected` may be NULL if nothing is known about the point.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field of the frame.
+ *
+ * The caller sees to it that:
+ * - `frame` is NULL or its `octets` point to `octets_len` octets.
+ * - `expected` is NULL or its `mtu` is NULL or points to a number, and its `peers` is NULL or points to
+ *   peers that nobody changes meanwhile.
+ */
+enum ipip_status ipip_frame_findings(const struct ipip_frame *frame,
+                                     const struct ipip_expected *expected,
+                                     struct ipip_findings **findings_out);
+
+/**
+ * How many findings there are; 0 for NULL.
+ */
+size_t ipip_findings_count(const struct ipip_findings *findings);
+
+/**
+ * A finding in numbers, counted from 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last one.
+ */
+enum ipip_status ipip_findings_get(const struct ipip_findings *findings,
+                                   size_t index,
+                                   struct ipip_finding *finding_out);
+
+/**
+ * A finding as text, counted from 0: what is wrong, and what it leads to. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last one, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_findings_text(const struct ipip_findings *findings,
+                                    size_t index,
+                                    char *text,
+                                    size_t text_len,
+                                    size_t *needed_out);
+
+/**
+ * Frees the findings. NULL is allowed.
+ */
+void ipip_findings_free(struct ipip_findings *findings);
+
+/**
+ * What tells the innermost IPv4 packet of a frame from others.
+ *
+ * IPIP_STATUS_NOT_FOUND if the frame has no IPv4 packet.
+ *
+ * The caller sees to it that:
+ * `frame` is NULL or its `octets` point to `octets_len` octets.
+ */
+enum ipip_status ipip_frame_packet_key(const struct ipip_frame *frame,
+                                       struct ipip_packet_key *key_out);
+
+/**
+ * Makes a list without points.
+ */
+enum ipip_status ipip_points_new(struct ipip_points **points_out);
+
+/**
+ * Adds a point called `name` with copies of these frames, which are in the order of their capture.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for an impossible field of a frame.
+ *
+ * The caller sees to it that:
+ * - `name` is NULL or a string that ends in a zero.
+ * - `frames` is NULL or points to `frames_len` frames, whose `octets` point to `octets_len` octets each.
+ */
+enum ipip_status ipip_points_add(struct ipip_points *points,
+                                 const char *name,
+                                 const struct ipip_frame *frames,
+                                 size_t frames_len);
+
+/**
+ * Adds the points of a capture, read to its end: one for each interface of which it has frames, by
+ * pcapng's description or the index in a Linux cooked header. A point is called `name`; with several,
+ * `name` and the interface.
+ *
+ * IPIP_STATUS_DAMAGED_CAPTURE as `ipip_reader_next`, and IPIP_STATUS_KERNEL if reading failed: what came
+ * before is added all the same.
+ *
+ * The caller sees to it that:
+ * `name` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_points_read(struct ipip_points *points,
+                                  const char *name,
+                                  struct ipip_reader *reader);
+
+/**
+ * How many points there are; 0 for NULL.
+ */
+size_t ipip_points_count(const struct ipip_points *points);
+
+/**
+ * A point's name, counted from 0. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last point, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_points_name(const struct ipip_points *points,
+                                  size_t index,
+                                  char *text,
+                                  size_t text_len,
+                                  size_t *needed_out);
+
+/**
+ * How many frames a point has, counted from 0; 0 for NULL and past the last point.
+ */
+size_t ipip_points_frame_count(const struct ipip_points *points, size_t index);
+
+/**
+ * A frame of a point, both counted from 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last point or frame.
+ */
+enum ipip_status ipip_points_frame(const struct ipip_points *points,
+                                   size_t index,
+                                   size_t frame,
+                                   struct ipip_frame *frame_out);
+
+/**
+ * Pairs the packets of all points. Equal packets (a repeated one, or one with identification 0) are
+ * told apart by their order: the second at one point belongs to the second at another. Frames without
+ * an IPv4 header are left out.
+ */
+enum ipip_status ipip_points_journeys(const struct ipip_points *points,
+                                      struct ipip_journeys **journeys_out);
+
+/**
+ * Frees the points and their frames. NULL is allowed.
+ */
+void ipip_points_free(struct ipip_points *points);
+
+/**
+ * How many packets there are; 0 for NULL.
+ */
+size_t ipip_journeys_count(const struct ipip_journeys *journeys);
+
+/**
+ * Which packet made a journey, counted from 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last one.
+ */
+enum ipip_status ipip_journeys_packet(const struct ipip_journeys *journeys,
+                                      size_t index,
+                                      struct ipip_packet_key *packet_out);
+
+/**
+ * Where the packet of a journey was seen, by time and at most once at each point, into an array of
+ * `sightings_len`. `needed_out` is how many there are.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT past the last journey; IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit,
+ * nothing but `needed_out` is written then.
+ *
+ * The caller sees to it that:
+ * `sightings` is NULL or points to room for `sightings_len` of them that nobody else uses.
+ */
+enum ipip_status ipip_journeys_sightings(const struct ipip_journeys *journeys,
+                                         size_t index,
+                                         struct ipip_sighting *sightings,
+                                         size_t sightings_len,
+                                         size_t *needed_out);
+
+/**
+ * Frees the journeys. NULL is allowed.
+ */
+void ipip_journeys_free(struct ipip_journeys *journeys);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -24,7 +24,7 @@ use crate::store::ipip_store;
 ///
 /// Ownership: whoever got it from `ipip_ipam_new` frees it. Threads: may share it without a lock.
 #[derive(Debug)]
-pub struct ipip_ipam(Ipam);
+pub struct ipip_ipam(pub(crate) Ipam);
 
 /// What became of a block that its node gave up.
 #[repr(C)]
@@ -347,6 +347,7 @@ impl From<Assigned> for ipip_assignment {
                 len: assigned.block.prefix(),
             },
             sequence: assigned.sequence.0,
+            borrowed: assigned.borrowed.into(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 39] = [
+const ORDER: [&str; 45] = [
     "status",
     "error",
     "version",
@@ -32,6 +32,12 @@ const ORDER: [&str; 39] = [
     "store",
     "records",
     "ipam",
+    "outcome",
+    "many",
+    "admin",
+    "nodes",
+    "usage",
+    "report",
     "netns",
     "changes",
     "tunnel",

@@ -157,7 +157,7 @@ def test_addresses_are_released(shell: Shell) -> None:
 
 def test_the_configuration_is_changed_in_part(shell: Shell) -> None:
     shell.text("ipam configure --strictaffinity=true --max-blocks-per-host=3")
-    assert shell.json("ipam configure --cooldown 60")["strictAffinity"] is True
+    assert shell.json("ipam configure --cooldown 60")["strict_affinity"] is True
     config = shell.ipam.config()
     assert (config.strict_affinity, config.max_blocks_per_node, config.cooldown) == (True, 3, 60)
     assert "strict" in shell.fails("ipam configure --strict-affinity false")
