@@ -375,6 +375,7 @@ impl From<IpamError> for Failure {
             | IpamError::PoolOverlaps { .. }
             | IpamError::PoolBlockSize { .. } => ipip_status::Overlap,
             IpamError::BlockNotClaimed { .. }
+            | IpamError::PoolUnknown { .. }
             | IpamError::HandleUnknown { .. }
             | IpamError::PoolMissing { .. }
             | IpamError::ReservationMissing { .. } => ipip_status::NotFound,

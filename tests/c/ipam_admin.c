@@ -157,7 +157,7 @@ static void a_shortfall_is_a_value(void) {
         request.purpose = IPIP_POOL_USE_TUNNEL;
         request.pools = &nowhere;
         request.pools_len = 1;
-        CHECK_FAILS(ipip_ipam_assign_many(ipam, &request, &all), IPIP_STATUS_INVALID_ARGUMENT, "there is no pool 10.8.0.0/24");
+        CHECK_FAILS(ipip_ipam_assign_many(ipam, &request, &all), IPIP_STATUS_NOT_FOUND, "there is no pool 10.8.0.0/24");
     }
 }
 
