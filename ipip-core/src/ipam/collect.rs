@@ -1,17 +1,20 @@
 //! Collecting what nobody needs any more: addresses and handles of workloads that are gone, empty
 //! blocks, addresses that have cooled down.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod judge;
+
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use ipnetwork::Ipv4Network;
 
-use super::check::Survey;
+use super::check::{Numbers, Survey};
 use super::{Ipam, IpamError, RefusedBlock};
 use crate::datastore::{Commit, Record, Revision, key};
 use crate::name::{HandleId, NodeName};
-use crate::resource::{Attribute, Block, BlockPrefix, Handle, Release, Released, Sequence};
+use crate::resource::{BlockPrefix, Handle, Released, Sequence};
+use judge::{Judge, Look};
 
 /// What one who collects remembers from call to call: what looked useless, and since when.
 ///
@@ -74,30 +77,6 @@ impl Collector {
 /// So many addresses are released in one call.
 const BATCH: usize = 10_000;
 
-/// What one look at the store found.
-#[derive(Debug, Default)]
-struct Look {
-    /// The addresses of each handle that is not alive; the collector has not seen all of them for long
-    /// enough if it is `None`.
-    dead: BTreeMap<String, Vec<Release>>,
-    young: HashSet<String>,
-    addresses: HashMap<(Ipv4Addr, Sequence), SystemTime>,
-    /// The handles that have addresses.
-    used: HashSet<String>,
-    /// By node: how many blocks it has, and which of them are empty.
-    owned: BTreeMap<NodeName, Owned>,
-    /// Empty blocks that nobody owns.
-    orphans: Vec<BlockPrefix>,
-    /// Blocks in which addresses have cooled down.
-    cooled: Vec<BlockPrefix>,
-}
-
-#[derive(Debug, Default)]
-struct Owned {
-    blocks: usize,
-    empty: Vec<(BlockPrefix, Sequence)>,
-}
-
 impl Ipam {
     /// Collects what nobody needs any more, where `live` are the handles of all workloads that are
     /// alive, gathered before the call:
@@ -145,28 +124,28 @@ impl Ipam {
             .into_iter()
             .map(|node| node.name().clone())
             .collect();
-        let survey = self.survey_records()?;
+        let Survey {
+            blocks, handles, ..
+        } = self.survey_records()?;
         let mut collected = Collected::default();
         let judge = Judge {
             now,
             cooldown: self.config()?.cooldown,
             live,
             nodes,
+            numbers: Numbers::of(&handles),
         };
-        let Survey {
-            blocks, handles, ..
-        } = survey;
-        let look = judge.look(blocks, collector, &mut collected);
-        self.collect_handles(&look, handles, (collector, now), &mut collected)?;
+        let mut look = Look::of(handles.len());
+        judge.look(blocks, collector, &mut look, &mut collected);
+        self.collect_handles(&look, &handles, (collector, now), &mut collected)?;
         self.collect_addresses(&look, &mut collected)?;
         self.collect_cooled(&look, &mut collected)?;
         self.collect_blocks(&look, &judge, collector, &mut collected)?;
         collector.addresses = look.addresses;
-        for released in &collected.released {
-            collector
-                .addresses
-                .retain(|(addr, _), _| *addr != released.addr);
-        }
+        let released: HashSet<_> = collected.released.iter().map(|one| one.addr).collect();
+        collector
+            .addresses
+            .retain(|(addr, _), _| !released.contains(addr));
         collected.blocks.sort_unstable();
         let waiting = collector.addresses.len() + collector.handles.len() + collector.blocks.len();
         collected.waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
@@ -177,14 +156,14 @@ impl Ipam {
     fn collect_handles(
         &self,
         look: &Look,
-        records: Vec<Record>,
+        records: &[Record],
         (collector, now): (&mut Collector, SystemTime),
         collected: &mut Collected,
     ) -> Result<(), IpamError> {
         let mut waiting = HashMap::new();
-        for record in records {
-            let handle = key::parse_handle(&record.key);
-            let Some(handle) = handle.filter(|handle| !look.used.contains(*handle)) else {
+        let unused = records.iter().zip(&look.used).filter(|(_, used)| !**used);
+        for (record, _) in unused {
+            let Some(handle) = key::parse_handle(&record.key) else {
                 continue;
             };
             let Ok(counts) = Handle::from_json(&record.value) else {
@@ -321,101 +300,5 @@ impl Ipam {
             && block.value.is_empty()
             && super::decide::is_owned_by(&block.value, node);
         Ok(is_unused && self.give_up(block)? == Some(true))
-    }
-}
-
-/// What decides whether something is needed.
-#[derive(Debug)]
-struct Judge<'a> {
-    now: SystemTime,
-    cooldown: Duration,
-    live: &'a HashSet<HandleId>,
-    /// Those that have a record.
-    nodes: HashSet<NodeName>,
-}
-
-impl Judge<'_> {
-    /// Whether `node` has no record while others have one.
-    fn is_gone(&self, node: &NodeName) -> bool {
-        !self.nodes.is_empty() && !self.nodes.contains(node)
-    }
-
-    fn look(&self, records: Vec<Record>, collector: &Collector, collected: &mut Collected) -> Look {
-        let mut look = Look::default();
-        for record in records {
-            match Block::from_json(&record.value) {
-                Ok(block) if record.key == key::block(block.prefix().into()) => {
-                    self.look_at(&block, collector, &mut look, collected);
-                }
-                _ => collected.unreadable.push(record.key),
-            }
-        }
-        look
-    }
-
-    fn look_at(
-        &self,
-        block: &Block,
-        collector: &Collector,
-        look: &mut Look,
-        collected: &mut Collected,
-    ) {
-        let prefix = block.prefix();
-        for (addr, who) in block.assigned() {
-            if who.is_cooling_down() || who.is_windows_reserved() {
-                continue;
-            }
-            let Some(handle) = who.handle() else {
-                collected.without_handle += 1;
-                continue;
-            };
-            if !look.used.contains(handle) {
-                look.used.insert(handle.to_owned());
-            }
-            let sequence = block.sequence_of(addr).unwrap_or_default();
-            if let Some(release) = self.dead(addr, handle, who) {
-                let known = collector.addresses.get(&(addr, sequence)).copied();
-                let since = known.unwrap_or(self.now);
-                look.addresses.insert((addr, sequence), since);
-                if !collector.is_over(since, self.now) {
-                    look.young.insert(handle.to_owned());
-                }
-                let releases = look.dead.entry(handle.to_owned()).or_default();
-                releases.push(release.at(sequence));
-            }
-        }
-        match block.affinity() {
-            None if block.is_empty() => look.orphans.push(prefix),
-            Some(owner) => {
-                if let Some(node) = owner.node() {
-                    let owned = look.owned.entry(node.clone()).or_default();
-                    owned.blocks += 1;
-                    if block.is_empty() {
-                        owned.empty.push((prefix, block.sequence()));
-                    }
-                }
-            }
-            None => {}
-        }
-        if block.has_cooling() && block.clone().collect(self.now, self.cooldown) > 0 {
-            look.cooled.push(prefix);
-        }
-    }
-
-    /// The release of an address that nobody needs; without its sequence number.
-    fn dead(&self, addr: Ipv4Addr, handle: &str, who: &Attribute) -> Option<Release> {
-        let known = who.secondary();
-        let is_tunnel = known
-            .get("type")
-            .is_some_and(|kind| kind.ends_with("TunnelAddress"));
-        let node = known
-            .get("node")
-            .and_then(|node| NodeName::try_new(node).ok());
-        if is_tunnel && !node.is_some_and(|node| self.is_gone(&node)) {
-            return None;
-        }
-        // A handle that is none cannot be alive, nor be compared: it is left to a person.
-        let id = HandleId::try_new(handle).ok()?;
-        (!self.live.contains(&id)).then(|| Release::of(addr).from_handle(id))
     }
 }

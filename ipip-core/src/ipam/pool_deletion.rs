@@ -7,10 +7,10 @@ use ipnetwork::Ipv4Network;
 
 use super::read::{Stored, blocks_below};
 use super::retry::Written;
-use super::{Ipam, IpamError};
+use super::{Ipam, IpamError, decide};
 use crate::addr::Ipv4Prefix;
 use crate::datastore::{Commit, Record, key};
-use crate::resource::{Affinity, Block, BlockPrefix};
+use crate::resource::{Affinity, Attribute, Block, BlockPrefix};
 
 /// What became of the blocks of a pool that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -150,9 +150,13 @@ impl Ipam {
         let Ok(prefix) = BlockPrefix::try_from(prefix) else {
             return Ok(true);
         };
-        let block = self.read_block(prefix)?;
+        let block = match self.read_block(prefix) {
+            // Whose block it is nobody can tell: the claim stays.
+            Err(IpamError::Value { .. } | IpamError::Misplaced { .. }) => return Ok(true),
+            block => block?,
+        };
         if let Some(block) = &block
-            && super::decide::is_owned_by(&block.value, &node)
+            && decide::is_owned_by(&block.value, &node)
         {
             return Ok(false);
         }
@@ -176,7 +180,7 @@ fn claim_key(owner: &Affinity, block: BlockPrefix) -> Option<String> {
 
 /// The addresses of `block` that somebody may be using.
 pub(super) fn remaining(block: &Block) -> Vec<Remaining> {
-    let in_use = |(addr, who): (Ipv4Addr, &crate::resource::Attribute)| {
+    let in_use = |(addr, who): (Ipv4Addr, &Attribute)| {
         let handle = who.handle().map(str::to_owned);
         (!who.is_cooling_down()).then_some(Remaining { addr, handle })
     };
