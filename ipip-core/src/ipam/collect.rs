@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use ipnetwork::Ipv4Network;
 
 use super::check::{Numbers, Survey};
-use super::{Ipam, IpamError, RefusedBlock};
+use super::retry::Written;
+use super::{Ipam, IpamError, RefusedBlock, decide};
 use crate::datastore::{Commit, Record, Revision, key};
-use crate::name::{HandleId, NodeName};
-use crate::resource::{BlockPrefix, Handle, Released, Sequence};
+use crate::name::HandleId;
+use crate::resource::{Block, BlockPrefix, Handle, Released, Sequence};
 use judge::{Judge, Look};
 
 /// What one who collects remembers from call to call: what looked useless, and since when.
@@ -192,7 +193,12 @@ impl Ipam {
             commit
                 .expect(&record.key, Some(record.revision))
                 .delete(&record.key);
-            if self.commit(commit)?.revision().is_some() {
+            let gone = match self.commit(commit)? {
+                Written::Yes(_) => true,
+                Written::No => false,
+                Written::Perhaps => self.store.get(&record.key)?.is_none(),
+            };
+            if gone {
                 collected.handles.push(handle);
             }
         }
@@ -220,29 +226,40 @@ impl Ipam {
         let cooldown = self.config()?.cooldown;
         let now = self.ambient.now();
         for prefix in &look.cooled {
+            let mut unsure = 0;
             let cooled = self.retry(&format_args!("block {prefix}"), || {
                 let Some(stored) = self.read_block(*prefix)? else {
-                    return Ok(Some(0));
+                    return Ok(Some(unsure));
                 };
                 let mut block = self.to_change(stored.value);
                 let cooled = block.collect(now, cooldown);
                 if cooled == 0 {
-                    return Ok(Some(0));
+                    return Ok(Some(unsure));
                 }
-                block.touch();
-                let key = key::block(block.prefix().into());
-                let mut commit = Commit::new();
-                commit.expect(&key, Some(stored.revision));
-                if block.is_empty() && block.affinity().is_none() {
-                    commit.delete(&key);
-                } else {
-                    commit.put(&key, block.to_json());
+                let written = self.put_cooled(block, stored.revision)?;
+                if written == Written::Perhaps {
+                    unsure = cooled;
                 }
-                Ok(self.commit(commit)?.revision().map(|_| cooled))
+                Ok(written.revision().map(|_| cooled))
             })?;
             collected.cooled += u64::try_from(cooled).unwrap_or(u64::MAX);
         }
         Ok(())
+    }
+
+    /// Stores a block, read at `revision`, of which addresses have cooled down; one that nobody owns ends
+    /// with the last of them.
+    fn put_cooled(&self, mut block: Block, revision: Revision) -> Result<Written, IpamError> {
+        block.touch();
+        let key = key::block(block.prefix().into());
+        let mut commit = Commit::new();
+        commit.expect(&key, Some(revision));
+        if block.is_empty() && block.affinity().is_none() {
+            commit.delete(&key);
+        } else {
+            commit.put(&key, block.to_json());
+        }
+        self.commit(commit)
     }
 
     /// Gives up blocks that have been empty for long enough.
@@ -264,7 +281,12 @@ impl Ipam {
                     _ => judge.now,
                 };
                 if left > kept && collector.is_over(since, judge.now) {
-                    if self.give_up_unused(node, *prefix, *sequence)? {
+                    // As empty as it was, and not used meanwhile.
+                    let is_unused = |block: &Block| {
+                        let own = decide::is_owned_by(block, node);
+                        block.sequence() == *sequence && block.is_empty() && own
+                    };
+                    if self.give_up(*prefix, is_unused)?.is_some() {
                         collected.blocks.push((*prefix).into());
                         left -= 1;
                     }
@@ -275,30 +297,11 @@ impl Ipam {
         }
         collector.blocks = waiting;
         for prefix in &look.orphans {
-            let Some(block) = self.read_block(*prefix)? else {
-                continue;
-            };
-            let is_orphan = block.value.is_empty() && block.value.affinity().is_none();
-            if is_orphan && self.give_up(block)? == Some(true) {
+            let is_orphan = |block: &Block| block.is_empty() && block.affinity().is_none();
+            if self.give_up(*prefix, is_orphan)?.is_some() {
                 collected.blocks.push((*prefix).into());
             }
         }
         Ok(())
-    }
-
-    /// Deletes a block that is as empty as it was at `sequence`.
-    fn give_up_unused(
-        &self,
-        node: &NodeName,
-        prefix: BlockPrefix,
-        sequence: Sequence,
-    ) -> Result<bool, IpamError> {
-        let Some(block) = self.read_block(prefix)? else {
-            return Ok(false);
-        };
-        let is_unused = block.value.sequence() == sequence
-            && block.value.is_empty()
-            && super::decide::is_owned_by(&block.value, node);
-        Ok(is_unused && self.give_up(block)? == Some(true))
     }
 }

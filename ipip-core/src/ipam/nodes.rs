@@ -7,7 +7,7 @@ use ipnetwork::Ipv4Network;
 use super::pool_deletion::remaining;
 use super::read::parse;
 use super::tunnel_address::tunnel_handle;
-use super::{Ipam, IpamError, RefusedBlock, Remaining, decide};
+use super::{BlockRelease, Ipam, IpamError, RefusedBlock, Remaining, decide};
 use crate::addr::TunnelAddr;
 use crate::datastore::{Commit, Revision, key};
 use crate::name::NodeName;
@@ -187,16 +187,15 @@ impl Ipam {
     ) -> Result<bool, IpamError> {
         let mut settled = true;
         for prefix in blocks {
-            let block = self.read_block(*prefix)?;
-            let own = block.filter(|block| decide::is_owned_by(&block.value, name));
-            let Some(block) = own else { continue };
-            let remaining = remaining(&block.value);
-            match self.give_up(block)? {
+            let own = |block: &Block| decide::is_owned_by(block, name);
+            match self.give_up(*prefix, own)? {
                 None => settled = false,
-                Some(true) => removal.deleted.push((*prefix).into()),
-                Some(false) => {
+                Some(BlockRelease::Deleted) => removal.deleted.push((*prefix).into()),
+                Some(BlockRelease::Orphaned) => {
                     removal.orphaned.push((*prefix).into());
-                    removal.remaining.extend(remaining);
+                    let block = self.read_block(*prefix)?;
+                    let left = block.map(|block| remaining(&block.value));
+                    removal.remaining.extend(left.unwrap_or_default());
                 }
             }
         }
