@@ -116,16 +116,19 @@ impl Check<'_> {
     }
 
     fn of_addresses(&mut self, block: &Block, records: &[Seen], handles: &mut Handles<'_>) {
-        let mut of_handle: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut of_handle: BTreeMap<&str, (u32, bool)> = BTreeMap::new();
         for (addr, who) in block.assigned() {
             self.checked.addresses += 1;
             if let Some(nodes) = self.tunnels.get_mut(&addr) {
                 nodes.retain(|node| !is_tunnel_of(who, node));
             }
-            let Some(handle) = who.handle().filter(|_| !who.is_windows_reserved()) else {
+            let Some(handle) = who.handle() else {
                 continue;
             };
-            *of_handle.entry(handle).or_default() += 1;
+            // Calico keeps no record of what it sets aside for Windows.
+            let has_record = !who.is_windows_reserved();
+            let counted = of_handle.entry(handle).or_insert((0, has_record));
+            counted.0 += 1;
             if self.is_leaked(handle, who) {
                 let problem = Problem::Leaked {
                     addr,
@@ -135,8 +138,10 @@ impl Check<'_> {
                 self.note(problem, records.to_vec());
             }
         }
-        for (handle, count) in of_handle {
-            handles.add(handle, block.prefix(), count);
+        for (handle, (count, has_record)) in of_handle {
+            if has_record || handles.has_record(handle) {
+                handles.add(handle, block.prefix(), count);
+            }
         }
     }
 
@@ -145,7 +150,7 @@ impl Check<'_> {
             return false;
         };
         let id = HandleId::try_new(handle);
-        !is_tunnel(who) && !id.is_ok_and(|id| live.contains(&id))
+        !is_tunnel(who) && !who.is_windows_reserved() && !id.is_ok_and(|id| live.contains(&id))
     }
 
     /// Blocks that share addresses, and the addresses that are assigned in two.

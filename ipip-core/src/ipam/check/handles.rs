@@ -46,6 +46,10 @@ impl<'a> Handles<'a> {
         }
     }
 
+    pub(super) fn has_record(&self, handle: &str) -> bool {
+        self.numbers.get(handle).is_some()
+    }
+
     /// `handle` has `count` addresses in `block`.
     pub(super) fn add(&mut self, handle: &str, block: BlockPrefix, count: u32) {
         match self.numbers.get(handle) {

@@ -88,7 +88,7 @@ impl Judge<'_> {
     ) {
         let prefix = block.prefix();
         for (addr, who) in block.assigned() {
-            if who.is_cooling_down() || who.is_windows_reserved() {
+            if who.is_cooling_down() {
                 continue;
             }
             let Some(handle) = who.handle() else {
@@ -98,6 +98,9 @@ impl Judge<'_> {
             let number = self.numbers.get(handle);
             if let Some(used) = number.and_then(|number| look.used.get_mut(number)) {
                 *used = true;
+            }
+            if who.is_windows_reserved() {
+                continue;
             }
             let sequence = block.sequence_of(addr).unwrap_or_default();
             if let Some(release) = self.dead(addr, handle, who) {
