@@ -257,6 +257,32 @@ fn empty_blocks_are_given_up_but_the_last() {
 }
 
 #[test]
+fn an_empty_block_that_is_used_meanwhile_stays() {
+    let (ipam, _) = raced(
+        |ipam, _| {
+            for block in ["10.0.0.0/29", "10.0.0.8/29"] {
+                ipam.claim(&node("a"), block.parse().unwrap()).unwrap();
+            }
+        },
+        |ipam, _| {
+            for at in ["10.0.0.0", "10.0.0.8"] {
+                ipam.assign(&node("a"), addr(at), &owner("h")).unwrap();
+            }
+            ipam.release_handle(&handle("h")).unwrap();
+        },
+    );
+    let mut collector = Collector::new(Duration::ZERO);
+    assert_eq!(ipam.collect(&mut collector, &live(&[])).unwrap().blocks, []);
+    assert_eq!(
+        ipam.collect(&mut collector, &live(&[]))
+            .unwrap()
+            .blocks
+            .len(),
+        1
+    );
+}
+
+#[test]
 fn addresses_cool_down_in_blocks_that_nobody_touches() {
     let (net, clock, mut collector) = net();
     let mut config = AllocatorConfig::default();

@@ -1,9 +1,13 @@
 //! Records of nodes, and what removing one does.
 
 use ipip_core::addr::{Ipv4Prefix, NodeAddr, TunnelAddr};
-use ipip_core::datastore::{Store, key};
+use std::time::UNIX_EPOCH;
+
+use ipip_core::datastore::{Commit, Store, key};
 use ipip_core::ipam::Request;
-use ipip_core::resource::{AllocatorConfig, Attribute, IpipMode, Node, Pool};
+use ipip_core::resource::{
+    Affinity, AllocatorConfig, Attribute, Block, IpipMode, Node, Pool, Sequence,
+};
 
 use crate::lost::same_however_lost;
 use crate::race::raced;
@@ -176,6 +180,29 @@ fn a_node_that_claims_meanwhile_is_removed_with_its_new_block() {
     );
     let removal = ipam.remove_node(&node("gone")).unwrap();
     assert_eq!((removal.released.len(), removal.deleted.len()), (1, 1));
+    assert_eq!(store.list_keys("/calico/ipam/").unwrap().entries, [""; 0]);
+}
+
+/// Calico's node writes the claim first and the block after, and does not touch the claim again.
+#[test]
+fn a_block_that_calico_claims_meanwhile_is_given_up_too() {
+    let block = key::block("10.0.0.0/29".parse().unwrap());
+    let claim = key::affinity(&node("gone"), "10.0.0.0/29".parse().unwrap());
+    let (ipam, store) = raced(
+        move |_, store| {
+            let mut first = Commit::new();
+            first.put(&claim, br#"{"state":"pending"}"#.to_vec());
+            let _ = store.commit(first).unwrap();
+        },
+        move |_, store| {
+            let fresh = Block::new("10.0.0.0/29".parse().unwrap(), Sequence(1));
+            let fresh = fresh.claimed_by(Affinity::Host(node("gone")), UNIX_EPOCH);
+            let mut second = Commit::new();
+            second.put(&block, fresh.to_json());
+            let _ = store.commit(second).unwrap();
+        },
+    );
+    assert_eq!(ipam.remove_node(&node("gone")).unwrap().deleted.len(), 1);
     assert_eq!(store.list_keys("/calico/ipam/").unwrap().entries, [""; 0]);
 }
 

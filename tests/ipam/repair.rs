@@ -224,6 +224,28 @@ fn stale_claims_and_empty_orphans_go() {
     assert_eq!(json["repaired"][0]["kind"], "blockOrphaned");
 }
 
+/// Calico gives a block up in three writes, the block second: whoever confirms the claim after the first
+/// makes the second fail, as the block is written too.
+#[test]
+fn confirming_a_claim_counts_as_a_change_of_its_block() {
+    let (net, _) = net();
+    let before = net
+        .ipam
+        .block_of(addr("10.0.0.0"))
+        .unwrap()
+        .unwrap()
+        .sequence();
+    net.put(CLAIM, r#"{"state":"pendingDeletion"}"#);
+    assert_eq!(repaired(&net.ipam).repaired.len(), 1);
+    let after = net
+        .ipam
+        .block_of(addr("10.0.0.0"))
+        .unwrap()
+        .unwrap()
+        .sequence();
+    assert_eq!(after, Sequence(before.0 + 1));
+}
+
 #[test]
 fn what_others_mend_is_said() {
     let (net, _) = net();
