@@ -1,5 +1,6 @@
 //! `benches/run ipam`: the allocator, each figure beside the target that it has to meet.
 
+use std::collections::HashSet;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,9 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 use ipip_core::datastore::{
     Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
 };
-use ipip_core::ipam::{Ambient, Ipam, Request};
+use ipip_core::ipam::{Ambient, Collector, Ipam, Request};
 use ipip_core::name::{HandleId, NodeName};
-use ipip_core::resource::{Affinity, Attribute, Block, BlockPrefix, Pool, Release, Sequence};
+use ipip_core::resource::{
+    Affinity, Attribute, Block, BlockAffinity, BlockPrefix, Handle, Pool, Release, Sequence,
+};
 
 fn main() {
     block();
@@ -215,14 +218,21 @@ fn load() {
         let node = node(&format!("node-{}", number % 1000));
         let owner = Affinity::Host(node.clone());
         let mut block = Block::new(prefix, Sequence(1)).claimed_by(owner, SystemTime::now());
+        let mut commit = Commit::new();
         for place in 0..EACH {
             let number = place + EACH * usize::try_from(number).expect("small");
-            block.assign_any(pod(number, node.as_str())).expect("room");
+            let pod = pod(number, node.as_str());
+            let handle = HandleId::try_new(pod.handle().expect("one")).expect("a handle");
+            let mut counts = Handle::default();
+            counts.add(prefix, 1);
+            commit.put(&key::handle(&handle), counts.to_json());
+            block.assign_any(pod).expect("room");
         }
         let json = block.to_json();
         octets += json.len();
-        let mut commit = Commit::new();
         commit.put(&key::block(prefix.into()), json);
+        let claim = BlockAffinity::default().to_json();
+        commit.put(&key::affinity(&node, prefix.into()), claim);
         let _ = store.commit(commit).expect("memory");
     }
     let mut figures = Vec::new();
@@ -239,4 +249,58 @@ fn load() {
         octets >> 20
     );
     row(&what, &format!("{found:.2} s"), "≤ 2 s", found <= 2.0);
+    whole(&ipam);
+}
+
+/// What looks at the whole store, beside which there are a million records of handles.
+fn whole(ipam: &Ipam) {
+    stated("… and their use told", || {
+        let usage = ipam.usage().expect("a good store");
+        assert_eq!(usage.pools[0].counts.in_use, 999_424);
+    });
+    stated("… and all of it checked", || {
+        let report = ipam.check().expect("a good store");
+        assert!(report.is_clean() && report.checked.handles == 999_424);
+    });
+    let mut collector = Collector::new(Duration::from_secs(60));
+    let live = (0..999_424).map(|number| {
+        let pod = pod(number, "any");
+        HandleId::try_new(pod.handle().expect("one")).expect("a handle")
+    });
+    let live: HashSet<_> = live.collect();
+    stated("… and nothing found to collect", || {
+        let collected = ipam.collect(&mut collector, &live).expect("a good store");
+        assert_eq!((collected.waiting, collected.released.len()), (0, 0));
+    });
+}
+
+/// A figure that is only stated: the time, and what memory it took beside that of the store.
+fn stated(what: &str, mut call: impl FnMut()) {
+    // 5: the peak of resident memory begins anew, Documentation/filesystems/proc.rst.
+    let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+    let before = memory("VmRSS:");
+    let mut figures = Vec::new();
+    for _ in 0..3 {
+        let start = Instant::now();
+        call();
+        figures.push(seconds(start));
+    }
+    let took = if reset {
+        memory("VmHWM:").saturating_sub(before)
+    } else {
+        0
+    };
+    let found = format!("{:.2} s, {took} MB", median(figures));
+    println!("{what:<58} {found:>16}   stated");
+}
+
+/// A line of `/proc/self/status`, in MB.
+fn memory(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let found = status.lines().find_map(|text| text.strip_prefix(line));
+    let number = found.and_then(|text| text.split_whitespace().next());
+    number
+        .and_then(|text| text.parse::<u64>().ok())
+        .unwrap_or(0)
+        >> 10
 }

@@ -2,8 +2,8 @@
 //!
 //! [`Ipam`] works on any [`Store`], with Calico's keys and values, so several of them on one store,
 //! and Calico beside them, share one network. What may happen to one block is guarded by
-//! [`Block`]; `decide` chooses between blocks, as pure functions; `pools`, `claim`,
-//! `assign` and `release` read, let decide, and commit.
+//! [`Block`]; `decide` chooses between blocks, as pure functions; `claim`, `assign` and `release`
+//! read, let decide, and commit.
 //!
 //! Three things are one commit each: claiming a block (the node's claim and the block), assigning
 //! an address (the block and the handle), releasing one (the same two). So a crash leaves no claim
@@ -12,6 +12,12 @@
 //! Calico's staged protocol leaves behind are completed on the way: a claim that is pending, or has
 //! no block, is confirmed in the commit that uses it, and one whose block belongs to another node is
 //! removed. The owner of a block is the one that the block names.
+//!
+//! Around that stand the works of who looks after a network: `pools`, `pool_deletion`, `reservations`,
+//! `nodes` and `tunnel_address` create, change and end what blocks are cut for; [`Ipam::usage`] counts,
+//! [`Ipam::check`] finds what is wrong, [`Ipam::repair`] mends what is certain, and [`Ipam::collect`]
+//! releases what nobody needs any more. What takes several commits can be stopped after each, and is
+//! completed by the next call.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -31,7 +31,7 @@ pub struct Left {
 }
 
 /// Why a problem was not repaired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
     /// What is right nobody can tell from the store: a person must look.
@@ -95,37 +95,37 @@ impl Ipam {
         let age = self.ambient.now().duration_since(report.taken);
         let is_settled = age.is_ok_and(|age| age >= Repaired::SETTLED);
         let mut repaired = Repaired::default();
-        let mut mended: Option<BlockPrefix> = None;
-        for found in &report.problems {
-            let problem = found.problem.clone();
-            if let Problem::BlockFault { block, .. } = &problem
-                && mended == Some(*block)
-            {
-                // One commit mended all that was wrong with the block.
-                repaired.repaired.push(problem);
-                continue;
-            }
-            let why = match self.step(found, is_settled)? {
+        let mut rest = report.problems.as_slice();
+        while let Some(first) = rest.first() {
+            let count = rest.iter().take_while(|next| is_one_repair(first, next));
+            let (group, after) = rest.split_at(count.count().max(1));
+            rest = after;
+            let why = match self.step(first, group, is_settled)? {
                 Step::Leave(why) => why,
                 Step::Write(commit) => match self.commit(commit)? {
                     Written::Yes(_) => {
-                        if let Problem::BlockFault { block, .. } = &problem {
-                            mended = Some(*block);
-                        }
-                        repaired.repaired.push(problem);
+                        let problems = group.iter().map(|found| found.problem.clone());
+                        repaired.repaired.extend(problems);
                         continue;
                     }
                     Written::No | Written::Perhaps => Why::Changed,
                 },
             };
-            repaired.left.push(Left { problem, why });
+            repaired.left.extend(group.iter().map(|found| Left {
+                problem: found.problem.clone(),
+                why,
+            }));
         }
         Ok(repaired)
     }
 
     /// What to do about a problem.
-    fn step(&self, found: &Found, is_settled: bool) -> Result<Step, IpamError> {
-        let commit = found.commit();
+    fn step(&self, found: &Found, group: &[Found], is_settled: bool) -> Result<Step, IpamError> {
+        let mut commit = found.commit();
+        let others = group.iter().skip(1).map(Found::commit);
+        commit
+            .compares
+            .extend(others.flat_map(|other| other.compares));
         match &found.problem {
             Problem::BlockFault { block, .. } => self.mend_block(*block, found, commit),
             Problem::BlockOrphaned { block } => {
@@ -141,21 +141,14 @@ impl Ipam {
             })),
             Problem::HandleMissing { handle, .. } => self.make_handle(handle, found, commit),
             Problem::HandleLeaked { .. } if !is_settled => Ok(Step::Leave(Why::Recent)),
-            Problem::HandleCount { counted, found, .. }
-                if !is_settled && *counted > u64::from(*found) =>
-            {
+            Problem::HandleCount { .. } if !is_settled && group.iter().any(is_too_high) => {
                 Ok(Step::Leave(Why::Recent))
             }
             Problem::HandleLeaked { handle } => {
                 let key = format!("{}{handle}", key::handle_prefix());
                 Ok(written(commit, |c| c.delete(&key)))
             }
-            Problem::HandleCount {
-                handle,
-                block,
-                found,
-                ..
-            } => self.correct_handle(handle, *block, *found, commit),
+            Problem::HandleCount { handle, .. } => self.correct_handle(handle, group, commit),
             Problem::Leaked { .. } => Ok(Step::Leave(Why::Collected)),
             Problem::TunnelAddress { .. } => Ok(Step::Leave(Why::TunnelAddress)),
             _ => Ok(Step::Leave(Why::Uncertain)),
@@ -239,12 +232,11 @@ impl Ipam {
         Ok(Step::Write(commit))
     }
 
-    /// Corrects what the record of a handle counts in one block.
+    /// Corrects what the record of a handle counts in the blocks of `group`.
     fn correct_handle(
         &self,
         handle: &str,
-        block: BlockPrefix,
-        count: u32,
+        group: &[Found],
         mut commit: Commit,
     ) -> Result<Step, IpamError> {
         let key = format!("{}{handle}", key::handle_prefix());
@@ -254,13 +246,38 @@ impl Ipam {
         let Ok(mut counts) = Handle::from_json(&record.value) else {
             return Ok(Step::Leave(Why::Changed));
         };
-        counts.set(block, count);
+        for found in group {
+            if let Problem::HandleCount { block, found, .. } = &found.problem {
+                counts.set(*block, *found);
+            }
+        }
         if counts.is_empty() {
             commit.delete(&key);
         } else {
             commit.put(&key, counts.to_json());
         }
         Ok(Step::Write(commit))
+    }
+}
+
+/// Whether one commit mends both: all that is wrong with a block, or with what a handle counts.
+fn is_one_repair(first: &Found, next: &Found) -> bool {
+    match (&first.problem, &next.problem) {
+        (Problem::BlockFault { block, .. }, Problem::BlockFault { block: other, .. }) => {
+            block == other
+        }
+        (Problem::HandleCount { handle, .. }, Problem::HandleCount { handle: other, .. }) => {
+            handle == other
+        }
+        _ => false,
+    }
+}
+
+/// Whether a handle counts more addresses than it has.
+fn is_too_high(found: &Found) -> bool {
+    match found.problem {
+        Problem::HandleCount { counted, found, .. } => counted > u64::from(found),
+        _ => false,
     }
 }
 
