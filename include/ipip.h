@@ -3785,8 +3785,8 @@ void ipip_outcome_free(struct ipip_outcome *outcome);
  * then from others' blocks, with one commit for each block. Too few are no failure:
  * `ipip_assignments_shortfall` says why.
  *
- * IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, IPIP_STATUS_INVALID_ARGUMENT for a count that is
- * not allowed or a pool that is not there.
+ * IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, IPIP_STATUS_NOT_FOUND for a pool that is not
+ * there, IPIP_STATUS_INVALID_ARGUMENT for a count that is not allowed.
  *
  * The caller sees to it that:
  * The strings of `request` are NULL or end in a zero, its arrays are NULL or as long as their `_len`

@@ -382,9 +382,7 @@ impl From<IpamError> for Failure {
             IpamError::PoolExists { .. } | IpamError::ReservationExists { .. } => {
                 ipip_status::AlreadyExists
             }
-            IpamError::PoolUnknown { .. } | IpamError::Count { .. } | IpamError::PoolUpdate(_) => {
-                ipip_status::InvalidArgument
-            }
+            IpamError::Count { .. } | IpamError::PoolUpdate(_) => ipip_status::InvalidArgument,
             IpamError::Busy { .. } => ipip_status::Busy,
             IpamError::Value { .. } | IpamError::Misplaced { .. } => ipip_status::Store,
             _ => ipip_status::Internal,
