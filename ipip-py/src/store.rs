@@ -191,13 +191,14 @@ impl SqliteStore {
         text_signature = "(path, *, deadline=10.0, durability='power', create=True, history=16384)"
     )]
     fn py_new<'py>(
-        py: Python<'py>,
-        path: PathBuf,
+        path: &Bound<'py, PyAny>,
         deadline: Given<'py>,
         durability: Given<'py>,
         create: Given<'py>,
         history: Given<'py>,
     ) -> PyResult<PyClassInitializer<Self>> {
+        let py = path.py();
+        let path = args::path("path", path, "str or os.PathLike")?;
         let default = SqliteOptions::default();
         let known = [
             ("power", Durability::Power),

@@ -81,7 +81,7 @@ def test_pools_are_named_and_used_for_what_they_allow(ipam: ipip.Ipam) -> None:
     with pytest.raises(ipip.InvalidArgument, match="'purpose'"):
         ipam.assign_many("node-a", 1, purpose="Service")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'releases' must be an iterable"):
-        ipam.release_many("10.9.0.1")  # type: ignore[arg-type]
+        ipam.release_many("10.9.0.1")
 
 
 def test_a_pool_is_changed_and_deleted(ipam: ipip.Ipam) -> None:

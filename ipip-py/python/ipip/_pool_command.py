@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from typing import TypedDict
 
 from . import InvalidArgument, NodeRecord, NotFound, Pool
 from ._store_command import (
@@ -185,14 +186,26 @@ def _list_nodes(options: argparse.Namespace) -> int:
         print_json(found)
         return 0
     names = ["NAME", "IPV4", "TUNNEL ADDRESS", "BLOCKS", "POOLS"]
-    keys = ["address", "tunnelAddress", "blocks"]
-    print_table(
-        names, [[node["name"], *(str(node[key] or "-") for key in keys), ",".join(node["pools"]) or "-"] for node in found]
-    )
+    print_table(names, [_columns(node) for node in found])
     return 0
 
 
-def _node(record: NodeRecord, blocks: int, pools: list[Pool], recorded: bool) -> dict[str, object]:
+class _Node(TypedDict):
+    name: str
+    address: str | None
+    tunnelAddress: str | None
+    labels: dict[str, str]
+    blocks: int
+    pools: list[str]
+    recorded: bool
+
+
+def _columns(node: _Node) -> list[str]:
+    addresses = [node["address"] or "-", node["tunnelAddress"] or "-"]
+    return [node["name"], *addresses, str(node["blocks"]), ",".join(node["pools"]) or "-"]
+
+
+def _node(record: NodeRecord, blocks: int, pools: list[Pool], recorded: bool) -> _Node:
     return {
         "name": record.name,
         "address": None if record.address is None else str(record.address),
