@@ -127,7 +127,7 @@ def test_a_check_exits_with_1_if_something_is_wrong(shell: Shell) -> None:
     shell.ipam.assign("node-a", leaked["address"], "dead")
     again = shell.run("ipam release --from-report report.json", 1)
     assert again.stdout == "" and "nothing released in" in again.stderr
-    assert "cannot" in shell.fails("ipam release --from-report nowhere") or True
+    assert "nowhere" in shell.fails("ipam release --from-report nowhere")
     (shell.folder / "other").write_text('{"problems": [{"kind": "leaked"}]}')
     assert "is no report" in shell.fails("ipam release --from-report other")
 
