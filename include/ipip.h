@@ -114,11 +114,11 @@ enum ipip_status {
      */
     IPIP_STATUS_STOPPED = 9,
     /**
-     * No such thing: namespace, interface, block, handle or attribute.
+     * No such thing: namespace, interface, pool, reservation, node, block, handle or attribute.
      */
     IPIP_STATUS_NOT_FOUND = 10,
     /**
-     * The name is taken: namespace, pool.
+     * The name is taken: namespace, pool, reservation.
      */
     IPIP_STATUS_ALREADY_EXISTS = 11,
     /**
@@ -129,6 +129,14 @@ enum ipip_status {
      * What a datastore holds is damaged or cannot be reached.
      */
     IPIP_STATUS_STORE = 13,
+    /**
+     * A datastore no longer knows every change after the revision: list again.
+     */
+    IPIP_STATUS_COMPACTED = 14,
+    /**
+     * A datastore did not confirm a commit, which may have taken effect: look before you repeat it.
+     */
+    IPIP_STATUS_COMMIT_UNKNOWN = 15,
     /**
      * The kernel refused for a reason without a number of its own here.
      */
@@ -424,6 +432,36 @@ enum ipip_block_release {
 };
 
 /**
+ * Why fewer addresses were assigned than were asked for.
+ */
+enum ipip_shortfall {
+    /**
+     * They are all.
+     */
+    IPIP_SHORTFALL_NONE = 0,
+    /**
+     * No address is left in the pools.
+     */
+    IPIP_SHORTFALL_POOLS_EXHAUSTED = 1,
+    /**
+     * No block is left in the pools, and strict affinity forbids to borrow.
+     */
+    IPIP_SHORTFALL_STRICT_AFFINITY = 2,
+    /**
+     * The node's blocks are full, and it may not have more.
+     */
+    IPIP_SHORTFALL_BLOCK_LIMIT = 3,
+    /**
+     * The node's blocks are full, and the configuration forbids to claim one.
+     */
+    IPIP_SHORTFALL_AUTO_ALLOCATION_OFF = 4,
+    /**
+     * Something failed after the first block; whoever asks for the rest may learn it again.
+     */
+    IPIP_SHORTFALL_FAILED = 5,
+};
+
+/**
  * The kinds of findings; later versions add some.
  */
 enum ipip_finding_kind {
@@ -675,6 +713,21 @@ enum ipip_assignment_mode {
 };
 
 /**
+ * What a commit to a file survives once it was acknowledged.
+ */
+enum ipip_durability {
+    /**
+     * Loss of power: each commit is on the disk before the call returns.
+     */
+    IPIP_DURABILITY_POWER = 0,
+    /**
+     * The end of the process, however it ends; a loss of power may take the last commits. Several times
+     * faster.
+     */
+    IPIP_DURABILITY_PROCESS = 1,
+};
+
+/**
  * What the first octet of a frame belongs to; the number is the link type of a pcap file.
  */
 enum ipip_link_type {
@@ -715,6 +768,92 @@ enum ipip_direction {
 };
 
 /**
+ * The lists of an outcome.
+ */
+enum ipip_outcome_list {
+    /**
+     * Addresses that were released; the text is the handle.
+     */
+    IPIP_OUTCOME_LIST_RELEASED = 0,
+    /**
+     * Addresses that nobody had, in order.
+     */
+    IPIP_OUTCOME_LIST_NOT_ASSIGNED = 1,
+    /**
+     * Blocks of which nothing was released; the text is the reason.
+     */
+    IPIP_OUTCOME_LIST_REFUSED = 2,
+    /**
+     * Blocks that were empty and are gone, in order.
+     */
+    IPIP_OUTCOME_LIST_DELETED = 3,
+    /**
+     * Blocks that have addresses still, in order: nobody owns them now.
+     */
+    IPIP_OUTCOME_LIST_ORPHANED = 4,
+    /**
+     * The addresses in those; the text is the handle.
+     */
+    IPIP_OUTCOME_LIST_REMAINING = 5,
+    /**
+     * Handles, the text, that had a record and no address, and have none now.
+     */
+    IPIP_OUTCOME_LIST_HANDLES = 6,
+    /**
+     * Keys, the text, of blocks that are damaged and were not looked into.
+     */
+    IPIP_OUTCOME_LIST_UNREADABLE = 7,
+};
+
+/**
+ * What a use is written as.
+ */
+enum ipip_usage_form {
+    /**
+     * The table of the pools, which `calicoctl ipam show` prints.
+     */
+    IPIP_USAGE_FORM_POOLS = 0,
+    /**
+     * The same with each pool's blocks below it.
+     */
+    IPIP_USAGE_FORM_BLOCKS = 1,
+    /**
+     * The table of borrowed addresses.
+     */
+    IPIP_USAGE_FORM_BORROWED = 2,
+    /**
+     * The table of the configuration.
+     */
+    IPIP_USAGE_FORM_CONFIGURATION = 3,
+    /**
+     * All of it as JSON.
+     */
+    IPIP_USAGE_FORM_JSON = 4,
+};
+
+/**
+ * What a report is written as.
+ */
+enum ipip_report_form {
+    /**
+     * Text, a problem a line.
+     */
+    IPIP_REPORT_FORM_TEXT = 0,
+    /**
+     * JSON.
+     */
+    IPIP_REPORT_FORM_JSON = 1,
+};
+
+/**
+ * Addresses that were assigned by one call, and why they are not more.
+ *
+ * Ownership: whoever got it from `ipip_ipam_assign_many` frees it, which releases no address. Threads:
+ * may share it without a lock.
+ */
+struct ipip_assignments;
+
+/**
  * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
  * possible. Free addresses queue: the next one assigned is the one that has been free longest.
  * Network and broadcast address are addresses like any other. A call that fails leaves the block as
@@ -743,6 +882,14 @@ struct ipip_capture;
  * it without a lock.
  */
 struct ipip_changes;
+
+/**
+ * What `ipip_ipam_collect` remembers from call to call: what looked useless, and since when.
+ *
+ * Ownership: whoever got it from `ipip_collector_new` frees it. Threads: one at a time; threads that
+ * share a collector need a lock around every call.
+ */
+struct ipip_collector;
 
 /**
  * Writes the outer headers of one tunnel: a struct ipip_outer checked once, with all that never changes
@@ -797,6 +944,20 @@ struct ipip_netns;
 struct ipip_node_record;
 
 /**
+ * The nodes that have a record, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_nodes` frees it. Threads: may share it without a lock.
+ */
+struct ipip_node_records;
+
+/**
+ * What one call did to many addresses and blocks, and what it left, in lists.
+ *
+ * Ownership: whoever got it frees it. Threads: may share it without a lock.
+ */
+struct ipip_outcome;
+
+/**
  * A capture file that is being written: classic pcap with stamps in nanoseconds, which tcpdump and
  * Wireshark read. Equal frames give equal files on every machine.
  *
@@ -823,6 +984,13 @@ struct ipip_peers;
 struct ipip_points;
 
 /**
+ * The pools of a store, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_pools` frees it. Threads: may share it without a lock.
+ */
+struct ipip_pools;
+
+/**
  * A capture file that is being read from beginning to end: pcap or pcapng, in either byte order.
  *
  * Ownership: whoever got it from `ipip_reader_open` frees it; the octets of a frame belong to it and
@@ -832,12 +1000,41 @@ struct ipip_points;
 struct ipip_reader;
 
 /**
+ * Records of a store, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_store_list` or `ipip_store_watch` frees it. Threads: may share it
+ * without a lock.
+ */
+struct ipip_records;
+
+/**
+ * What became of the problems of a report.
+ *
+ * Ownership: whoever got it from `ipip_ipam_repair` frees it. Threads: may share it without a lock.
+ */
+struct ipip_repaired;
+
+/**
+ * Everything that is wrong in a store at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_check` frees it. Threads: may share it without a lock.
+ */
+struct ipip_report;
+
+/**
  * Addresses set aside (Calico's IPReservation): assigning any address passes over them, asking for
  * one of them by name does not.
  *
  * Ownership: whoever got it frees it. Threads: may share it without a lock.
  */
 struct ipip_reservation;
+
+/**
+ * The reservations of a store, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_reservations` frees it. Threads: may share it without a lock.
+ */
+struct ipip_reservations;
 
 /**
  * A datastore with Calico's keys and values.
@@ -854,6 +1051,13 @@ struct ipip_store;
  * Threads: one at a time.
  */
 struct ipip_tunnel_state;
+
+/**
+ * The use of all pools, at about one instant.
+ *
+ * Ownership: whoever got it from `ipip_ipam_usage` frees it. Threads: may share it without a lock.
+ */
+struct ipip_usage;
 
 /**
  * Takes one message: its level (an enum ipip_log_level), the part of the library that speaks, such as
@@ -1495,6 +1699,11 @@ struct ipip_assignment {
      * The sequence number of the assignment, for `struct ipip_release`.
      */
     uint64_t sequence;
+    /**
+     * 1 if the block belongs to another node, or to nobody, so that every node must route the address by
+     * itself; else 0. A block in memory does not know its node: 0.
+     */
+    uint8_t borrowed;
 };
 
 /**
@@ -1585,6 +1794,248 @@ struct ipip_allocator_config {
      * How many seconds a released address is given to nobody, at most 1200.
      */
     uint32_t cooldown;
+};
+
+/**
+ * How a store in a file is opened.
+ */
+struct ipip_sqlite_options {
+    /**
+     * The longest time in milliseconds that a call waits for others who hold the file; 0 does not wait.
+     */
+    uint32_t deadline_ms;
+    /**
+     * How many commits the store remembers for watchers at least; 0 counts as 1.
+     */
+    uint32_t history;
+    /**
+     * An `enum ipip_durability`.
+     */
+    uint32_t durability;
+    /**
+     * 1 makes a file that is not there; 0 refuses it.
+     */
+    uint8_t create;
+};
+
+/**
+ * One record; its pointers live as long as the `ipip_records` that it is from.
+ */
+struct ipip_record {
+    /**
+     * The key.
+     */
+    const char *key;
+    /**
+     * The value, as a rule JSON, without a final zero; NULL if the key was deleted.
+     */
+    const uint8_t *value;
+    /**
+     * Octets of the value.
+     */
+    size_t value_len;
+    /**
+     * Which commit of the store wrote it, or deleted it.
+     */
+    uint64_t revision;
+};
+
+/**
+ * How records are imported.
+ */
+struct ipip_import_options {
+    /**
+     * 1 only counts what would change.
+     */
+    uint8_t dry_run;
+    /**
+     * 1 deletes the keys that no line has.
+     */
+    uint8_t remove_others;
+};
+
+/**
+ * What an import changed, or would change in a dry run, in keys.
+ */
+struct ipip_imported {
+    /**
+     * That were not there.
+     */
+    size_t added;
+    /**
+     * That had another value.
+     */
+    size_t replaced;
+    /**
+     * That were deleted.
+     */
+    size_t removed;
+    /**
+     * That had their value already.
+     */
+    size_t unchanged;
+};
+
+/**
+ * One thing in a list of an outcome; its text lives as long as the `ipip_outcome` that it is from.
+ */
+struct ipip_outcome_entry {
+    /**
+     * The block, or the address as a /32; all zero where the list is one of texts.
+     */
+    struct ipip_prefix prefix;
+    /**
+     * The text that `enum ipip_outcome_list` tells of, NULL if there is none.
+     */
+    const char *text;
+};
+
+/**
+ * Any addresses for one owner on one node. All zero but for the node, the count and the attribute asks
+ * for a workload's, from any pool that selects the node.
+ */
+struct ipip_request {
+    /**
+     * The node on which they will be.
+     */
+    const char *node;
+    /**
+     * How many, 1 to 2^20.
+     */
+    uint32_t count;
+    /**
+     * To whom. The key "node" is added, if it is not there.
+     */
+    struct ipip_attribute attribute;
+    /**
+     * The pools to take them from, by their prefixes, whatever they select; NULL if `pools_len` is 0: the
+     * pools that select the node.
+     */
+    const struct ipip_prefix *pools;
+    /**
+     * How many pools there are.
+     */
+    size_t pools_len;
+    /**
+     * What for, an enum ipip_pool_use; 0 is IPIP_POOL_USE_WORKLOAD.
+     */
+    uint32_t purpose;
+    /**
+     * The most blocks that the node may have to claim one more; NULL says nothing and leaves the
+     * configuration's, or Calico's 20.
+     */
+    const uint32_t *max_blocks;
+};
+
+/**
+ * Numbers of addresses.
+ */
+struct ipip_usage_counts {
+    /**
+     * All that there are.
+     */
+    uint64_t total;
+    /**
+     * Those that are assigned, or cooling down.
+     */
+    uint64_t in_use;
+    /**
+     * Those that reservations set aside.
+     */
+    uint64_t reserved;
+    /**
+     * Those that whoever asks for any may be assigned.
+     */
+    uint64_t free;
+    /**
+     * Those in use that were released and are cooling down.
+     */
+    uint64_t cooling;
+};
+
+/**
+ * The use of a pool; its name lives as long as the `ipip_usage` that it is from.
+ */
+struct ipip_pool_usage {
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Its prefix.
+     */
+    struct ipip_prefix cidr;
+    /**
+     * Its addresses.
+     */
+    struct ipip_usage_counts counts;
+    /**
+     * How many of its blocks are there.
+     */
+    size_t blocks;
+};
+
+/**
+ * How much was looked at, and how much of it is wrong.
+ */
+struct ipip_report_counts {
+    /**
+     * Pools.
+     */
+    uint64_t pools;
+    /**
+     * Blocks, damaged ones included.
+     */
+    uint64_t blocks;
+    /**
+     * Addresses that are assigned, in blocks that are not damaged.
+     */
+    uint64_t addresses;
+    /**
+     * Handles that have a record.
+     */
+    uint64_t handles;
+    /**
+     * Claims of nodes.
+     */
+    uint64_t claims;
+    /**
+     * Problems.
+     */
+    size_t problems;
+};
+
+/**
+ * A problem; its strings live as long as the `ipip_report` that it is from. The JSON has what it is about
+ * in fields of its own.
+ */
+struct ipip_problem {
+    /**
+     * What kind of problem it is, in one word, such as "handleMissing".
+     */
+    const char *kind;
+    /**
+     * The problem as a sentence.
+     */
+    const char *message;
+};
+
+/**
+ * How many there were of what a collection has no list of.
+ */
+struct ipip_collect_counts {
+    /**
+     * Addresses that have cooled down and are free.
+     */
+    uint64_t cooled;
+    /**
+     * Addresses, handles and blocks that look useless, and have not done so for long enough.
+     */
+    uint64_t waiting;
+    /**
+     * Addresses that have no handle, so that nobody can tell whether they are needed.
+     */
+    uint64_t without_handle;
 };
 
 /**
@@ -3055,9 +3506,103 @@ void ipip_node_record_free(struct ipip_node_record *record);
 enum ipip_status ipip_store_open_memory(struct ipip_store **store_out);
 
 /**
+ * Opens the store in the file `path` on a local file system, or makes it: an SQLite database with
+ * "-wal", "-shm" and "-lock" beside it, for all processes of one machine. `options` may be NULL: then a
+ * call waits 10,000 ms, 16,384 commits are remembered, a commit survives loss of power, and the file is
+ * made.
+ *
+ * A process may end at any instant: the file holds every acknowledged commit as a whole. A child made by
+ * fork() opens the file itself.
+ *
+ * IPIP_STATUS_STORE if the file cannot be opened, or is not ours, newer or damaged, IPIP_STATUS_BUSY if
+ * others held it too long, IPIP_STATUS_UNSUPPORTED if the library was built without "sqlite".
+ *
+ * The caller sees to it that:
+ * `path` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_store_open_sqlite(const char *path,
+                                        const struct ipip_sqlite_options *options,
+                                        struct ipip_store **store_out);
+
+/**
  * Closes a store. NULL is allowed.
  */
 void ipip_store_free(struct ipip_store *store);
+
+/**
+ * The records whose keys begin with `prefix`, in the order of their octets. A prefix begins with "/" and
+ * ends with "/", or with "." inside a dotted address; "/" is all.
+ *
+ * The caller sees to it that:
+ * `prefix` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_store_list(const struct ipip_store *store,
+                                 const char *prefix,
+                                 struct ipip_records **records_out);
+
+/**
+ * What changed below `prefix` after the revision `after`, which `ipip_records_revision` of a list or of
+ * an earlier call gave; waits up to `timeout_ms` milliseconds for the first change. Each key once, as it
+ * is now, in the order of the changes; none if nothing changed in that time.
+ *
+ * IPIP_STATUS_COMPACTED if the store no longer knows: list again.
+ *
+ * The caller sees to it that:
+ * `prefix` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_store_watch(const struct ipip_store *store,
+                                  const char *prefix,
+                                  uint64_t after,
+                                  uint32_t timeout_ms,
+                                  struct ipip_records **records_out);
+
+/**
+ * How many records there are; 0 for NULL.
+ */
+size_t ipip_records_count(const struct ipip_records *records);
+
+/**
+ * The store's revision when they were read, for `ipip_store_watch`; 0 for NULL.
+ */
+uint64_t ipip_records_revision(const struct ipip_records *records);
+
+/**
+ * The record `index`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_records_get(const struct ipip_records *records,
+                                  size_t index,
+                                  struct ipip_record *record_out);
+
+/**
+ * Frees records. NULL is allowed.
+ */
+void ipip_records_free(struct ipip_records *records);
+
+/**
+ * Writes every record of the store to the file descriptor `fd`, which stays open: a line of JSON each,
+ * `{"key":"...","value":...}`, or `"base64"` for a value that is no JSON on one line. `count_out` (may be
+ * NULL) is how many there were.
+ *
+ * IPIP_STATUS_KERNEL if they cannot be written.
+ */
+enum ipip_status ipip_store_export(const struct ipip_store *store,
+                                   int fd,
+                                   size_t *count_out);
+
+/**
+ * Puts every record that `ipip_store_export` wrote, read from the file descriptor `fd` up to its end,
+ * into the store by one commit. `fd` stays open. `options` may be NULL: nothing is deleted.
+ * `imported_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if a line is no record (the text has its number), IPIP_STATUS_BUSY if
+ * others keep writing to the same keys; nothing is written then.
+ */
+enum ipip_status ipip_store_import(const struct ipip_store *store,
+                                   int fd,
+                                   const struct ipip_import_options *options,
+                                   struct ipip_imported *imported_out);
 
 /**
  * Makes an allocator on `store`.
@@ -3120,10 +3665,11 @@ enum ipip_status ipip_ipam_release_block(const struct ipip_ipam *ipam,
 
 /**
  * Assigns an address on `node`: from the first of its blocks that has a free one, the one free
- * longest; if all are full, from one more block that it claims. The key "node" is added to the
- * attribute, if it is not there.
+ * longest; if all are full, from one more block that it claims, else from another node's. The key "node"
+ * is added to the attribute, if it is not there.
  *
- * IPIP_STATUS_POOL_EXHAUSTED if there is no pool, or nothing is left in any.
+ * IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, or nothing is left that it may have; the text
+ * says what is in its way.
  *
  * The caller sees to it that:
  * `node` is NULL or a string that ends in a zero; so are the strings of `attribute`, and `pairs` points
@@ -3135,10 +3681,12 @@ enum ipip_status ipip_ipam_assign_any(const struct ipip_ipam *ipam,
                                       struct ipip_assignment *assignment_out);
 
 /**
- * Assigns `address` on `node`, and claims its block if nobody has. `assignment_out` may be NULL.
+ * Assigns `address` on `node`, and claims its block if nobody has. One of another node's block is
+ * borrowed. `assignment_out` may be NULL.
  *
- * IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OWNED_BY_ANOTHER (the text names the
- * owner of the block), IPIP_STATUS_OVERLAP, IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle).
+ * IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OVERLAP,
+ * IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle); with strict affinity also
+ * IPIP_STATUS_OWNED_BY_ANOTHER (the text names the owner of the block).
  *
  * The caller sees to it that:
  * As `ipip_ipam_assign_any`.
@@ -3216,6 +3764,487 @@ enum ipip_status ipip_ipam_blocks(const struct ipip_ipam *ipam,
  * Frees the allocator; its store stays. NULL is allowed.
  */
 void ipip_ipam_free(struct ipip_ipam *ipam);
+
+/**
+ * How many things are in a list, an `enum ipip_outcome_list`; 0 for NULL and for no list.
+ */
+size_t ipip_outcome_count(const struct ipip_outcome *outcome, uint32_t list);
+
+/**
+ * The thing `index` of a list, an `enum ipip_outcome_list`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_outcome_get(const struct ipip_outcome *outcome,
+                                  uint32_t list,
+                                  size_t index,
+                                  struct ipip_outcome_entry *entry_out);
+
+/**
+ * Frees an outcome. NULL is allowed.
+ */
+void ipip_outcome_free(struct ipip_outcome *outcome);
+
+/**
+ * Assigns the addresses that `request` asks for: from the node's blocks, then from more that it claims,
+ * then from others' blocks, with one commit for each block. Too few are no failure:
+ * `ipip_assignments_shortfall` says why.
+ *
+ * IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, IPIP_STATUS_NOT_FOUND for a pool that is not
+ * there, IPIP_STATUS_INVALID_ARGUMENT for a count that is not allowed.
+ *
+ * The caller sees to it that:
+ * The strings of `request` are NULL or end in a zero, its arrays are NULL or as long as their `_len`
+ * says, and `max_blocks` is NULL or points to a number.
+ */
+enum ipip_status ipip_ipam_assign_many(const struct ipip_ipam *ipam,
+                                       const struct ipip_request *request,
+                                       struct ipip_assignments **assignments_out);
+
+/**
+ * How many addresses were assigned; 0 for NULL.
+ */
+size_t ipip_assignments_count(const struct ipip_assignments *assignments);
+
+/**
+ * The assignment `index`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_assignments_get(const struct ipip_assignments *assignments,
+                                      size_t index,
+                                      struct ipip_assignment *assignment_out);
+
+/**
+ * Why they are not more, and as a sentence, "" if they are all. `needed_out` may be NULL, and so may
+ * `text`, if `text_len` is 0 and `needed_out` NULL: then only `shortfall_out` is written.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_assignments_shortfall(const struct ipip_assignments *assignments,
+                                            enum ipip_shortfall *shortfall_out,
+                                            char *text,
+                                            size_t text_len,
+                                            size_t *needed_out);
+
+/**
+ * Frees the list; the addresses stay assigned. NULL is allowed.
+ */
+void ipip_assignments_free(struct ipip_assignments *assignments);
+
+/**
+ * Releases several addresses, those of one block in one commit. If one of a block is not the assignment
+ * that its `struct ipip_release` names, nothing of that block is released. The outcome has the lists
+ * Released, NotAssigned and Refused.
+ *
+ * The caller sees to it that:
+ * - `releases` is NULL or points to `releases_len` releases.
+ * - Their strings are NULL or end in a zero, and their sequence numbers are NULL or point to one.
+ */
+enum ipip_status ipip_ipam_release_many(const struct ipip_ipam *ipam,
+                                        const struct ipip_release *releases,
+                                        size_t releases_len,
+                                        struct ipip_outcome **outcome_out);
+
+/**
+ * The addresses of `handle`, in order, into an array of `addresses_len`. `needed_out` is how many there
+ * are.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit; nothing but `needed_out` is written then.
+ *
+ * The caller sees to it that:
+ * `handle` is NULL or a string that ends in a zero; `addresses` is NULL or points to room for
+ * `addresses_len` addresses that nobody else uses.
+ */
+enum ipip_status ipip_ipam_addresses_of(const struct ipip_ipam *ipam,
+                                        const char *handle,
+                                        struct ipip_ipv4 *addresses,
+                                        size_t addresses_len,
+                                        size_t *needed_out);
+
+/**
+ * The pools, by name.
+ */
+enum ipip_status ipip_ipam_pools(const struct ipip_ipam *ipam, struct ipip_pools **pools_out);
+
+/**
+ * How many pools there are; 0 for NULL.
+ */
+size_t ipip_pools_count(const struct ipip_pools *pools);
+
+/**
+ * The pool `index`, counted from 0; its strings live as long as `pools`. A node selector that is
+ * malformed is told as "!all()": it selects no node either.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_pools_get(const struct ipip_pools *pools,
+                                size_t index,
+                                struct ipip_pool *pool_out);
+
+/**
+ * Frees the list; the pools stay. NULL is allowed.
+ */
+void ipip_pools_free(struct ipip_pools *pools);
+
+/**
+ * Changes the pool of the same name to what `pool` says; what is stored beside these fields stays, and so
+ * do addresses and blocks in use.
+ *
+ * IPIP_STATUS_NOT_FOUND, and IPIP_STATUS_INVALID_ARGUMENT with the reason if the prefix or the block size
+ * would change.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or its strings are NULL or end in a zero.
+ */
+enum ipip_status ipip_ipam_update_pool(const struct ipip_ipam *ipam,
+                                       const struct ipip_pool *pool);
+
+/**
+ * Lets nothing be assigned or claimed from a pool any more; what is in use stays so.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_disable_pool(const struct ipip_ipam *ipam, const char *pool);
+
+/**
+ * Ends what `ipip_ipam_disable_pool` began.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_enable_pool(const struct ipip_ipam *ipam, const char *pool);
+
+/**
+ * Deletes a pool: it is disabled, its blocks are given up, the empty ones deleted, then it is deleted.
+ * Addresses in use stay so, and can be released as before. The outcome, which may be NULL, has the lists
+ * Deleted, Orphaned and Remaining. A call that ended early leaves the pool disabled; the next goes on.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `pool` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_delete_pool(const struct ipip_ipam *ipam,
+                                       const char *pool,
+                                       struct ipip_outcome **outcome_out);
+
+/**
+ * The configuration that is stored, or the one that counts where none is.
+ */
+enum ipip_status ipip_ipam_config(const struct ipip_ipam *ipam,
+                                  struct ipip_allocator_config *config_out);
+
+/**
+ * Stores the configuration, and keeps what Calico stores beside its fields.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule.
+ */
+enum ipip_status ipip_ipam_set_config(const struct ipip_ipam *ipam,
+                                      const struct ipip_allocator_config *config);
+
+/**
+ * Stores a reservation; addresses of it that are assigned stay so.
+ *
+ * IPIP_STATUS_ALREADY_EXISTS.
+ */
+enum ipip_status ipip_ipam_create_reservation(const struct ipip_ipam *ipam,
+                                              const struct ipip_reservation *reservation);
+
+/**
+ * Deletes a reservation.
+ *
+ * IPIP_STATUS_NOT_FOUND.
+ *
+ * The caller sees to it that:
+ * `reservation` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_delete_reservation(const struct ipip_ipam *ipam,
+                                              const char *reservation);
+
+/**
+ * The reservations, by name.
+ */
+enum ipip_status ipip_ipam_reservations(const struct ipip_ipam *ipam,
+                                        struct ipip_reservations **reservations_out);
+
+/**
+ * How many reservations there are; 0 for NULL.
+ */
+size_t ipip_reservations_count(const struct ipip_reservations *reservations);
+
+/**
+ * A copy of the reservation `index`, counted from 0; the caller frees it with `ipip_reservation_free`.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_reservations_get(const struct ipip_reservations *reservations,
+                                       size_t index,
+                                       struct ipip_reservation **reservation_out);
+
+/**
+ * Frees the list; the reservations stay. NULL is allowed.
+ */
+void ipip_reservations_free(struct ipip_reservations *reservations);
+
+/**
+ * The nodes that have a record, by name.
+ */
+enum ipip_status ipip_ipam_nodes(const struct ipip_ipam *ipam,
+                                 struct ipip_node_records **records_out);
+
+/**
+ * How many nodes there are; 0 for NULL.
+ */
+size_t ipip_node_records_count(const struct ipip_node_records *records);
+
+/**
+ * A copy of the record `index`, counted from 0; the caller frees it with `ipip_node_record_free`.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_node_records_get(const struct ipip_node_records *records,
+                                       size_t index,
+                                       struct ipip_node_record **record_out);
+
+/**
+ * Frees the list; the nodes stay. NULL is allowed.
+ */
+void ipip_node_records_free(struct ipip_node_records *records);
+
+/**
+ * The record of `node`; the caller frees it with `ipip_node_record_free`.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is none.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_node(const struct ipip_ipam *ipam,
+                                const char *node,
+                                struct ipip_node_record **record_out);
+
+/**
+ * Stores the labels and addresses of a node. The address of its tunnel device stays if `record` has none,
+ * and so do fields that we do not know.
+ */
+enum ipip_status ipip_ipam_put_node(const struct ipip_ipam *ipam,
+                                    const struct ipip_node_record *record);
+
+/**
+ * Removes a node that is gone: its addresses are released, its blocks given up, the empty ones deleted,
+ * then its record is deleted. The outcome, which may be NULL, has every list but NotAssigned and Handles.
+ * A node that nothing is known of is removed already; a call that ended early is completed by the next.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_remove_node(const struct ipip_ipam *ipam,
+                                       const char *node,
+                                       struct ipip_outcome **outcome_out);
+
+/**
+ * The address of the tunnel device of `node`, assigned and written into the node's record if it has none.
+ * `has_out` is 1, or 0 if no pool that encapsulates by IPIP serves the node; `address_out` is 0.0.0.0
+ * then.
+ *
+ * IPIP_STATUS_POOL_EXHAUSTED if there is no address left.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_ensure_tunnel_address(const struct ipip_ipam *ipam,
+                                                 const char *node,
+                                                 int *has_out,
+                                                 struct ipip_ipv4 *address_out);
+
+/**
+ * Releases the address of the tunnel device of `node`, and takes it out of the node's record; it may have
+ * none. `count_out` (may be NULL) is how many addresses were released.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_ipam_release_tunnel_address(const struct ipip_ipam *ipam,
+                                                  const char *node,
+                                                  size_t *count_out);
+
+/**
+ * How much of each pool and block is in use, and what is borrowed. A damaged block is told in the JSON,
+ * and not counted.
+ */
+enum ipip_status ipip_ipam_usage(const struct ipip_ipam *ipam,
+                                 struct ipip_usage **usage_out);
+
+/**
+ * How many pools there are; 0 for NULL.
+ */
+size_t ipip_usage_pool_count(const struct ipip_usage *usage);
+
+/**
+ * The use of the pool `index`, counted from 0, by name.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_usage_pool(const struct ipip_usage *usage,
+                                 size_t index,
+                                 struct ipip_pool_usage *pool_out);
+
+/**
+ * The use as text, in an `enum ipip_usage_form`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_usage_text(const struct ipip_usage *usage,
+                                 uint32_t form,
+                                 char *text,
+                                 size_t text_len,
+                                 size_t *needed_out);
+
+/**
+ * Frees the use. NULL is allowed.
+ */
+void ipip_usage_free(struct ipip_usage *usage);
+
+/**
+ * What is known of one address, as JSON: `address`, `block`, `inUse`, `handle`, `attributes`,
+ * `releasedAt`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_ipam_address_usage(const struct ipip_ipam *ipam,
+                                         struct ipip_ipv4 address,
+                                         char *text,
+                                         size_t text_len,
+                                         size_t *needed_out);
+
+/**
+ * Everything that is wrong in the store at one instant; nothing is changed.
+ */
+enum ipip_status ipip_ipam_check(const struct ipip_ipam *ipam, struct ipip_report **report_out);
+
+/**
+ * The same, and every address whose handle is not in `live` is a problem too; those of tunnel devices are
+ * alive.
+ *
+ * The caller sees to it that:
+ * `live` is NULL or points to `live_len` strings, which end in a zero.
+ */
+enum ipip_status ipip_ipam_check_live(const struct ipip_ipam *ipam,
+                                      const char *const *live,
+                                      size_t live_len,
+                                      struct ipip_report **report_out);
+
+/**
+ * How much was looked at, and how many problems there are.
+ */
+enum ipip_status ipip_report_count(const struct ipip_report *report,
+                                   struct ipip_report_counts *counts_out);
+
+/**
+ * The problem `index`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_report_get(const struct ipip_report *report,
+                                 size_t index,
+                                 struct ipip_problem *problem_out);
+
+/**
+ * The report as text, in an `enum ipip_report_form`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_report_text(const struct ipip_report *report,
+                                  uint32_t form,
+                                  char *text,
+                                  size_t text_len,
+                                  size_t *needed_out);
+
+/**
+ * Frees the report. NULL is allowed.
+ */
+void ipip_report_free(struct ipip_report *report);
+
+/**
+ * Repairs what `report` tells and the store proves, each problem in one commit that takes effect only
+ * while the problem is there. No address is assigned or released.
+ */
+enum ipip_status ipip_ipam_repair(const struct ipip_ipam *ipam,
+                                  const struct ipip_report *report,
+                                  struct ipip_repaired **repaired_out);
+
+/**
+ * How many problems are no more, and how many are left.
+ */
+enum ipip_status ipip_repaired_count(const struct ipip_repaired *repaired,
+                                     size_t *repaired_count_out,
+                                     size_t *left_count_out);
+
+/**
+ * What became of each problem, and why it is left if it is, as text in an `enum ipip_report_form`.
+ * `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_repaired_text(const struct ipip_repaired *repaired,
+                                    uint32_t form,
+                                    char *text,
+                                    size_t text_len,
+                                    size_t *needed_out);
+
+/**
+ * Frees it. NULL is allowed.
+ */
+void ipip_repaired_free(struct ipip_repaired *repaired);
+
+/**
+ * Makes a collector that lets everything be for `grace_ms` milliseconds after it saw first that it is
+ * useless; 900,000 as a rule, which is Calico's.
+ */
+enum ipip_status ipip_collector_new(uint64_t grace_ms,
+                                    struct ipip_collector **collector_out);
+
+/**
+ * Frees the collector. NULL is allowed.
+ */
+void ipip_collector_free(struct ipip_collector *collector);
+
+/**
+ * Collects what nobody needs any more, where `live` are the handles of all workloads that are alive,
+ * gathered before the call: their addresses, handles without addresses, empty blocks, addresses that
+ * cooled down. The outcome has the lists Released, Refused, Deleted, Handles and Unreadable.
+ * `counts_out` may be NULL.
+ *
+ * The caller sees to it that:
+ * `live` is NULL or points to `live_len` strings, which end in a zero.
+ */
+enum ipip_status ipip_ipam_collect(const struct ipip_ipam *ipam,
+                                   struct ipip_collector *collector,
+                                   const char *const *live,
+                                   size_t live_len,
+                                   struct ipip_collect_counts *counts_out,
+                                   struct ipip_outcome **outcome_out);
 
 /**
  * Makes a namespace and names it as `ip netns add NAME` does; it stays until `ipip_netns_remove`. Its

@@ -49,6 +49,9 @@ pub struct ipip_assignment {
     pub block: ipip_prefix,
     /// The sequence number of the assignment, for `struct ipip_release`.
     pub sequence: u64,
+    /// 1 if the block belongs to another node, or to nobody, so that every node must route the address by
+    /// itself; else 0. A block in memory does not know its node: 0.
+    pub borrowed: u8,
 }
 
 /// An address to be released, and what the caller knows of its assignment. All zero but for the

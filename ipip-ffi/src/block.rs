@@ -411,6 +411,7 @@ impl ipip_block {
             address: assignment.addr.into(),
             block: self.0.prefix().prefix().into(),
             sequence: assignment.sequence.0,
+            borrowed: 0,
         }
     }
 

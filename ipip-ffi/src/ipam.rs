@@ -24,7 +24,7 @@ use crate::store::ipip_store;
 ///
 /// Ownership: whoever got it from `ipip_ipam_new` frees it. Threads: may share it without a lock.
 #[derive(Debug)]
-pub struct ipip_ipam(Ipam);
+pub struct ipip_ipam(pub(crate) Ipam);
 
 /// What became of a block that its node gave up.
 #[repr(C)]
@@ -154,10 +154,11 @@ pub unsafe extern "C" fn ipip_ipam_release_block(
 }
 
 /// Assigns an address on `node`: from the first of its blocks that has a free one, the one free
-/// longest; if all are full, from one more block that it claims. The key "node" is added to the
-/// attribute, if it is not there.
+/// longest; if all are full, from one more block that it claims, else from another node's. The key "node"
+/// is added to the attribute, if it is not there.
 ///
-/// IPIP_STATUS_POOL_EXHAUSTED if there is no pool, or nothing is left in any.
+/// IPIP_STATUS_POOL_EXHAUSTED if no pool serves the node, or nothing is left that it may have; the text
+/// says what is in its way.
 ///
 /// # Safety
 /// `node` is NULL or a string that ends in a zero; so are the strings of `attribute`, and `pairs` points
@@ -181,10 +182,12 @@ pub unsafe extern "C" fn ipip_ipam_assign_any(
     })
 }
 
-/// Assigns `address` on `node`, and claims its block if nobody has. `assignment_out` may be NULL.
+/// Assigns `address` on `node`, and claims its block if nobody has. One of another node's block is
+/// borrowed. `assignment_out` may be NULL.
 ///
-/// IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OWNED_BY_ANOTHER (the text names the
-/// owner of the block), IPIP_STATUS_OVERLAP, IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle).
+/// IPIP_STATUS_OUTSIDE_POOL, IPIP_STATUS_POOL_DISABLED, IPIP_STATUS_OVERLAP,
+/// IPIP_STATUS_ALREADY_ASSIGNED (the text names the handle); with strict affinity also
+/// IPIP_STATUS_OWNED_BY_ANOTHER (the text names the owner of the block).
 ///
 /// # Safety
 /// As `ipip_ipam_assign_any`.
@@ -344,6 +347,7 @@ impl From<Assigned> for ipip_assignment {
                 len: assigned.block.prefix(),
             },
             sequence: assigned.sequence.0,
+            borrowed: assigned.borrowed.into(),
         }
     }
 }
@@ -356,24 +360,31 @@ impl From<IpamError> for Failure {
             IpamError::Prefix(error) => return error.into(),
             IpamError::Pool(error) => return error.into(),
             IpamError::Name(error) => return error.into(),
+            IpamError::Config(error) => return error.into(),
+            IpamError::Store(error) => return error.into(),
             IpamError::OutsidePools { .. } | IpamError::BlockOutsidePools { .. } => {
                 ipip_status::OutsidePool
             }
             IpamError::PoolDisabled { .. } => ipip_status::PoolDisabled,
-            IpamError::NoPool | IpamError::PoolsExhausted { .. } => ipip_status::PoolExhausted,
+            IpamError::NoPool | IpamError::PoolsExhausted { .. } | IpamError::Short { .. } => {
+                ipip_status::PoolExhausted
+            }
             IpamError::WrongBlockSize { .. } => ipip_status::BlockSize,
             IpamError::BlockOwned { .. } => ipip_status::OwnedByAnother,
             IpamError::BlockOverlaps { .. }
             | IpamError::PoolOverlaps { .. }
             | IpamError::PoolBlockSize { .. } => ipip_status::Overlap,
-            IpamError::BlockNotClaimed { .. } | IpamError::HandleUnknown { .. } => {
-                ipip_status::NotFound
+            IpamError::BlockNotClaimed { .. }
+            | IpamError::PoolUnknown { .. }
+            | IpamError::HandleUnknown { .. }
+            | IpamError::PoolMissing { .. }
+            | IpamError::ReservationMissing { .. } => ipip_status::NotFound,
+            IpamError::PoolExists { .. } | IpamError::ReservationExists { .. } => {
+                ipip_status::AlreadyExists
             }
-            IpamError::PoolExists { .. } => ipip_status::AlreadyExists,
+            IpamError::Count { .. } | IpamError::PoolUpdate(_) => ipip_status::InvalidArgument,
             IpamError::Busy { .. } => ipip_status::Busy,
-            IpamError::Store(_) | IpamError::Value { .. } | IpamError::Misplaced { .. } => {
-                ipip_status::Store
-            }
+            IpamError::Value { .. } | IpamError::Misplaced { .. } => ipip_status::Store,
             _ => ipip_status::Internal,
         };
         Self::of(status, &error, None)

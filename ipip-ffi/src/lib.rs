@@ -38,6 +38,7 @@
 )]
 
 mod addr;
+mod admin;
 mod assignment;
 mod batch;
 mod block;
@@ -62,12 +63,17 @@ mod ipv4;
 mod journey;
 mod log;
 mod loops;
+mod many;
 mod netns;
 mod node_record;
+mod nodes;
+mod outcome;
 mod pcap;
 mod peers;
 mod pool;
 mod reader;
+mod records;
+mod report;
 mod reservation;
 mod route;
 mod status;
@@ -75,6 +81,7 @@ mod store;
 mod tunnel;
 mod tunnel_error;
 mod tunnel_state;
+mod usage;
 mod version;
 mod wire;
 mod workload;

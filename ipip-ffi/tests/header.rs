@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 45] = [
     "status",
     "error",
     "version",
@@ -30,7 +30,14 @@ const ORDER: [&str; 38] = [
     "reservation",
     "node_record",
     "store",
+    "records",
     "ipam",
+    "outcome",
+    "many",
+    "admin",
+    "nodes",
+    "usage",
+    "report",
     "netns",
     "changes",
     "tunnel",

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The error's name, the file that declares it, the file that gives it a status.
-const ERRORS: [(&str, &str, &str); 14] = [
+const ERRORS: [(&str, &str, &str); 16] = [
     ("WireError", "wire/error", "wire"),
     ("FragmentError", "wire/error", "fragment"),
     ("LoopError", "wire/error", "loops"),
@@ -18,6 +18,8 @@ const ERRORS: [(&str, &str, &str); 14] = [
     ("NetlinkError", "netlink/error", "changes"),
     ("NetnsError", "sys/netns", "netns"),
     ("CaptureError", "capture/error", "capture"),
+    ("StoreError", "datastore/error", "store"),
+    ("TransferError", "datastore/transfer", "store"),
     ("PcapError", "capture/error", "pcap"),
     ("ReadError", "capture/error", "reader"),
 ];

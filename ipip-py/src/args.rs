@@ -14,11 +14,12 @@ use ipip_core::addr::Ipv4Prefix;
 use ipip_core::mtu::TunnelMtu;
 use ipip_core::name::{HandleId, InterfaceName};
 use ipip_core::wire::{Dscp, Ecn};
+use ipnetwork::Ipv4Network;
 use pyo3::PyClass;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyMapping, PySequence, PyString, PyType};
+use pyo3::types::{PyBytes, PyMapping, PyString, PyType};
 
 use crate::errors;
 
@@ -165,18 +166,6 @@ pub(crate) fn choice<T: Copy>(
     })
 }
 
-/// The items of a list, tuple or other sequence, but not of a text.
-pub(crate) fn items<'py>(
-    name: &str,
-    allowed: &str,
-    value: &Bound<'py, PyAny>,
-) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    match value.cast::<PySequence>() {
-        Ok(items) if !value.is_instance_of::<PyString>() => items.try_iter()?.collect(),
-        _ => Err(wrong_type(name, allowed, value)),
-    }
-}
-
 /// The pairs of a mapping of str to str.
 pub(crate) fn pairs(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     let mapping = value.cast::<PyMapping>();
@@ -263,6 +252,26 @@ pub(crate) fn prefix(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Ipv4Prefi
 /// A prefix as `ipaddress.IPv4Network`.
 pub(crate) fn network<'py>(py: Python<'py>, prefix: Ipv4Prefix) -> PyResult<Bound<'py, PyAny>> {
     network_type(py)?.call1(((prefix.network().to_bits(), prefix.len()),))
+}
+
+/// A prefix that Python sees as an `ipaddress.IPv4Network`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Network(pub(crate) Ipv4Network);
+
+impl From<Ipv4Network> for Network {
+    fn from(network: Ipv4Network) -> Self {
+        Self(network)
+    }
+}
+
+impl<'py> IntoPyObject<'py> for Network {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        network_type(py)?.call1(((self.0.network().to_bits(), self.0.prefix()),))
+    }
 }
 
 fn network_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ipip_core::resource::{Attribute, Release, Sequence};
+use ipip_core::name::HandleId;
+use ipip_core::resource::{self, Attribute, Sequence};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::net::Ipv4Addr;
@@ -32,8 +33,8 @@ pub(crate) fn release(
     address: &Bound<'_, PyAny>,
     handle_id: Option<&Bound<'_, PyAny>>,
     sequence: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Release> {
-    Ok(Release {
+) -> PyResult<resource::Release> {
+    Ok(resource::Release {
         addr: args::address("address", address)?,
         handle: handle_id
             .map(|id| args::handle("handle_id", id))
@@ -61,9 +62,63 @@ pub(crate) fn dict<'py>(
     Ok(dict)
 }
 
-/// An address that was released.
+/// An address to be released, with handle_id or sequence only if its assignment has these.
 #[pyclass(frozen, eq, hash, module = "ipip")]
 #[derive(PartialEq, Hash)]
+pub(crate) struct Release {
+    /// The address.
+    #[pyo3(get)]
+    address: Ipv4Addr,
+    handle: Option<HandleId>,
+    /// The sequence number that its assignment must have; None accepts any.
+    #[pyo3(get)]
+    sequence: Option<u64>,
+}
+
+#[pymethods]
+impl Release {
+    #[new]
+    #[pyo3(signature = (address, *, handle_id=None, sequence=None))]
+    fn new(
+        address: &Bound<'_, PyAny>,
+        handle_id: Option<&Bound<'_, PyAny>>,
+        sequence: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let release = release(address, handle_id, sequence)?;
+        Ok(Self {
+            address: release.addr,
+            handle: release.handle,
+            sequence: release.sequence.map(|sequence| sequence.0),
+        })
+    }
+
+    /// The handle that it must have; None accepts any, and none.
+    #[getter]
+    fn handle_id(&self) -> Option<&str> {
+        self.handle.as_ref().map(HandleId::as_str)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Release {}>", self.address)
+    }
+}
+
+/// One of several releases: a `Release`, or an address.
+pub(crate) fn release_item(name: &str, value: &Bound<'_, PyAny>) -> PyResult<resource::Release> {
+    let Ok(release) = value.cast::<Release>() else {
+        return args::address(name, value).map(resource::Release::of);
+    };
+    let release = release.get();
+    Ok(resource::Release {
+        addr: release.address,
+        handle: release.handle.clone(),
+        sequence: release.sequence.map(Sequence),
+    })
+}
+
+/// An address that was released.
+#[pyclass(frozen, eq, hash, module = "ipip")]
+#[derive(Clone, PartialEq, Hash)]
 pub(crate) struct Released {
     /// The address.
     #[pyo3(get)]
@@ -84,8 +139,8 @@ impl Released {
     }
 }
 
-impl From<ipip_core::resource::Released> for Released {
-    fn from(released: ipip_core::resource::Released) -> Self {
+impl From<resource::Released> for Released {
+    fn from(released: resource::Released) -> Self {
         Self {
             address: released.addr,
             handle_id: released.handle,

@@ -249,13 +249,14 @@ impl Block {
             address: assigned.addr,
             sequence: assigned.sequence.0,
             block: self.block().prefix().prefix(),
+            borrowed: false,
         }
     }
 }
 
 /// An address that was assigned.
 #[pyclass(frozen, eq, hash, module = "ipip")]
-#[derive(PartialEq, Hash)]
+#[derive(Clone, PartialEq, Hash)]
 pub(crate) struct Assignment {
     /// The address.
     #[pyo3(get)]
@@ -264,6 +265,10 @@ pub(crate) struct Assignment {
     #[pyo3(get)]
     pub(crate) sequence: u64,
     pub(crate) block: Ipv4Prefix,
+    /// Whether the block belongs to another node, or to nobody: every node must route the address by
+    /// itself then. A block in memory does not know its node: False.
+    #[pyo3(get)]
+    pub(crate) borrowed: bool,
 }
 
 #[pymethods]
@@ -279,7 +284,9 @@ impl Assignment {
             address,
             sequence,
             block,
+            borrowed,
         } = self;
-        format!("<Assignment {address} from {block} at sequence {sequence}>")
+        let borrowed = if *borrowed { ", borrowed" } else { "" };
+        format!("<Assignment {address} from {block} at sequence {sequence}{borrowed}>")
     }
 }

@@ -1,63 +1,28 @@
-//! `Ipam` and `MemoryStore`: the allocator on a store.
+//! `Ipam`: the allocator on a store.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use ipip_core::addr::Ipv4Prefix;
-use ipip_core::datastore::{Memory, Store, StoreError};
-use ipip_core::ipam::{self, Ambient, BlockRelease, IpamError};
-use ipip_core::name::NodeName;
+use ipip_core::ipam::{self, Ambient, BlockRelease, IpamError, Request};
+use ipip_core::name::{HandleId, NodeName};
+use ipip_core::resource::Use;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::PyDict;
 
+use crate::args::Given;
 use crate::attributes::{self, Released};
 use crate::block::{Assignment, Block};
+use crate::check::{Repaired, Report};
 use crate::log::without_gil;
-use crate::pool::Pool;
+use crate::outcome::{
+    Assignments, Claimed, Collected, Collector, NodeRemoval, PoolDeletion, ReleasedMany,
+};
+use crate::pool::{Pool, USES};
+use crate::resources::{AllocatorConfig, NodeRecord, Reservation};
+use crate::store::Store;
+use crate::usage::{AddressUsage, Usage};
 use crate::{args, errors};
-
-/// A store in this process's memory, for tests and short-lived tools. Any number of allocators and
-/// threads may share it.
-#[pyclass(frozen, module = "ipip")]
-pub(crate) struct MemoryStore(Arc<Memory>);
-
-#[pymethods]
-impl MemoryStore {
-    #[new]
-    fn new() -> Self {
-        Self(Arc::new(Memory::new()))
-    }
-
-    /// The value under a key, Calico's JSON as a rule; None if there is none.
-    fn get<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let key = args::text("key", key)?;
-        let record = without_gil(py, || self.0.get(&key)).map_err(store_error(py))?;
-        Ok(record.map(|record| PyBytes::new(py, &record.value)))
-    }
-
-    /// The keys that begin with prefix, which ends with "/".
-    fn keys(&self, py: Python<'_>, prefix: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-        let prefix = args::text("prefix", prefix)?;
-        Ok(without_gil(py, || self.0.list_keys(&prefix))
-            .map_err(store_error(py))?
-            .entries)
-    }
-
-    fn __repr__(&self) -> String {
-        "<MemoryStore>".to_owned()
-    }
-}
-
-fn store_error(py: Python<'_>) -> impl Fn(StoreError) -> PyErr {
-    move |error| match error {
-        StoreError::EmptyKey | StoreError::Prefix { .. } => errors::invalid(py)(&error),
-        _ => errors::raise(py, "StoreError", &ipip_core::error_chain(&error)),
-    }
-}
 
 /// Who has which address: nodes claim blocks, and assign addresses from them.
 ///
@@ -77,15 +42,19 @@ impl Ipam {
 }
 
 fn node_name(node: &Bound<'_, PyAny>) -> PyResult<NodeName> {
-    let text = args::text("node", node)?;
-    NodeName::try_new(&text).map_err(|fault| args::invalid(node.py(), "node", fault))
+    node_name_in("node", node)
+}
+
+fn node_name_in(argument: &str, node: &Bound<'_, PyAny>) -> PyResult<NodeName> {
+    let text = args::text(argument, node)?;
+    NodeName::try_new(&text).map_err(|fault| args::invalid(node.py(), argument, fault))
 }
 
 #[pymethods]
 impl Ipam {
     #[new]
     fn new(store: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let store = Arc::clone(&args::object::<MemoryStore>("store", store)?.get().0);
+        let store = Arc::clone(&args::object::<Store>("store", store)?.get().0);
         Ok(Self(ipam::Ipam::new(store, Ambient::system())))
     }
 
@@ -108,7 +77,7 @@ impl Ipam {
     /// Raises Exhausted if no pool has a free one.
     fn claim_any(&self, py: Python<'_>, node: &Bound<'_, PyAny>) -> PyResult<Claimed> {
         let node = node_name(node)?;
-        Claimed::new(py, self.call(py, |ipam| ipam.claim_any(&node))?)
+        Ok(self.call(py, |ipam| ipam.claim_any(&node))?.into())
     }
 
     /// Claims this block for a node; one that is the node's already stays so.
@@ -121,7 +90,9 @@ impl Ipam {
         block: &Bound<'_, PyAny>,
     ) -> PyResult<Claimed> {
         let (node, block) = (node_name(node)?, args::prefix("block", block)?);
-        Claimed::new(py, self.call(py, |ipam| ipam.claim(&node, block.into()))?)
+        Ok(self
+            .call(py, |ipam| ipam.claim(&node, block.into()))?
+            .into())
     }
 
     /// Gives up a node's claim: an empty block is "deleted", one with addresses is "orphaned" and
@@ -142,8 +113,8 @@ impl Ipam {
         })
     }
 
-    /// Assigns an address on a node: from its blocks the one free longest, or from one more block
-    /// that it claims.
+    /// Assigns an address on a node: from its blocks the one free longest, else from one more block
+    /// that it claims, else one that it borrows.
     ///
     /// handle_id and attributes are stored with it, see Block.assign_any. Raises Exhausted.
     #[pyo3(signature = (node, handle_id=None, attributes=None))]
@@ -156,16 +127,17 @@ impl Ipam {
     ) -> PyResult<Assignment> {
         let node = node_name(node)?;
         let attribute = attributes::attribute(handle_id, attributes)?;
-        assignment(
+        Assignment::new(
             py,
             &self.call(py, |ipam| ipam.assign_any(&node, &attribute))?,
         )
     }
 
-    /// Assigns this address on a node, and claims its block if nobody has.
+    /// Assigns this address on a node, and claims its block if nobody has. One of another node's block is
+    /// borrowed.
     ///
-    /// Raises Taken if the address is assigned or its block another node's, InvalidArgument outside
-    /// every pool.
+    /// Raises Taken if the address is assigned, or with strict affinity if its block is another node's;
+    /// InvalidArgument outside every pool.
     #[pyo3(signature = (node, address, handle_id=None, attributes=None))]
     fn assign(
         &self,
@@ -177,7 +149,7 @@ impl Ipam {
     ) -> PyResult<Assignment> {
         let (node, addr) = (node_name(node)?, args::address("address", address)?);
         let attribute = attributes::attribute(handle_id, attributes)?;
-        assignment(
+        Assignment::new(
             py,
             &self.call(py, |ipam| ipam.assign(&node, addr, &attribute))?,
         )
@@ -231,53 +203,233 @@ impl Ipam {
         Ok(self.call(py, |ipam| ipam.block_of(addr))?.map(Block::new))
     }
 
+    /// Changes the pool of the same name to what pool says, but its prefix and block size; the pool as it
+    /// is then.
+    ///
+    /// Raises NotFound, and InvalidArgument with the reason if one of these two would change.
+    fn update_pool(&self, py: Python<'_>, pool: &Bound<'_, PyAny>) -> PyResult<Pool> {
+        let pool = &args::object::<Pool>("pool", pool)?.get().0;
+        self.call(py, |ipam| ipam.update_pool(pool)).map(Pool)
+    }
+
+    /// Lets nothing be assigned or claimed from a pool any more; what is in use stays so.
+    ///
+    /// Raises NotFound.
+    fn disable_pool(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = args::text("name", name)?;
+        self.call(py, |ipam| ipam.disable_pool(&name))
+    }
+
+    /// Ends what disable_pool began. Raises NotFound.
+    fn enable_pool(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = args::text("name", name)?;
+        self.call(py, |ipam| ipam.enable_pool(&name))
+    }
+
+    /// Deletes a pool: it is disabled, its blocks are given up, the empty ones deleted, then it is
+    /// deleted. Addresses in use stay so, and are told; they can be released as before.
+    ///
+    /// Raises NotFound. A call that ended early is completed by the next.
+    fn delete_pool(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<PoolDeletion> {
+        let name = args::text("name", name)?;
+        Ok(self.call(py, |ipam| ipam.delete_pool(&name))?.into())
+    }
+
+    /// The configuration; Calico's default if none is stored.
+    fn config(&self, py: Python<'_>) -> PyResult<AllocatorConfig> {
+        self.call(py, ipam::Ipam::config).map(AllocatorConfig)
+    }
+
+    /// Stores the configuration, whatever was stored before.
+    fn set_config(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
+        let config = &args::object::<AllocatorConfig>("config", config)?.get().0;
+        self.call(py, |ipam| ipam.set_config(config))
+    }
+
+    /// Sets addresses aside; those that are assigned stay so. Raises Taken if its name is taken.
+    fn create_reservation(&self, py: Python<'_>, reservation: &Bound<'_, PyAny>) -> PyResult<()> {
+        let reservation = &args::object::<Reservation>("reservation", reservation)?
+            .get()
+            .0;
+        self.call(py, |ipam| ipam.create_reservation(reservation))
+    }
+
+    /// Deletes a reservation. Raises NotFound.
+    fn delete_reservation(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = args::text("name", name)?;
+        self.call(py, |ipam| ipam.delete_reservation(&name))
+    }
+
+    /// The reservations, by name.
+    fn reservations(&self, py: Python<'_>) -> PyResult<Vec<Reservation>> {
+        let found = self.call(py, ipam::Ipam::reservations)?;
+        Ok(found.into_iter().map(Reservation).collect())
+    }
+
+    /// The nodes that have a record, by name.
+    fn nodes(&self, py: Python<'_>) -> PyResult<Vec<NodeRecord>> {
+        let found = self.call(py, ipam::Ipam::nodes)?;
+        Ok(found.into_iter().map(NodeRecord).collect())
+    }
+
+    /// The record of a node; None if there is none.
+    fn node(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<Option<NodeRecord>> {
+        let name = node_name_in("name", name)?;
+        Ok(self.call(py, |ipam| ipam.node(&name))?.map(NodeRecord))
+    }
+
+    /// Stores the labels and addresses of a node. The address of its tunnel device, and fields that we do
+    /// not know, stay if the record says none.
+    fn put_node(&self, py: Python<'_>, record: &Bound<'_, PyAny>) -> PyResult<()> {
+        let record = &args::object::<NodeRecord>("record", record)?.get().0;
+        self.call(py, |ipam| ipam.put_node(record))
+    }
+
+    /// Removes a node that is gone: its addresses are released, its blocks given up, the empty ones
+    /// deleted, then its record is deleted. A call that ended early is completed by the next.
+    fn remove_node(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<NodeRemoval> {
+        let name = node_name_in("name", name)?;
+        Ok(self.call(py, |ipam| ipam.remove_node(&name))?.into())
+    }
+
+    /// The address of a node's tunnel device, assigned and written into the node's record if it has none;
+    /// None if no pool that encapsulates by IPIP serves the node. Raises Exhausted.
+    fn ensure_tunnel_address(
+        &self,
+        py: Python<'_>,
+        node: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Ipv4Addr>> {
+        let node = node_name(node)?;
+        let found = self.call(py, |ipam| ipam.ensure_tunnel_address(&node))?;
+        Ok(found.map(|addr| addr.0))
+    }
+
+    /// Releases the address of a node's tunnel device and takes it out of its record; the addresses that
+    /// were released.
+    fn release_tunnel_address(
+        &self,
+        py: Python<'_>,
+        node: &Bound<'_, PyAny>,
+    ) -> PyResult<Vec<Ipv4Addr>> {
+        let node = node_name(node)?;
+        self.call(py, |ipam| ipam.release_tunnel_address(&node))
+    }
+
+    /// Assigns count addresses on a node, 1 to 2**20: from its blocks, then from more that it claims,
+    /// then from others' blocks, with one commit for each block. What is missing is no exception, but
+    /// said by the answer.
+    ///
+    /// pools names by prefix the only ones to be used; purpose is "Workload", "Tunnel" or
+    /// "LoadBalancer"; the node claims no more blocks once it has max_blocks. Raises Exhausted if no pool
+    /// serves the node.
+    #[pyo3(
+        signature = (node, count, handle_id=None, attributes=None, *, pools=None, purpose=Given::Default, max_blocks=None),
+        text_signature = "($self, node, count, handle_id=None, attributes=None, *, pools=None, purpose='Workload', max_blocks=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own")]
+    fn assign_many<'py>(
+        &self,
+        py: Python<'py>,
+        node: &Bound<'py, PyAny>,
+        count: &Bound<'py, PyAny>,
+        handle_id: Option<&Bound<'py, PyAny>>,
+        attributes: Option<&Bound<'py, PyAny>>,
+        pools: Option<&Bound<'py, PyAny>>,
+        purpose: Given<'py>,
+        max_blocks: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Assignments> {
+        let max = Request::COUNT_MAX.into();
+        let count = u32::try_from(args::integer("count", count, 1..=max)?)?;
+        let attribute = attributes::attribute(handle_id, attributes)?;
+        let mut request = Request::new(node_name(node)?, count, attribute);
+        if let Some(pools) = pools {
+            let prefixes = args::each("pools", pools, args::prefix)?;
+            request.pools = prefixes.into_iter().map(Into::into).collect();
+        }
+        request.purpose =
+            purpose.or(Use::Workload, |value| args::choice("purpose", value, &USES))?;
+        if let Some(value) = max_blocks {
+            let limit = args::integer("max_blocks", value, 0..=u32::MAX.into())?;
+            request.max_blocks = Some(u32::try_from(limit)?);
+        }
+        Assignments::new(py, self.call(py, |ipam| ipam.assign_many(&request))?)
+    }
+
+    /// Releases several addresses, those of one block in one commit: an iterable of Release or
+    /// addresses. If one of a block is not the assignment that a Release names, nothing of its block is
+    /// released, and the answer says so.
+    fn release_many(&self, py: Python<'_>, releases: &Bound<'_, PyAny>) -> PyResult<ReleasedMany> {
+        let releases = args::each("releases", releases, attributes::release_item)?;
+        Ok(self.call(py, |ipam| ipam.release_many(&releases))?.into())
+    }
+
+    /// The addresses of a handle with their attributes, in order; none if it has none.
+    fn addresses_of<'py>(
+        &self,
+        py: Python<'py>,
+        handle_id: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let handle = args::handle("handle_id", handle_id)?;
+        let found = PyDict::new(py);
+        for (addr, who) in self.call(py, |ipam| ipam.addresses_of(&handle))? {
+            found.set_item(addr, attributes::dict(py, who.secondary())?)?;
+        }
+        Ok(found)
+    }
+
+    /// How much of each pool and block is in use, and what is borrowed.
+    fn usage(&self, py: Python<'_>) -> PyResult<Usage> {
+        self.call(py, ipam::Ipam::usage).map(Usage)
+    }
+
+    /// What is known of one address.
+    fn address_usage(&self, py: Python<'_>, address: &Bound<'_, PyAny>) -> PyResult<AddressUsage> {
+        let addr = args::address("address", address)?;
+        self.call(py, |ipam| ipam.address_usage(addr))
+            .map(AddressUsage)
+    }
+
+    /// Everything that is wrong in the store at one instant; nothing is changed. With live, an iterable
+    /// of handles, every address of another handle is wrong too.
+    #[pyo3(signature = (live=None))]
+    fn check(&self, py: Python<'_>, live: Option<&Bound<'_, PyAny>>) -> PyResult<Report> {
+        let live = live.map(handles).transpose()?;
+        let report = self.call(py, |ipam| match &live {
+            Some(live) => ipam.check_live(live),
+            None => ipam.check(),
+        });
+        report.map(Report)
+    }
+
+    /// Repairs what a report tells and the store proves, each problem in one commit that takes effect only
+    /// while it is there. No address is assigned or released.
+    fn repair(&self, py: Python<'_>, report: &Bound<'_, PyAny>) -> PyResult<Repaired> {
+        let report = &args::object::<Report>("report", report)?.get().0;
+        self.call(py, |ipam| ipam.repair(report)).map(Repaired)
+    }
+
+    /// Collects what nobody needs any more, where live are the handles of all workloads that are alive,
+    /// gathered before the call: their addresses, handles without addresses, empty blocks, addresses
+    /// that cooled down; each only after it was useless for the collector's time of grace.
+    fn collect(
+        &self,
+        py: Python<'_>,
+        collector: &Bound<'_, PyAny>,
+        live: &Bound<'_, PyAny>,
+    ) -> PyResult<Collected> {
+        let collector = args::object::<Collector>("collector", collector)?.get();
+        let live = handles(live)?;
+        let collected = self.call(py, |ipam| ipam.collect(&mut collector.lock(), &live))?;
+        Ok(collected.into())
+    }
+
     fn __repr__(&self) -> String {
         "<Ipam>".to_owned()
     }
 }
 
-/// A block that is a node's.
-#[pyclass(frozen, eq, hash, module = "ipip")]
-#[derive(PartialEq, Hash)]
-pub(crate) struct Claimed {
-    block: Ipv4Prefix,
-    /// Whether this call claimed it; otherwise it was the node's before.
-    #[pyo3(get)]
-    newly: bool,
-}
-
-impl Claimed {
-    fn new(py: Python<'_>, claimed: ipam::Claimed) -> PyResult<Self> {
-        let block = Ipv4Prefix::try_from(claimed.block);
-        Ok(Self {
-            block: block.map_err(|fault| errors::invalid(py)(&fault))?,
-            newly: claimed.newly,
-        })
-    }
-}
-
-#[pymethods]
-impl Claimed {
-    /// The block's prefix.
-    #[getter]
-    fn block<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        args::network(py, self.block)
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<Claimed {} newly={}>",
-            self.block,
-            args::boolean(self.newly)
-        )
-    }
-}
-
-fn assignment(py: Python<'_>, assigned: &ipam::Assigned) -> PyResult<Assignment> {
-    let block = Ipv4Prefix::try_from(assigned.block);
-    Ok(Assignment {
-        address: assigned.addr,
-        sequence: assigned.sequence.0,
-        block: block.map_err(|fault| errors::invalid(py)(&fault))?,
-    })
+/// The handles of an iterable.
+fn handles(live: &Bound<'_, PyAny>) -> PyResult<HashSet<HandleId>> {
+    let handles = args::each("live", live, args::handle)?;
+    Ok(handles.into_iter().collect())
 }

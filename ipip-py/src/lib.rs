@@ -15,6 +15,7 @@
 //! | `peers` | which node is behind which prefix |
 //! | `encapsulator`, `batch`, `spans` | one tunnel's outer headers; many packets by one call |
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
+//! | `outcome`, `usage`, `check` | what the allocator answers |
 //! | `resources` | what the allocator reads beside them |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
@@ -32,6 +33,7 @@ mod batch;
 mod block;
 mod buffer;
 mod capture;
+mod check;
 mod echo;
 mod encapsulator;
 mod ensure;
@@ -49,6 +51,7 @@ mod log;
 mod loops;
 mod netns;
 mod objects;
+mod outcome;
 mod outer;
 mod pcap;
 mod peers;
@@ -56,7 +59,9 @@ mod pool;
 mod reader;
 mod resources;
 mod spans;
+mod store;
 mod tunnel_error;
+mod usage;
 mod wire;
 
 /// The compiled part of the package `ipip`, which re-exports all of it.
@@ -68,13 +73,15 @@ mod _ipip {
     use pyo3::types::PyFrozenSet;
 
     #[pymodule_export]
-    use crate::attributes::Released;
+    use crate::attributes::{Release, Released};
     #[pymodule_export]
     use crate::batch::{HeaderBatch, IpipBatch, decapsulate_batch, parse_batch};
     #[pymodule_export]
     use crate::block::{Assignment, Block};
     #[pymodule_export]
     use crate::capture::LiveCapture;
+    #[pymodule_export]
+    use crate::check::{Problem, Repaired, Report};
     #[pymodule_export]
     use crate::echo::{Echo, echo_reply, echo_request, parse_echo};
     #[pymodule_export]
@@ -102,7 +109,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::icmp_error::{IcmpError, IcmpErrorView, Quoted, parse_icmp_error, parse_quoted};
     #[pymodule_export]
-    use crate::ipam::{Claimed, Ipam, MemoryStore};
+    use crate::ipam::Ipam;
     #[pymodule_export]
     use crate::journey::journeys;
     #[pymodule_export]
@@ -111,6 +118,10 @@ mod _ipip {
     use crate::netns::Netns;
     #[pymodule_export]
     use crate::objects::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint, py_host_veth_name};
+    #[pymodule_export]
+    use crate::outcome::{
+        Assignments, Claimed, Collected, Collector, NodeRemoval, PoolDeletion, ReleasedMany,
+    };
     #[pymodule_export]
     use crate::outer::Outer;
     #[pymodule_export]
@@ -126,17 +137,21 @@ mod _ipip {
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]
+    use crate::store::{Imported, MemoryStore, SqliteStore, Store};
+    #[pymodule_export]
     use crate::tunnel_error::{Relay, TunnelError, TunnelState, parse_tunnel_error};
+    #[pymodule_export]
+    use crate::usage::{AddressUsage, BlockUsage, Borrowed, PoolUsage, Usage};
     #[pymodule_export]
     use crate::wire::{
         checksum, decapsulate, encapsulate, encapsulate_into, finish_partial_checksum, ipv4_packet,
         parse, parse_ipv4,
     };
 
-    /// The optional parts that this build carries, such as "sqlite"; none so far.
+    /// The optional parts that this build carries, such as "sqlite".
     #[pyfunction]
     fn features(py: Python<'_>) -> PyResult<Bound<'_, PyFrozenSet>> {
-        PyFrozenSet::empty(py)
+        PyFrozenSet::new(py, ["sqlite"])
     }
 
     #[pymodule_init]

@@ -13,7 +13,7 @@ const MODES: [(&str, IpipMode); 3] = [
     ("CrossSubnet", IpipMode::CrossSubnet),
 ];
 
-const USES: [(&str, Use); 3] = [
+pub(crate) const USES: [(&str, Use); 3] = [
     ("Workload", Use::Workload),
     ("Tunnel", Use::Tunnel),
     ("LoadBalancer", Use::LoadBalancer),
@@ -232,8 +232,7 @@ fn selector(value: &Bound<'_, PyAny>) -> PyResult<Selector> {
 }
 
 fn uses(value: &Bound<'_, PyAny>) -> PyResult<Vec<Use>> {
-    let items = args::items("allowed_uses", "a sequence of str", value)?;
-    let uses = items.iter();
-    uses.map(|item| args::choice("allowed_uses", item, &USES))
-        .collect()
+    args::each("allowed_uses", value, |name, item| {
+        args::choice(name, item, &USES)
+    })
 }

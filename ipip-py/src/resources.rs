@@ -40,21 +40,28 @@ impl AllocatorConfig {
         max_blocks_per_node: Given<'py>,
         cooldown: Given<'py>,
     ) -> PyResult<Self> {
-        let number = |name, given: Given<'py>| {
-            let number = given.or(0, |value| args::integer(name, value, 0..=u32::MAX.into()))?;
-            Ok::<_, PyErr>(u32::try_from(number).unwrap_or(u32::MAX))
-        };
-        let mut config = resource::AllocatorConfig::default();
-        config.strict_affinity =
-            strict_affinity.or(false, |value| args::flag("strict_affinity", value))?;
-        config.auto_allocate_blocks =
-            auto_allocate_blocks.or(true, |value| args::flag("auto_allocate_blocks", value))?;
-        config.max_blocks_per_node = number("max_blocks_per_node", max_blocks_per_node)?;
-        config.cooldown = Duration::from_secs(number("cooldown", cooldown)?.into());
-        config
-            .check()
-            .map_err(|fault| errors::invalid(py)(&fault))?;
-        Ok(Self(config))
+        let default = resource::AllocatorConfig::default();
+        let given = [strict_affinity, auto_allocate_blocks];
+        changed(py, default, given, [max_blocks_per_node, cooldown]).map(Self)
+    }
+
+    /// A configuration that differs in what is given; what Calico stores beside these fields stays.
+    ///
+    /// Raises InvalidArgument as the constructor does.
+    #[pyo3(
+        signature = (*, strict_affinity=Given::Default, auto_allocate_blocks=Given::Default, max_blocks_per_node=Given::Default, cooldown=Given::Default),
+        text_signature = "($self, *, strict_affinity=..., auto_allocate_blocks=..., max_blocks_per_node=..., cooldown=...)"
+    )]
+    fn replace<'py>(
+        &self,
+        py: Python<'py>,
+        strict_affinity: Given<'py>,
+        auto_allocate_blocks: Given<'py>,
+        max_blocks_per_node: Given<'py>,
+        cooldown: Given<'py>,
+    ) -> PyResult<Self> {
+        let given = [strict_affinity, auto_allocate_blocks];
+        changed(py, self.0.clone(), given, [max_blocks_per_node, cooldown]).map(Self)
     }
 
     /// The configuration in Calico's JSON (bytes, or any buffer of UTF-8), unchecked. There, a missing
@@ -110,6 +117,35 @@ impl AllocatorConfig {
     }
 }
 
+/// `config` with what is given; two flags, then two numbers.
+fn changed<'py>(
+    py: Python<'py>,
+    mut config: resource::AllocatorConfig,
+    [strict_affinity, auto_allocate_blocks]: [Given<'py>; 2],
+    [max_blocks_per_node, cooldown]: [Given<'py>; 2],
+) -> PyResult<resource::AllocatorConfig> {
+    let number = |name, value: &Bound<'py, PyAny>| {
+        let number = args::integer(name, value, 0..=u32::MAX.into())?;
+        Ok::<_, PyErr>(u32::try_from(number).unwrap_or(u32::MAX))
+    };
+    config.strict_affinity = strict_affinity.or(config.strict_affinity, |value| {
+        args::flag("strict_affinity", value)
+    })?;
+    config.auto_allocate_blocks = auto_allocate_blocks
+        .or(config.auto_allocate_blocks, |value| {
+            args::flag("auto_allocate_blocks", value)
+        })?;
+    config.max_blocks_per_node = max_blocks_per_node.or(config.max_blocks_per_node, |value| {
+        number("max_blocks_per_node", value)
+    })?;
+    config.cooldown = cooldown.or(config.cooldown, |value| {
+        Ok(Duration::from_secs(number("cooldown", value)?.into()))
+    })?;
+    let checked = config.check();
+    checked.map_err(|fault| errors::invalid(py)(&fault))?;
+    Ok(config)
+}
+
 /// Addresses set aside: assigning any address passes over them, asking for one by name does not.
 ///
 /// Raises InvalidArgument for a name that Kubernetes refuses.
@@ -123,10 +159,8 @@ impl Reservation {
     fn new(name: &Bound<'_, PyAny>, cidrs: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = name.py();
         let name = args::text("name", name)?;
-        let items = args::items("cidrs", "a sequence of str or ipaddress.IPv4Network", cidrs)?;
-        let prefixes = items.iter().map(|item| args::prefix("cidrs", item));
-        let networks = prefixes.map(|prefix| prefix.map(Into::into));
-        let networks = networks.collect::<PyResult<Vec<_>>>()?;
+        let prefixes = args::each("cidrs", cidrs, args::prefix)?;
+        let networks: Vec<_> = prefixes.into_iter().map(Into::into).collect();
         let reservation = resource::Reservation::try_new(&name, &networks);
         reservation
             .map(Self)

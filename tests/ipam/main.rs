@@ -1,11 +1,21 @@
 //! The allocator on the memory store, looked at from outside: what it answers, and what stands in
 //! the store afterwards.
 
+mod between;
 mod calico;
+mod check;
+mod collect;
 mod foreign;
+mod lessons;
+mod lost;
 mod model;
+mod nodes;
+mod pool_life;
 mod pools;
 mod race;
+mod repair;
 mod store;
 mod support;
 mod threads;
+mod tunnel;
+mod usage;

@@ -84,7 +84,7 @@ def test_a_node_is_written_and_read() -> None:
 REFUSALS: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ipip.InvalidArgument, "'node_selector': at octet 4: found the end", lambda: ipip.Pool("p", NETWORK, node_selector="zone")),
     (ipip.InvalidArgument, '"Workload", "Tunnel", "LoadBalancer"', lambda: ipip.Pool("p", NETWORK, allowed_uses=["Pod"])),  # type: ignore[list-item]
-    (TypeError, "'allowed_uses' must be a sequence of str, not str", lambda: ipip.Pool("p", NETWORK, allowed_uses="Tunnel")),  # type: ignore[arg-type]
+    (TypeError, "'allowed_uses' must be an iterable, not str", lambda: ipip.Pool("p", NETWORK, allowed_uses="Tunnel")),  # type: ignore[arg-type]
     (ipip.InvalidArgument, '"Automatic", "Manual"', lambda: ipip.Pool("p", NETWORK, assignment_mode="manual")),  # type: ignore[arg-type]
     (TypeError, "'labels' must be a mapping", lambda: ipip.Pool("p", NETWORK).selects(["zone"])),  # type: ignore[arg-type]
     (ipip.InvalidArgument, "max_blocks_per_node 4 needs strict_affinity", lambda: ipip.AllocatorConfig(max_blocks_per_node=4)),
@@ -93,7 +93,7 @@ REFUSALS: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ipip.InvalidArgument, "'cooldown': -1 is outside", lambda: ipip.AllocatorConfig(cooldown=-1)),
     (ipip.InvalidArgument, "reservation name", lambda: ipip.Reservation("a/b", [])),
     (ipip.InvalidArgument, "host bits", lambda: ipip.Reservation("r", ["10.0.0.1/24"])),
-    (TypeError, "'cidrs' must be a sequence", lambda: ipip.Reservation("r", "10.0.0.0/24")),
+    (TypeError, "'cidrs' must be an iterable", lambda: ipip.Reservation("r", "10.0.0.0/24")),
     (ipip.InvalidArgument, "'name': node name", lambda: ipip.NodeRecord("a/b")),
     (ipip.InvalidArgument, "'address': \"10.0.0.1\" is not an address with its subnet", lambda: ipip.NodeRecord("n", address="10.0.0.1")),
     (ipip.InvalidArgument, "'address'", lambda: ipip.NodeRecord("n", address="10.0.0.1/33")),

@@ -1,11 +1,16 @@
 //! The store that ends with its process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
-use super::store::check_prefix;
-use super::{Commit, Compare, Listing, Outcome, Record, Revision, Store, StoreError, Write};
+use super::bell::Bell;
+use super::store::{check_key, check_prefix};
+use super::{
+    Change, Changes, Commit, Compare, DEFAULT_HISTORY, Listing, Outcome, Record, Revision, Store,
+    StoreError, Write,
+};
 
 /// A store in memory, for tests and tools that live shortly. Share it between threads in an
 /// [`Arc`](std::sync::Arc).
@@ -19,22 +24,36 @@ use super::{Commit, Compare, Listing, Outcome, Record, Revision, Store, StoreErr
 /// assert_eq!(store.commit(commit)?, Outcome::Conflict, "it is there now");
 /// # Ok::<(), ipip_core::datastore::StoreError>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     inner: RwLock<Inner>,
+    history: usize,
+    changed: Bell,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     records: BTreeMap<String, (Vec<u8>, Revision)>,
     revision: Revision,
+    /// The keys that each of the last commits changed; the last entry is that of `revision`.
+    log: VecDeque<Vec<String>>,
 }
 
 impl Memory {
     /// A store without records.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_history(DEFAULT_HISTORY)
+    }
+
+    /// A store that remembers for watchers what the last `commits` changed.
+    #[must_use]
+    pub fn with_history(commits: u32) -> Self {
+        Self {
+            inner: RwLock::default(),
+            history: usize::try_from(commits).unwrap_or(usize::MAX),
+            changed: Bell::default(),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
@@ -61,6 +80,45 @@ impl Inner {
             }
         }
     }
+
+    /// Does the write; the key if that changed anything.
+    fn write(&mut self, write: Write, revision: Revision) -> Option<String> {
+        match write {
+            Write::Put(key, value) => {
+                self.records.insert(key.clone(), (value, revision));
+                Some(key)
+            }
+            Write::Delete(key) => self.records.remove(&key).map(|_| key),
+        }
+    }
+
+    /// What is different below `prefix` than at `after`, each key once.
+    fn changes(&self, prefix: &str, after: Revision) -> Result<Vec<Change>, StoreError> {
+        let logged = u64::try_from(self.log.len()).unwrap_or(u64::MAX);
+        let oldest = Revision(self.revision.0 - logged);
+        if after < oldest || after > self.revision {
+            return Err(StoreError::Compacted { after, oldest });
+        }
+        let mut seen = HashSet::new();
+        let mut changes = Vec::new();
+        let revisions = (after.0 + 1..=self.revision.0).rev();
+        for (revision, keys) in revisions.zip(self.log.iter().rev()) {
+            let below = keys.iter().filter(|key| key.starts_with(prefix));
+            changes.extend(below.filter(|key| seen.insert(*key)).map(|key| Change {
+                key: key.clone(),
+                value: self.records.get(key).map(|(value, _)| value.clone()),
+                revision: Revision(revision),
+            }));
+        }
+        changes.sort_unstable_by(|a, b| (a.revision, &a.key).cmp(&(b.revision, &b.key)));
+        Ok(changes)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 fn record(key: &str, (value, revision): &(Vec<u8>, Revision)) -> Record {
@@ -73,6 +131,7 @@ fn record(key: &str, (value, revision): &(Vec<u8>, Revision)) -> Record {
 
 impl Store for Memory {
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        check_key(key)?;
         Ok(self.read().records.get(key).map(|entry| record(key, entry)))
     }
 
@@ -103,17 +162,34 @@ impl Store for Memory {
         }
         let revision = Revision(inner.revision.0 + 1);
         inner.revision = revision;
-        for write in commit.writes {
-            match write {
-                Write::Put(key, value) => {
-                    inner.records.insert(key, (value, revision));
-                }
-                Write::Delete(key) => {
-                    inner.records.remove(&key);
-                }
+        let writes = commit.writes.into_iter();
+        let changed = writes.filter_map(|write| inner.write(write, revision));
+        let changed = changed.collect();
+        inner.log.push_back(changed);
+        if inner.log.len() > self.history {
+            inner.log.pop_front();
+        }
+        drop(inner);
+        self.changed.ring();
+        Ok(Outcome::Committed(revision))
+    }
+
+    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
+        check_prefix(prefix)?;
+        let started = Instant::now();
+        loop {
+            let left = wait.saturating_sub(started.elapsed());
+            let look = || {
+                let inner = self.read();
+                let changes = inner.changes(prefix, after)?;
+                let revision = inner.revision;
+                let found = left.is_zero() || !changes.is_empty();
+                Ok(found.then_some(Changes { changes, revision }))
+            };
+            if let Some(found) = self.changed.look_or_wait(look, left)? {
+                return Ok(found);
             }
         }
-        Ok(Outcome::Committed(revision))
     }
 }
 
@@ -185,5 +261,54 @@ mod tests {
         empty.expect("", None);
         assert_eq!(store.commit(empty), Err(StoreError::EmptyKey));
         assert_eq!(store.list("/").unwrap().entries, []);
+    }
+
+    fn told(store: &Memory, prefix: &str, after: u64) -> Vec<(String, bool, u64)> {
+        let changes = store
+            .watch(prefix, Revision(after), Duration::ZERO)
+            .unwrap();
+        assert_eq!(changes.revision, store.list("/").unwrap().revision);
+        let changes = changes.changes.into_iter();
+        changes
+            .map(|c| (c.key, c.value.is_some(), c.revision.0))
+            .collect()
+    }
+
+    #[test]
+    fn a_watch_tells_each_key_once_as_it_is_now() {
+        let store = Memory::with_history(4);
+        for key in ["/n/b", "/n/a", "/o/a", "/n/b"] {
+            put(&store, key);
+        }
+        let b = ("/n/b".to_owned(), true, 4);
+        assert_eq!(
+            told(&store, "/n/", 0),
+            [("/n/a".to_owned(), true, 2), b.clone()]
+        );
+        assert_eq!(told(&store, "/n/", 2), [b]);
+        assert_eq!(told(&store, "/n/", 4), []);
+        let mut commit = Commit::new();
+        commit.delete("/n/b").delete("/none");
+        assert_eq!(store.commit(commit), Ok(Outcome::Committed(Revision(5))));
+        assert_eq!(told(&store, "/", 3), [("/n/b".to_owned(), false, 5)]);
+        for after in [0, 6] {
+            let (after, oldest) = (Revision(after), Revision(1));
+            let compacted = StoreError::Compacted { after, oldest };
+            assert_eq!(store.watch("/n/", after, Duration::ZERO), Err(compacted));
+        }
+    }
+
+    #[test]
+    fn a_commit_wakes_a_watch() {
+        let store = Memory::new();
+        std::thread::scope(|scope| {
+            let watch = || store.watch("/n/", Revision(0), Duration::MAX).unwrap();
+            let waiting = scope.spawn(watch);
+            put(&store, "/o");
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!waiting.is_finished());
+            put(&store, "/n/a");
+            assert_eq!(waiting.join().unwrap().changes[0].revision, Revision(2));
+        });
     }
 }

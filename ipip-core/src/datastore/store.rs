@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 use super::StoreError;
 
@@ -27,6 +28,27 @@ pub struct Listing<T> {
     /// The records, or the keys, in the order of the keys' octets.
     pub entries: Vec<T>,
     /// The store's last revision when the list was made.
+    pub revision: Revision,
+}
+
+/// What became of a key since a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// Its value now; `None` if it was deleted.
+    pub value: Option<Vec<u8>>,
+    /// When it was last written, or deleted.
+    pub revision: Revision,
+}
+
+/// What changed below a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// In the order of their revisions, and of the keys' octets within one; empty if nothing changed
+    /// in the time given.
+    pub changes: Vec<Change>,
+    /// The store's last revision when they were read: `after` of the next call.
     pub revision: Revision,
 }
 
@@ -78,13 +100,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError`] if the store cannot be read.
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError>;
 
-    /// The records whose keys begin with `prefix`, which ends with `/`.
+    /// The records whose keys begin with `prefix`.
+    ///
+    /// A prefix ends with `/`, or with `.`: an octet of a dotted address is complete then, as in
+    /// `/calico/ipam/v2/assignment/ipv4/block/10.0.3.`
     ///
     /// # Errors
     /// [`StoreError::Prefix`], or if the store cannot be read.
     fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError>;
 
-    /// The keys that begin with `prefix`, which ends with `/`.
+    /// The keys that begin with `prefix`; see [`Store::list`].
     ///
     /// # Errors
     /// As [`Store::list`].
@@ -93,9 +118,22 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Does every write of `commit` if every compare holds, and nothing otherwise.
     ///
     /// # Errors
-    /// [`StoreError::EmptyKey`] and [`StoreError::WrittenTwice`], or if the store cannot be
-    /// written.
+    /// [`StoreError::EmptyKey`], [`StoreError::RelativeKey`] and [`StoreError::WrittenTwice`], or if
+    /// the store cannot be written. [`StoreError::Unknown`] alone leaves open whether the commit took
+    /// effect; after every other error nothing was written.
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError>;
+
+    /// What changed below `prefix` (see [`Store::list`]) after the revision `after`, which a listing or
+    /// an earlier call gave; waits up to `wait` for the first change.
+    ///
+    /// A key that changed several times is told once, as it is now, so whoever applies what each call
+    /// returns to a listing has the listing of later. A deletion may be told of a key that the caller
+    /// never saw; the deletion of a key that was not there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Compacted`] if the store no longer knows: list again, and go on from the revision
+    /// of that listing. [`StoreError::Prefix`], or if the store cannot be read.
+    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError>;
 }
 
 impl Commit {
@@ -130,11 +168,10 @@ impl Commit {
     /// Checks what every store demands of a commit.
     ///
     /// # Errors
-    /// [`StoreError::EmptyKey`], and [`StoreError::WrittenTwice`] naming the key.
+    /// [`StoreError::EmptyKey`], [`StoreError::RelativeKey`] and [`StoreError::WrittenTwice`], the two
+    /// naming the key.
     pub fn check(&self) -> Result<(), StoreError> {
-        let compared = self.compares.iter().map(|compare| match compare {
-            Compare::Absent(key) | Compare::Unchanged(key, _) => key,
-        });
+        let compared = self.compares.iter().map(Compare::key);
         let mut written = HashSet::new();
         for key in self.writes.iter().map(Write::key) {
             if !written.insert(key) {
@@ -143,10 +180,17 @@ impl Commit {
                 });
             }
         }
-        if written.contains("") || compared.into_iter().any(String::is_empty) {
-            return Err(StoreError::EmptyKey);
+        written.into_iter().chain(compared).try_for_each(check_key)
+    }
+}
+
+impl Compare {
+    /// The key that it looks at.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Absent(key) | Self::Unchanged(key, _) => key,
         }
-        Ok(())
     }
 }
 
@@ -160,9 +204,20 @@ impl Write {
     }
 }
 
+/// Every key lies below `/`, so that `/` lists them all.
+pub(super) fn check_key(key: &str) -> Result<(), StoreError> {
+    match key.chars().next() {
+        Some('/') => Ok(()),
+        Some(_) => Err(StoreError::RelativeKey {
+            key: key.to_owned(),
+        }),
+        None => Err(StoreError::EmptyKey),
+    }
+}
+
 /// Checks what every store demands of a prefix to be listed.
 pub(super) fn check_prefix(prefix: &str) -> Result<(), StoreError> {
-    if prefix.ends_with('/') {
+    if prefix.starts_with('/') && prefix.ends_with(['/', '.']) {
         return Ok(());
     }
     Err(StoreError::Prefix {

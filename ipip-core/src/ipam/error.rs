@@ -1,11 +1,18 @@
 //! Why the allocator refuses.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use ipnetwork::Ipv4Network;
+
+use super::{Request, Shortfall};
 use crate::addr::Ipv4Prefix;
 use crate::datastore::StoreError;
 use crate::name::NameError;
-use crate::resource::{BlockError, BlockPrefix, BlockPrefixError, PoolError, ResourceError};
+use crate::resource::{
+    BlockError, BlockPrefix, BlockPrefixError, ConfigError, PoolError, PoolUpdateError,
+    ResourceError,
+};
 
 /// Why an operation of the allocator was refused; the store is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,16 +36,48 @@ pub enum IpamError {
         /// The pool's name.
         pool: String,
     },
-    /// There is no pool from which any node may take any address.
-    #[error("there is no enabled pool for automatic assignment")]
+    /// There is no pool from which the node may take any address for this use.
+    #[error("no enabled pool serves this node and use")]
     NoPool,
-    /// Every block of every pool is claimed, and those of the node are full.
-    #[error("no block is left for node {node} in pools: {}", pools.join(", "))]
+    /// A pool that is named is not there.
+    #[error("there is no pool {cidr}")]
+    PoolUnknown {
+        /// Its prefix.
+        cidr: Ipv4Network,
+    },
+    /// There is no pool of this name.
+    #[error("there is no pool named {pool}")]
+    PoolMissing {
+        /// The name.
+        pool: String,
+    },
+    /// There is a reservation of this name.
+    #[error("reservation {reservation} exists already")]
+    ReservationExists {
+        /// The name.
+        reservation: String,
+    },
+    /// There is no reservation of this name.
+    #[error("there is no reservation named {reservation}")]
+    ReservationMissing {
+        /// The name.
+        reservation: String,
+    },
+    /// Every address of every pool is assigned; or every block is claimed, where one was asked for.
+    #[error("nothing is left for node {node} in pools: {}", pools.join(", "))]
     PoolsExhausted {
         /// The node that asked.
         node: String,
         /// The names of the pools that were searched.
         pools: Vec<String>,
+    },
+    /// The node gets no address, though the pools may have some.
+    #[error("nothing is assigned to node {node}: {shortfall}")]
+    Short {
+        /// The node that asked.
+        node: String,
+        /// Why not.
+        shortfall: Shortfall,
     },
     /// A block of another size than the pool is cut into.
     #[error("block {block} is not a /{block_len}, the size of the blocks of pool {pool}")]
@@ -111,12 +150,27 @@ pub enum IpamError {
     /// The block refuses: full, already assigned, not assigned, not by this handle.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// A request for no address, or for too many.
+    #[error(
+        "{count} addresses were asked for, 1 to {} are allowed at once",
+        Request::COUNT_MAX
+    )]
+    Count {
+        /// How many were asked for.
+        count: u32,
+    },
     /// Not the prefix of a block.
     #[error(transparent)]
     Prefix(#[from] BlockPrefixError),
     /// Not a pool.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// Not what a stored pool may become.
+    #[error(transparent)]
+    PoolUpdate(#[from] PoolUpdateError),
+    /// Not a configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Not a handle.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -140,12 +194,14 @@ pub enum IpamError {
         found: String,
     },
     /// Others changed the same records faster, each time.
-    #[error("{object} changed during each of {attempts} attempts")]
+    #[error("{object} changed during each of {attempts} attempts in {} ms", waited.as_millis())]
     Busy {
         /// What was to be changed.
         object: String,
         /// How often it was tried.
         attempts: u32,
+        /// How long it was tried.
+        waited: Duration,
     },
 }
 
@@ -180,17 +236,25 @@ impl IpamError {
             Self::OutsidePools { .. }
             | Self::BlockOutsidePools { .. }
             | Self::PoolDisabled { .. }
+            | Self::PoolUnknown { .. }
             | Self::WrongBlockSize { .. }
+            | Self::Count { .. }
             | Self::Prefix(_)
             | Self::Pool(_)
+            | Self::PoolUpdate(_)
+            | Self::Config(_)
             | Self::Name(_) => Invalid,
-            Self::BlockNotClaimed { .. } | Self::HandleUnknown { .. } => NotFound,
+            Self::BlockNotClaimed { .. }
+            | Self::HandleUnknown { .. }
+            | Self::PoolMissing { .. }
+            | Self::ReservationMissing { .. } => NotFound,
             Self::BlockOwned { .. }
             | Self::BlockOverlaps { .. }
             | Self::PoolExists { .. }
+            | Self::ReservationExists { .. }
             | Self::PoolOverlaps { .. }
             | Self::PoolBlockSize { .. } => Taken,
-            Self::NoPool | Self::PoolsExhausted { .. } => Exhausted,
+            Self::NoPool | Self::PoolsExhausted { .. } | Self::Short { .. } => Exhausted,
             Self::Busy { .. } => Busy,
             Self::Value { .. } | Self::Misplaced { .. } => Damaged,
             Self::Store(_) => Store,

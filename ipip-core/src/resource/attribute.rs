@@ -1,15 +1,23 @@
 //! To whom an address is assigned.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
-use super::ResourceError;
 use super::json::{Extra, Object, ObjectWriter};
+use super::{ResourceError, parse_rfc3339, rfc3339};
 use crate::name::HandleId;
+
+/// Calico reserves addresses for Windows under this handle, in blocks that nobody uses otherwise.
+const WINDOWS_RESERVED: &str = "windows-reserved-ipam-handle";
 
 /// The owner of assigned addresses: a handle, by which they can be released, and what is known of
 /// the workload (`namespace`, `pod`, `node`, …).
 ///
-/// A block holds each attribute once, however many of its addresses share it.
+/// A block holds each attribute once, however many of its addresses share it, and a clone shares
+/// what it was cloned from.
 ///
 /// ```
 /// use ipip_core::{name::HandleId, resource::Attribute};
@@ -19,8 +27,19 @@ use crate::name::HandleId;
 /// assert_eq!(pod.handle(), Some("k8s-pod-network.3a1f"));
 /// # Ok::<(), ipip_core::name::NameError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Attribute {
+#[derive(Clone, Default)]
+pub struct Attribute(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    fields: Fields,
+    /// Made when it is first needed: a block is compared and written far more often than an
+    /// attribute is made.
+    text: OnceLock<Text>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Fields {
     handle_id: Option<String>,
     secondary: BTreeMap<String, String>,
     alternate_owner: BTreeMap<String, String>,
@@ -28,64 +47,142 @@ pub struct Attribute {
     extra: Extra,
 }
 
+/// The JSON, which is equal for equal attributes, and its hash.
+struct Text {
+    json: Box<[u8]>,
+    hash: u64,
+}
+
 impl Attribute {
     /// The owner `handle`, with nothing known of the workload. Without a handle the addresses can
     /// be released one by one only.
     #[must_use]
     pub fn new(handle: Option<HandleId>) -> Self {
-        Self {
+        Self::from(Fields {
             handle_id: handle.map(|handle| handle.as_str().to_owned()),
-            ..Self::default()
-        }
+            ..Fields::default()
+        })
     }
 
     /// The same with `key` set to `value`; Calico's keys are `namespace`, `pod`, `node`, `type`
     /// and `timestamp`.
     #[must_use]
-    pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.secondary.insert(key.to_owned(), value.to_owned());
-        self
+    pub fn with(self, key: &str, value: &str) -> Self {
+        let mut fields = match Arc::try_unwrap(self.0) {
+            Ok(shared) => shared.fields,
+            Err(shared) => shared.fields.clone(),
+        };
+        fields.secondary.insert(key.to_owned(), value.to_owned());
+        Self::from(fields)
+    }
+
+    /// What stands for an address that was released at `time` (whole seconds) and is cooling down.
+    pub(super) fn cooling_since(time: SystemTime) -> Self {
+        Self::from(Fields {
+            released_at: Some(rfc3339(time)),
+            ..Fields::default()
+        })
     }
 
     /// The handle, if there is one. Old Windows data ends it with `\r\n`, which does not count
     /// (cni-plugin issue 821).
     #[must_use]
     pub fn handle(&self) -> Option<&str> {
-        let handle = self.handle_id.as_deref()?;
+        let handle = self.0.fields.handle_id.as_deref()?;
         handle.split('\r').next()
     }
 
     /// What is known of the workload (`secondary` in the JSON).
     #[must_use]
     pub fn secondary(&self) -> &BTreeMap<String, String> {
-        &self.secondary
+        &self.0.fields.secondary
     }
 
     /// When the addresses were released, as RFC 3339 text, if they are cooling down: assigned for
     /// everybody, and owned by nobody.
     #[must_use]
     pub fn released_at(&self) -> Option<&str> {
-        self.released_at.as_deref()
+        self.0.fields.released_at.as_deref()
     }
 
-    /// Whether addresses with this attribute are cooling down, and so not to be released.
-    pub(super) fn is_cooling_down(&self) -> bool {
-        self.released_at.is_some() && self.handle_id.is_none() && self.secondary.is_empty()
+    /// Whether addresses with this attribute are cooling down, and so neither to be released nor
+    /// anybody's.
+    #[must_use]
+    pub fn is_cooling_down(&self) -> bool {
+        let fields = &self.0.fields;
+        fields.released_at.is_some() && fields.handle_id.is_none() && fields.secondary.is_empty()
+    }
+
+    /// Whether Calico set the addresses aside for a Windows host; a block with no others is empty.
+    #[must_use]
+    pub fn is_windows_reserved(&self) -> bool {
+        self.handle() == Some(WINDOWS_RESERVED)
+    }
+
+    /// When a cooling address was released; `None` too if the text is no instant.
+    pub(super) fn cooling(&self) -> Option<SystemTime> {
+        let released_at = self.released_at().filter(|_| self.is_cooling_down())?;
+        parse_rfc3339(released_at)
     }
 
     pub(super) fn from_object(mut object: Object) -> Result<Self, ResourceError> {
-        Ok(Self {
+        Ok(Self::from(Fields {
             handle_id: object.take("handle_id")?,
             secondary: map(&mut object, "secondary")?,
             alternate_owner: map(&mut object, "alternateOwnerAttrs")?,
             released_at: object.take("releasedAt")?,
             extra: object.into_extra(),
-        })
+        }))
     }
 
-    /// Writes the entry as Calico 3.32 and later do: what is empty is left out. Earlier ones read
-    /// a missing field as null.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    /// The entry as Calico 3.32 and later write it: what is empty is left out. Earlier ones read a
+    /// missing field as null.
+    pub(super) fn json(&self) -> &[u8] {
+        &self.text().json
+    }
+
+    /// Equal for equal attributes, and rarely for others.
+    pub(super) fn hash(&self) -> u64 {
+        self.text().hash
+    }
+
+    fn text(&self) -> &Text {
+        self.0.text.get_or_init(|| {
+            let mut json = Vec::with_capacity(256);
+            self.0.fields.write(&mut json);
+            let mut hasher = DefaultHasher::new();
+            json.hash(&mut hasher);
+            Text {
+                json: json.into_boxed_slice(),
+                hash: hasher.finish(),
+            }
+        })
+    }
+}
+
+impl From<Fields> for Attribute {
+    fn from(fields: Fields) -> Self {
+        let text = OnceLock::new();
+        Self(Arc::new(Shared { fields, text }))
+    }
+}
+
+impl PartialEq for Attribute {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.hash() == other.hash() && self.json() == other.json()
+    }
+}
+
+impl Eq for Attribute {}
+
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attribute({})", String::from_utf8_lossy(self.json()))
+    }
+}
+
+impl Fields {
+    fn write(&self, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::new(out);
         if let Some(handle) = &self.handle_id {
             object.field("handle_id", handle);
@@ -115,17 +212,19 @@ fn map(object: &mut Object, name: &'static str) -> Result<BTreeMap<String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    fn round_trip(text: &str) -> String {
-        let attribute = Attribute::from_object(Object::parse(text.as_bytes()).unwrap()).unwrap();
-        let mut out = Vec::new();
-        attribute.write(&mut out);
-        String::from_utf8(out).unwrap()
+    fn read(text: &str) -> Attribute {
+        Attribute::from_object(Object::parse(text.as_bytes()).unwrap()).unwrap()
+    }
+
+    fn written(attribute: &Attribute) -> &str {
+        std::str::from_utf8(attribute.json()).unwrap()
     }
 
     #[test]
     fn forms_of_all_versions_are_read() {
-        for (text, written) in [
+        for (text, expected) in [
             (r#"{"handle_id":null,"secondary":null}"#, "{}"),
             ("{}", "{}"),
             (
@@ -141,15 +240,42 @@ mod tests {
                 r#"{"handle_id":"h","alternateOwnerAttrs":{"pod":"p"},"x":{"y":1}}"#,
             ),
         ] {
-            assert_eq!(round_trip(text), written);
+            assert_eq!(written(&read(text)), expected);
         }
     }
 
     #[test]
     fn a_windows_handle_is_cut_at_the_carriage_return_and_kept_in_the_json() {
         let text = r#"{"handle_id":"h\r\n"}"#;
-        let attribute = Attribute::from_object(Object::parse(text.as_bytes()).unwrap()).unwrap();
+        let attribute = read(text);
         assert_eq!(attribute.handle(), Some("h"));
-        assert_eq!(round_trip(text), text);
+        assert_eq!(written(&attribute), text);
+    }
+
+    #[test]
+    fn only_an_entry_of_nobody_cools_down() {
+        let since = UNIX_EPOCH + Duration::from_secs(1_787_405_600);
+        let cooling = Attribute::cooling_since(since);
+        assert_eq!(
+            written(&cooling),
+            r#"{"releasedAt":"2026-08-22T13:33:20Z"}"#
+        );
+        assert_eq!(cooling.cooling(), Some(since));
+        for text in [
+            r#"{"handle_id":"h","releasedAt":"2026-08-22T13:33:20Z"}"#,
+            r#"{"releasedAt":"yesterday"}"#,
+            "{}",
+        ] {
+            assert_eq!(read(text).cooling(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn clones_are_equal_and_changes_stay_apart() {
+        let one = Attribute::new(None).with("a", "1");
+        let other = one.clone().with("a", "2");
+        assert_eq!(one, Attribute::new(None).with("a", "1"));
+        assert_ne!(one, other);
+        assert_eq!(one.secondary()["a"], "1");
     }
 }

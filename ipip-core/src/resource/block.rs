@@ -1,7 +1,11 @@
 //! One block in memory: which of its addresses are assigned to whom, and in which order the free
 //! ones come next.
 
+mod assign;
+mod attributes;
+mod examine;
 mod json;
+mod release;
 #[cfg(test)]
 mod tests;
 
@@ -10,9 +14,13 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
+pub use assign::Assignment;
+pub use release::{Release, Released, ReleasedGroup};
+
 use super::json::Extra;
-use super::{Affinity, Attribute, BlockError, BlockPrefix, Ordinal, rfc3339};
+use super::{Affinity, Attribute, BlockPrefix, Ordinal, parse_rfc3339, rfc3339};
 use crate::name::HandleId;
+use attributes::Attributes;
 
 /// Counts the changes of a block; an assignment remembers the count at which it was made, so that
 /// a release based on old data is noticed.
@@ -39,7 +47,7 @@ pub struct Sequence(pub u64);
 /// assert_eq!(block.free().last(), Some(first.addr), "released last, reused last");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Block {
     prefix: BlockPrefix,
     affinity: Option<Affinity>,
@@ -49,74 +57,12 @@ pub struct Block {
     /// The ordinals whose allocation is `None`, each once, the next to be assigned first.
     unallocated: VecDeque<u16>,
     /// `None` until the first assignment, which Calico writes as null.
-    attributes: Option<Vec<Attribute>>,
-    /// By attribute: how many allocations point to it.
-    references: Vec<u16>,
+    attributes: Option<Attributes>,
     sequence: Sequence,
     /// By ordinal.
     sequences: Vec<Option<u64>>,
     deleted: bool,
     extra: Extra,
-}
-
-/// An address that was assigned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Assignment {
-    /// The address.
-    pub addr: Ipv4Addr,
-    /// The block's sequence number at which it was assigned; [`Release::at`] takes it.
-    pub sequence: Sequence,
-}
-
-/// A release to be made: the address, and what the caller knows of the assignment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// The address.
-    pub addr: Ipv4Addr,
-    /// The handle that it must have; `None` accepts any, and none.
-    pub handle: Option<HandleId>,
-    /// The sequence number that its assignment must have; `None` accepts any.
-    pub sequence: Option<Sequence>,
-}
-
-/// An address that was released.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
-    /// The address.
-    pub addr: Ipv4Addr,
-    /// The handle that it had.
-    pub handle: Option<String>,
-}
-
-impl Release {
-    /// Releases `addr`, whoever has it.
-    #[must_use]
-    pub fn of(addr: Ipv4Addr) -> Self {
-        Self {
-            addr,
-            handle: None,
-            sequence: None,
-        }
-    }
-
-    /// The same, only if it has `handle`.
-    #[must_use]
-    pub fn from_handle(self, handle: HandleId) -> Self {
-        Self {
-            handle: Some(handle),
-            ..self
-        }
-    }
-
-    /// The same, only if it was assigned at `sequence`: a second assignment of the address, even to
-    /// the same handle, is left alone.
-    #[must_use]
-    pub fn at(self, sequence: Sequence) -> Self {
-        Self {
-            sequence: Some(sequence),
-            ..self
-        }
-    }
 }
 
 impl Block {
@@ -135,7 +81,6 @@ impl Block {
             allocations: vec![None; size],
             unallocated: prefix.ordinals().map(Ordinal::get).collect(),
             attributes: None,
-            references: Vec::new(),
             sequence,
             sequences: vec![None; size],
             deleted: false,
@@ -164,98 +109,6 @@ impl Block {
         self.sequence = Sequence(self.sequence.0.wrapping_add(1));
     }
 
-    /// Assigns the address that has been free longest.
-    ///
-    /// # Errors
-    /// [`BlockError::Full`] if none is free.
-    pub fn assign_any(&mut self, attribute: Attribute) -> Result<Assignment, BlockError> {
-        let block = self.prefix;
-        let Some(place) = self.unallocated.pop_front() else {
-            return Err(BlockError::Full { block });
-        };
-        Ok(self.put(usize::from(place), attribute))
-    }
-
-    /// Assigns `addr`.
-    ///
-    /// # Errors
-    /// [`BlockError::Outside`] if it is in another block, [`BlockError::AlreadyAssigned`] if it is
-    /// not free.
-    pub fn assign(
-        &mut self,
-        addr: Ipv4Addr,
-        attribute: Attribute,
-    ) -> Result<Assignment, BlockError> {
-        let place = self.prefix.ordinal_of(addr)?.get();
-        let Some(at) = self.unallocated.iter().position(|free| *free == place) else {
-            let handle = self
-                .attribute_at(usize::from(place))
-                .and_then(Attribute::handle);
-            return Err(BlockError::AlreadyAssigned {
-                addr,
-                handle: handle.map(str::to_owned),
-            });
-        };
-        self.unallocated.remove(at);
-        Ok(self.put(usize::from(place), attribute))
-    }
-
-    /// Releases one address.
-    ///
-    /// # Errors
-    /// [`BlockError::Outside`], [`BlockError::NotAssigned`] (free, or cooling down), and
-    /// [`BlockError::HandleMismatch`] or [`BlockError::SequenceMismatch`] if the assignment is not
-    /// the one that the caller knows.
-    pub fn release(&mut self, release: &Release) -> Result<Released, BlockError> {
-        let addr = release.addr;
-        let place = usize::from(self.prefix.ordinal_of(addr)?.get());
-        let Some(attribute) = self.attribute_at(place).filter(|a| !a.is_cooling_down()) else {
-            return Err(BlockError::NotAssigned { addr });
-        };
-        let handle = attribute.handle();
-        if let Some(expected) = release
-            .handle
-            .as_ref()
-            .filter(|h| handle != Some(h.as_str()))
-        {
-            return Err(BlockError::HandleMismatch {
-                addr,
-                expected: expected.to_string(),
-                found: handle.map(str::to_owned),
-            });
-        }
-        let found = self.sequence_at(place);
-        if let Some(expected) = release.sequence.filter(|expected| *expected != found) {
-            return Err(BlockError::SequenceMismatch {
-                addr,
-                expected,
-                found,
-            });
-        }
-        let handle = handle.map(str::to_owned);
-        self.free_place(place);
-        self.compact();
-        self.touch();
-        Ok(Released { addr, handle })
-    }
-
-    /// Releases every address of `handle`, in order of address; none if it has none here.
-    pub fn release_handle(&mut self, handle: &HandleId) -> Vec<Released> {
-        let places: Vec<Ordinal> = self.ordinals_of(handle.as_str()).collect();
-        for ordinal in &places {
-            self.free_place(usize::from(ordinal.get()));
-        }
-        if !places.is_empty() {
-            self.compact();
-            self.touch();
-        }
-        let released = |ordinal: Ordinal| Released {
-            addr: ordinal.addr(),
-            handle: Some(handle.as_str().to_owned()),
-        };
-        places.into_iter().map(released).collect()
-    }
-
     /// The block's prefix.
     #[must_use]
     pub fn prefix(&self) -> BlockPrefix {
@@ -272,6 +125,12 @@ impl Block {
     #[must_use]
     pub fn claim_time(&self) -> Option<&str> {
         self.claim_time.as_deref()
+    }
+
+    /// Whether the owner claimed it at `time` or before, or in a time that we do not know: of old.
+    pub(crate) fn is_claimed_before(&self, time: SystemTime) -> bool {
+        let claimed = self.claim_time().and_then(parse_rfc3339);
+        claimed.is_none_or(|claimed| claimed <= time)
     }
 
     /// The count of changes.
@@ -292,10 +151,18 @@ impl Block {
         self.allocations.len() - self.unallocated.len()
     }
 
-    /// Whether every address is free.
+    /// Whether nobody has an address of it: every one is free, or set aside by Calico for a Windows
+    /// host. One that cools down counts as somebody's.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.used_count() == 0
+        self.used_count() == 0 || self.assigned().all(|(_, who)| who.is_windows_reserved())
+    }
+
+    /// Whether addresses of it cool down, or have cooled down and were not collected yet.
+    pub(crate) fn has_cooling(&self) -> bool {
+        self.attributes
+            .as_ref()
+            .is_some_and(Attributes::has_cooling)
     }
 
     /// The free addresses, the next one to be assigned first.
@@ -303,7 +170,8 @@ impl Block {
         self.unallocated.iter().map(|place| self.addr_at(*place))
     }
 
-    /// To whom `addr` is assigned; `None` if it is free or in another block.
+    /// To whom `addr` is assigned, which may be an attribute that is cooling down; `None` if it is free
+    /// or in another block.
     #[must_use]
     pub fn attribute_of(&self, addr: Ipv4Addr) -> Option<&Attribute> {
         let ordinal = self.prefix.ordinal_of(addr).ok()?;
@@ -346,68 +214,22 @@ impl Block {
 
     fn attribute_at(&self, place: usize) -> Option<&Attribute> {
         let index = self.allocations.get(place).copied().flatten()?;
-        self.attributes.as_deref()?.get(usize::from(index))
+        self.attributes.as_ref()?.get(index)
     }
 
     fn sequence_at(&self, place: usize) -> Sequence {
         Sequence(self.sequences.get(place).copied().flatten().unwrap_or(0))
     }
+}
 
-    /// Records that the ordinal `place`, just taken from the queue, belongs to `attribute`.
-    fn put(&mut self, place: usize, attribute: Attribute) -> Assignment {
-        let index = self.index_of(attribute);
-        self.references[usize::from(index)] += 1;
-        self.allocations[place] = Some(index);
-        // Calico stamps the count as read, before this change is counted.
-        let sequence = self.sequence;
-        self.sequences[place] = Some(sequence.0);
-        self.touch();
-        let addr = self.addr_at(u16::try_from(place).expect("an ordinal"));
-        Assignment { addr, sequence }
-    }
-
-    /// Where `attribute` stands in the list, to which it is added if it is new.
-    fn index_of(&mut self, attribute: Attribute) -> u16 {
-        // Those that somebody points to are no more than addresses; the others may be any number.
-        if self.references.len() > usize::from(u16::MAX) {
-            self.compact();
-        }
-        let attributes = self.attributes.get_or_insert_default();
-        let known = attributes.iter().position(|known| *known == attribute);
-        let index = known.unwrap_or_else(|| {
-            attributes.push(attribute);
-            self.references.push(0);
-            attributes.len() - 1
-        });
-        u16::try_from(index).expect("no more than addresses")
-    }
-
-    /// Moves the assigned ordinal `place` to the end of the queue; [`Self::compact`] must follow.
-    fn free_place(&mut self, place: usize) {
-        if let Some(index) = self.allocations[place].take() {
-            self.references[usize::from(index)] -= 1;
-            self.unallocated
-                .push_back(u16::try_from(place).expect("an ordinal"));
-            self.sequences[place] = None;
-        }
-    }
-
-    /// Drops the attributes that nothing points to and renumbers the rest, in order.
-    fn compact(&mut self) {
-        let Some(attributes) = &mut self.attributes else {
-            return;
-        };
-        while let Some(gone) = self.references.iter().rposition(|count| *count == 0) {
-            self.references.remove(gone);
-            attributes.remove(gone);
-            for index in self.allocations.iter_mut().flatten() {
-                if usize::from(*index) > gone {
-                    *index -= 1;
-                }
-            }
-        }
+/// Equal if what is stored is.
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_json() == other.to_json()
     }
 }
+
+impl Eq for Block {}
 
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -56,16 +56,29 @@ impl Handle {
         self.blocks.keys().filter_map(|text| text.parse().ok())
     }
 
+    /// Whether it counts something else than IPv4 blocks, which we cannot judge.
+    pub(crate) fn has_foreign(&self) -> bool {
+        self.blocks().count() < self.blocks.len()
+    }
+
+    /// Says that there are `count` addresses in `block`, whatever was counted.
+    pub(crate) fn set(&mut self, block: BlockPrefix, count: u32) {
+        self.forget(block);
+        if count > 0 {
+            self.add(block, count);
+        }
+    }
+
     /// Whether no block is counted, so that the record should be deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
 
-    /// Counts one more address in `block`.
-    pub fn add(&mut self, block: BlockPrefix) {
-        let count = self.blocks.entry(block.to_string()).or_default();
-        *count = count.saturating_add(1);
+    /// Counts `count` more addresses in `block`.
+    pub fn add(&mut self, block: BlockPrefix, count: u32) {
+        let counted = self.blocks.entry(block.to_string()).or_default();
+        *counted = counted.saturating_add(i64::from(count));
     }
 
     /// Counts `count` addresses fewer in `block`, and forgets the block at zero; a handle that
@@ -94,12 +107,12 @@ mod tests {
     fn counts_are_written_as_calico_does() {
         let block = "192.168.166.128/26".parse().unwrap();
         let mut handle = Handle::default();
-        handle.add(block);
+        handle.add(block, 1);
         assert_eq!(
             handle.to_json(),
             br#"{"block":{"192.168.166.128/26":1},"deleted":false}"#
         );
-        handle.add(block);
+        handle.add(block, 1);
         handle.subtract(block, 1);
         assert_eq!((handle.count(block), handle.is_empty()), (1, false));
         handle.subtract(block, 1);

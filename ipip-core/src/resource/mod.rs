@@ -35,12 +35,13 @@ mod time;
 
 pub use affinity::{Affinity, AffinityState, BlockAffinity};
 pub use attribute::Attribute;
-pub use block::{Assignment, Block, Release, Released, Sequence};
+pub use block::{Assignment, Block, Release, Released, ReleasedGroup, Sequence};
 pub use config::AllocatorConfig;
 pub use error::{
     BlockError, ConfigError, PoolError, PoolUpdateError, ReservationError, ResourceError,
 };
 pub use handle::Handle;
+pub(crate) use json::{ObjectWriter, write_list};
 pub use node::Node;
 pub use pool::{AssignmentMode, IpipMode, IpipModeError, Pool, Use};
 pub use prefix::{
@@ -48,4 +49,4 @@ pub use prefix::{
 };
 pub use reservation::{Reservation, Reserved};
 pub use selector::{Selector, SelectorError};
-pub(crate) use time::rfc3339;
+pub(crate) use time::{parse_rfc3339, rfc3339};

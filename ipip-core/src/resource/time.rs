@@ -1,6 +1,6 @@
 //! Instants as Calico writes them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -19,31 +19,96 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
 }
 
 /// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
-fn civil(mut days: u64) -> (u64, usize, u64) {
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
+fn civil(mut days: u64) -> (u64, u64, u64) {
     // 400 years are 146,097 days, so that a far future does not count year by year.
     let mut year = 1970 + days / 146_097 * 400;
     days %= 146_097;
-    while days >= 365 + u64::from(leap(year)) {
-        days -= 365 + u64::from(leap(year));
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
         year += 1;
     }
-    let february = 28 + u64::from(leap(year));
-    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while days >= lengths[month] {
-        days -= lengths[month];
+    let mut month = 1;
+    while days >= month_len(year, month) {
+        days -= month_len(year, month);
         month += 1;
     }
-    (year, month + 1, days + 1)
+    (year, month, days + 1)
+}
+
+/// The instant that `text` names, RFC 3339 in UTC or with an offset, at or after 1970; `None` for
+/// anything else.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+    let (date, time) = text.split_once(['T', 't'])?;
+    let at = time.find(['Z', 'z', '+', '-'])?;
+    let (time, zone) = time.split_at(at);
+    let [year, month, day] = numbers::<3>(date, '-')?;
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let [hour, minute, second] = numbers::<3>(clock, ':')?;
+    // 60: a leap second, which SystemTime does not know.
+    let in_range = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=month_len(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
+    if !in_range || !fraction.bytes().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let nanos: u64 = format!("{fraction:0<9.9}").parse().ok()?;
+    let local = days_before(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second;
+    let seconds = if matches!(zone, "Z" | "z") {
+        local
+    } else {
+        let [hours, minutes] = numbers::<2>(&zone[1..], ':')?;
+        let offset = (hours < 24 && minutes < 60).then_some(hours * 3600 + minutes * 60)?;
+        let east = zone.starts_with('+');
+        if east {
+            local.checked_sub(offset)?
+        } else {
+            local + offset
+        }
+    };
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds) + Duration::from_nanos(nanos))
+}
+
+/// The `N` numbers between `separator`s.
+fn numbers<const N: usize>(text: &str, separator: char) -> Option<[u64; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        let digits = parts
+            .next()
+            .filter(|part| part.bytes().all(|c| c.is_ascii_digit()))?;
+        *number = digits.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+/// The days of `month`, 1 to 12.
+fn month_len(year: u64, month: u64) -> u64 {
+    match month {
+        2 => 28 + u64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The days from 1970-01-01 to this day.
+fn days_before(year: u64, month: u64, day: u64) -> u64 {
+    let years: u64 = (1970..year)
+        .map(|year| 365 + u64::from(is_leap(year)))
+        .sum();
+    let months: u64 = (1..month).map(|month| month_len(year, month)).sum();
+    years + months + day - 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn instants_agree_with_date() {
@@ -57,11 +122,45 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
             (13_574_563_200, "2400-02-29T00:00:00Z"),
         ] {
-            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+            let at = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(rfc3339(at), text);
+            assert_eq!(parse_rfc3339(text), Some(at));
         }
         assert_eq!(
             rfc3339(UNIX_EPOCH - Duration::from_secs(1)),
             "1970-01-01T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn fractions_and_offsets_are_read_and_nonsense_is_not() {
+        // date -u -d TEXT +%s.%N
+        let at = UNIX_EPOCH + Duration::new(1_787_405_600, 120_000_000);
+        for text in [
+            "2026-08-22T13:33:20.12Z",
+            "2026-08-22T15:33:20.12+02:00",
+            "2026-08-22t08:03:20.1200000009-05:30",
+        ] {
+            assert_eq!(parse_rfc3339(text), Some(at), "{text}");
+        }
+        for text in [
+            "",
+            "T",
+            "2026-08-22",
+            "2026-08-22T13:33:20",
+            "2026-02-29T13:33:20Z",
+            "2026-13-01T13:33:20Z",
+            "2026-00-01T13:33:20Z",
+            "2026-08-22T24:33:20Z",
+            "2026-08-22T13:33:20.+1Z",
+            "2026-08-22T13:33:20ZZ",
+            "2026-08-22T13:33:20+2",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+01:00",
+            "99999999999999999999-01-01T00:00:00Z",
+            "2026-08-22T13:33:20é",
+        ] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
     }
 }

@@ -1,4 +1,6 @@
-"""``python -m ipip``: which ipip this is; ``python -m ipip capture``: what captures show."""
+"""``python -m ipip``: which ipip this is, and commands.
+
+``capture`` shows what captures hold; ``pool``, ``node`` and ``ipam`` work on a store."""
 
 from __future__ import annotations
 
@@ -6,9 +8,14 @@ import argparse
 import platform
 import sys
 
-from . import __version__, _capture_command, features
+from . import __version__, _capture_command, _ipam_command, _pool_command, features
 
-_COMMANDS = {"capture": _capture_command.main}
+_COMMANDS = {
+    "capture": _capture_command.main,
+    "ipam": _ipam_command.main,
+    "node": _pool_command.main_node,
+    "pool": _pool_command.main_pool,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ipip",
         description="The pod network that Calico builds in IPIP mode.",
-        epilog="`python -m ipip capture --help` tells of capture files.",
+        epilog="Commands, each with --help: capture (capture files); pool, node, ipam (addresses in a store).",
     )
     parser.add_argument("--version", action="version", version=f"ipip {__version__}")
     parser.parse_args(arguments)

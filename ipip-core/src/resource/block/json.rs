@@ -3,10 +3,17 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
+use super::attributes::Attributes;
 use super::{Block, Sequence};
 use crate::name::NodeName;
-use crate::resource::json::{Object, ObjectWriter};
+use crate::resource::json::{Object, ObjectWriter, write_list};
 use crate::resource::{Affinity, Attribute, BlockPrefix, ResourceError};
+
+/// Reads the queue of free ordinals.
+pub(super) type Queue =
+    fn(&mut Object, BlockPrefix, &[Option<u16>]) -> Result<VecDeque<u16>, ResourceError>;
+/// Reads the sequence numbers of the ordinals.
+pub(super) type Numbers = fn(&mut Object, BlockPrefix) -> Result<Vec<Option<u64>>, ResourceError>;
 
 impl Block {
     /// Reads the stored value, and checks that every address is either assigned to an attribute
@@ -14,51 +21,69 @@ impl Block {
     ///
     /// Accepted besides what Calico writes today: fields missing or null, the owner in the old
     /// `hostAffinity` (which moves to `affinity`) or an empty text (nobody), an attribute that
-    /// nothing points to.
+    /// nothing points to (which is dropped).
     ///
     /// # Errors
     /// [`ResourceError`] naming the field and the rule.
     pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
+        let (block, _) = Self::read(text, unallocated, sequences)?;
+        Ok(block)
+    }
+
+    /// The block in `text`, with the queue and the sequence numbers as the two functions read them, and
+    /// how many attributes were dropped.
+    pub(super) fn read(
+        text: &[u8],
+        queue: Queue,
+        numbers: Numbers,
+    ) -> Result<(Self, usize), ResourceError> {
         let mut object = Object::parse(text)?;
-        let cidr: String = object
-            .take("cidr")?
-            .ok_or(ResourceError::Missing { field: "cidr" })?;
-        let prefix: BlockPrefix = cidr.parse()?;
+        let prefix = prefix(&mut object)?;
         let attributes = attributes(&mut object)?;
         let count = attributes.as_ref().map_or(0, Vec::len);
-        let allocations = allocations(&mut object, prefix, count)?;
-        let unallocated = unallocated(&mut object, prefix, &allocations)?;
-        let mut references = vec![0; count];
-        for index in allocations.iter().flatten() {
-            references[usize::from(*index)] += 1;
+        let mut allocations = allocations(&mut object, prefix, count)?;
+        let unallocated = queue(&mut object, prefix, &allocations)?;
+        let mut attributes = attributes.map(Attributes::stored);
+        if let Some(attributes) = &mut attributes {
+            for index in allocations.iter().flatten() {
+                attributes.point_to(*index);
+            }
+            attributes.renumber(&mut allocations);
         }
-        Ok(Self {
+        let kept = attributes.iter().flat_map(Attributes::iter).count();
+        let block = Self {
             prefix,
             affinity: affinity(&mut object)?,
             claim_time: object.take("affinity_claim_time")?,
             allocations,
             unallocated,
             attributes,
-            references,
             sequence: Sequence(object.take("sequenceNumber")?.unwrap_or(0)),
-            sequences: sequences(&mut object, prefix)?,
+            sequences: numbers(&mut object, prefix)?,
             deleted: object.take("deleted")?.unwrap_or_default(),
             extra: object.into_extra(),
-        })
+        };
+        Ok((block, count - kept))
     }
 
     /// The value to be stored: byte for byte what Calico writes, then the fields we do not know.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + 8 * self.allocations.len());
+        let attributes = self.attributes.iter().flat_map(Attributes::iter);
+        let attributes: usize = attributes.map(|attribute| attribute.json().len() + 1).sum();
+        let mut out = Vec::with_capacity(512 + 32 * self.allocations.len() + attributes);
         let mut object = ObjectWriter::new(&mut out);
         object.field("cidr", &self.prefix.to_string());
         object.field("affinity", &self.affinity.as_ref().map(ToString::to_string));
         if let Some(time) = &self.claim_time {
             object.field("affinity_claim_time", time);
         }
-        object.field("allocations", &self.allocations);
-        object.field("unallocated", &self.unallocated);
+        object.field_with("allocations", |out| self.write_allocations(out));
+        object.field_with("unallocated", |out| {
+            write_list(out, &self.unallocated, |out, place| {
+                decimal(out, u64::from(*place))
+            });
+        });
         object.field_with("attributes", |out| self.write_attributes(out));
         object.field("sequenceNumber", &self.sequence.0);
         object.field_with("sequenceNumberForAllocation", |out| {
@@ -69,29 +94,55 @@ impl Block {
         out
     }
 
+    fn write_allocations(&self, out: &mut Vec<u8>) {
+        let attributes = self.attributes.as_ref();
+        let numbers = attributes.map(Attributes::numbers).unwrap_or_default();
+        write_list(out, &self.allocations, |out, index| match index {
+            Some(index) => decimal(out, u64::from(numbers[usize::from(*index)])),
+            None => out.extend_from_slice(b"null"),
+        });
+    }
+
     fn write_attributes(&self, out: &mut Vec<u8>) {
-        let Some(attributes) = &self.attributes else {
-            return out.extend_from_slice(b"null");
-        };
-        out.push(b'[');
-        for (index, attribute) in attributes.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            attribute.write(out);
+        match &self.attributes {
+            None => out.extend_from_slice(b"null"),
+            Some(attributes) => write_list(out, attributes.iter(), |out, attribute| {
+                out.extend_from_slice(attribute.json());
+            }),
         }
-        out.push(b']');
     }
 
     fn write_sequences(&self, out: &mut Vec<u8>) {
-        let mut object = ObjectWriter::new(out);
+        let entry = |place: usize| Some((place, (*self.sequences.get(place)?)?));
+        let mut entries = Vec::new();
         each_in_text_order(self.sequences.len(), &mut |place| {
-            if let Some(sequence) = self.sequences[place] {
-                object.field(&place.to_string(), &sequence);
-            }
+            entries.extend(entry(place))
         });
-        object.end(&Default::default());
+        out.push(b'{');
+        for (number, (place, sequence)) in entries.into_iter().enumerate() {
+            out.extend_from_slice(if number > 0 { b",\"" } else { b"\"" });
+            decimal(out, u64::try_from(place).expect("an ordinal"));
+            out.extend_from_slice(b"\":");
+            decimal(out, sequence);
+        }
+        out.push(b'}');
     }
+}
+
+/// Writes `number` in decimal.
+fn decimal(out: &mut Vec<u8>, mut number: u64) {
+    // 20: the digits of u64::MAX.
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] += u8::try_from(number % 10).expect("a digit");
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 /// Calls `visit` with 0 to `size` − 1 in the order of their decimal text, as Go sorts map keys: 0,
@@ -109,7 +160,13 @@ fn each_in_text_order(size: usize, visit: &mut impl FnMut(usize)) {
     }
 }
 
-fn affinity(object: &mut Object) -> Result<Option<Affinity>, ResourceError> {
+pub(super) fn prefix(object: &mut Object) -> Result<BlockPrefix, ResourceError> {
+    let cidr: Option<String> = object.take("cidr")?;
+    let cidr = cidr.ok_or(ResourceError::Missing { field: "cidr" })?;
+    Ok(cidr.parse()?)
+}
+
+pub(super) fn affinity(object: &mut Object) -> Result<Option<Affinity>, ResourceError> {
     let text: Option<String> = object.take("affinity")?;
     let legacy: Option<String> = object.take("hostAffinity")?;
     let some = |text: &String| !text.is_empty();
@@ -123,7 +180,7 @@ fn affinity(object: &mut Object) -> Result<Option<Affinity>, ResourceError> {
         .or_else(legacy))
 }
 
-fn attributes(object: &mut Object) -> Result<Option<Vec<Attribute>>, ResourceError> {
+pub(super) fn attributes(object: &mut Object) -> Result<Option<Vec<Attribute>>, ResourceError> {
     let Some(entries) = object.take::<Vec<Object>>("attributes")? else {
         return Ok(None);
     };
@@ -162,7 +219,7 @@ fn allocations(
     entries.into_iter().enumerate().map(check).collect()
 }
 
-fn unallocated(
+pub(super) fn unallocated(
     object: &mut Object,
     block: BlockPrefix,
     allocations: &[Option<u16>],
@@ -188,7 +245,10 @@ fn unallocated(
     }
 }
 
-fn sequences(object: &mut Object, block: BlockPrefix) -> Result<Vec<Option<u64>>, ResourceError> {
+pub(super) fn sequences(
+    object: &mut Object,
+    block: BlockPrefix,
+) -> Result<Vec<Option<u64>>, ResourceError> {
     const FIELD: &str = "sequenceNumberForAllocation";
     let mut sequences = vec![None; block.size() as usize];
     let entries: HashMap<Cow<'_, str>, Option<u64>> = object.take(FIELD)?.unwrap_or_default();

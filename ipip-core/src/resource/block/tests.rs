@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::name::NodeName;
-use crate::resource::ResourceError;
+use crate::resource::{BlockError, ResourceError};
 
 const FRESH: &str = include_str!("vectors/fresh.json");
 const TWO_PODS: &str = include_str!("vectors/two_pods.json");

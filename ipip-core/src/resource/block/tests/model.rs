@@ -131,7 +131,7 @@ proptest! {
             let mut owners: Vec<u8> = model.owners.iter().flatten().map(|(h, _)| *h).collect();
             owners.sort_unstable();
             owners.dedup();
-            prop_assert_eq!(block.attributes.iter().flatten().count(), owners.len());
+            prop_assert_eq!(block.attributes.iter().flat_map(Attributes::iter).count(), owners.len());
         }
     }
 }

@@ -1,0 +1,253 @@
+//! Somebody else does a deed before any one call of the store: between reading and reading, too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, UNIX_EPOCH};
+use std::{fmt, iter};
+
+use ipip_core::datastore::{
+    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
+};
+use ipip_core::ipam::{Ambient, Collector, Ipam};
+use ipip_core::resource::{IpipMode, Node, Pool};
+
+use crate::support::{addr, handle, node, owner};
+
+struct Between {
+    store: Arc<Memory>,
+    calls: AtomicU64,
+    at: u64,
+    deed: fn(&Ipam),
+}
+
+impl fmt::Debug for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
+impl Between {
+    fn step(&self) {
+        if self.calls.fetch_add(1, Relaxed) == self.at {
+            (self.deed)(&allocator(Arc::<Memory>::clone(&self.store)));
+        }
+    }
+}
+
+impl Store for Between {
+    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        self.step();
+        self.store.get(key)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
+        self.step();
+        self.store.list(prefix)
+    }
+
+    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
+        self.step();
+        self.store.list_keys(prefix)
+    }
+
+    fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
+        self.step();
+        self.store.commit(commit)
+    }
+
+    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
+        self.store.watch(prefix, after, wait)
+    }
+}
+
+fn allocator(store: Arc<dyn Store>) -> Ipam {
+    let ambient = Ambient::system()
+        .with_clock(|| UNIX_EPOCH + Duration::from_secs(1_787_405_600))
+        .with_pause(|_| ());
+    Ipam::new(store, ambient)
+}
+
+/// A pool of four blocks for tunnels and others; `a` and `b` have one each, with addresses of `x`.
+fn network() -> Arc<Memory> {
+    let store = Arc::new(Memory::new());
+    let ipam = allocator(Arc::<Memory>::clone(&store));
+    let pool = Pool::try_new("p", "10.0.0.0/28".parse().unwrap(), 30).unwrap();
+    ipam.create_pool(&pool.with_ipip_mode(IpipMode::Always))
+        .unwrap();
+    for (name, at, who) in [
+        ("a", "10.0.0.0", "x"),
+        ("b", "10.0.0.4", "x"),
+        ("b", "10.0.0.5", "y"),
+    ] {
+        ipam.put_node(&Node::new(node(name))).unwrap();
+        ipam.assign(&node(name), addr(at), &owner(who)).unwrap();
+    }
+    store
+}
+
+/// Does `call` with `deed` before each of its calls of the store in turn, and lets `judge` see the end.
+fn at_every_call(deed: fn(&Ipam), call: impl Fn(&Ipam), judge: impl Fn(&Ipam)) {
+    for at in iter::successors(Some(0), |at| Some(at + 1)) {
+        let store = network();
+        let between = Arc::new(Between {
+            store: Arc::clone(&store),
+            calls: AtomicU64::new(0),
+            at,
+            deed,
+        });
+        call(&allocator(Arc::<Between>::clone(&between)));
+        if between.calls.load(Relaxed) <= at {
+            assert!(at > 1, "the store was not called");
+            return;
+        }
+        let quiet = allocator(store);
+        let report = quiet.check().unwrap();
+        // A pool that is deleted while addresses are in use leaves blocks in no pool.
+        let expected = |kind: &str| kind == "blockOutsidePools";
+        let mut problems = report.problems.iter();
+        assert!(
+            problems.all(|found| expected(found.problem.kind())),
+            "before call {at}: {report}"
+        );
+        judge(&quiet);
+    }
+}
+
+#[test]
+fn two_who_ensure_a_tunnel_address_agree() {
+    at_every_call(
+        |ipam| {
+            ipam.ensure_tunnel_address(&node("a")).unwrap();
+        },
+        |ipam| assert!(ipam.ensure_tunnel_address(&node("a")).unwrap().is_some()),
+        |ipam| {
+            let held = ipam.addresses_of(&handle("ipip-tunnel-addr-a")).unwrap();
+            assert_eq!(held.len(), 1);
+        },
+    );
+    at_every_call(
+        |ipam| {
+            ipam.release_tunnel_address(&node("a")).unwrap();
+        },
+        |ipam| {
+            ipam.ensure_tunnel_address(&node("a")).unwrap();
+        },
+        |ipam| {
+            assert!(
+                ipam.addresses_of(&handle("ipip-tunnel-addr-a"))
+                    .unwrap()
+                    .len()
+                    < 2
+            )
+        },
+    );
+}
+
+#[test]
+fn a_pool_is_deleted_whatever_others_do_in_it() {
+    let gone = |ipam: &Ipam| {
+        assert_eq!(ipam.pools().unwrap(), []);
+        let owned = |block: &ipip_core::resource::Block| block.affinity().is_some();
+        assert!(!ipam.blocks().unwrap().iter().any(owned));
+    };
+    // Calls that come too late are refused, which is right too.
+    let deeds: [fn(&Ipam); 5] = [
+        |ipam| drop(ipam.assign_any(&node("c"), &owner("z"))),
+        |ipam| drop(ipam.claim_any(&node("a"))),
+        |ipam| drop(ipam.release_handle(&handle("x"))),
+        |ipam| drop(ipam.remove_node(&node("b"))),
+        |ipam| drop(ipam.ensure_tunnel_address(&node("a"))),
+    ];
+    for deed in deeds {
+        let delete = |ipam: &Ipam| {
+            ipam.delete_pool("p").unwrap();
+        };
+        at_every_call(deed, delete, gone);
+    }
+}
+
+#[test]
+fn a_node_is_removed_whatever_others_do_with_its_blocks() {
+    let deeds: [fn(&Ipam); 5] = [
+        |ipam| drop(ipam.assign(&node("a"), addr("10.0.0.6"), &owner("guest"))),
+        |ipam| drop(ipam.release_handle(&handle("x"))),
+        |ipam| drop(ipam.release_block(&node("b"), "10.0.0.4/30".parse().unwrap())),
+        |ipam| drop(ipam.delete_pool("p")),
+        |ipam| drop(ipam.remove_node(&node("b"))),
+    ];
+    for deed in deeds {
+        at_every_call(
+            deed,
+            |ipam| {
+                ipam.remove_node(&node("b")).unwrap();
+            },
+            |ipam| {
+                assert_eq!(ipam.node(&node("b")).unwrap(), None);
+                assert_eq!(ipam.blocks_of(&node("b")).unwrap(), []);
+                assert_eq!(ipam.addresses_of(&handle("y")).unwrap(), []);
+            },
+        );
+    }
+}
+
+#[test]
+fn a_collection_takes_nothing_that_is_assigned_meanwhile() {
+    at_every_call(
+        |ipam| {
+            let _ = ipam.release_handle(&handle("x"));
+            ipam.assign(&node("a"), addr("10.0.0.0"), &owner("new"))
+                .unwrap();
+        },
+        |ipam| {
+            let mut collector = Collector::new(Duration::ZERO);
+            let live = [handle("y"), handle("new")].into();
+            ipam.collect(&mut collector, &live).unwrap();
+        },
+        |ipam| {
+            assert_eq!(ipam.addresses_of(&handle("new")).unwrap().len(), 1);
+            assert_eq!(ipam.addresses_of(&handle("y")).unwrap().len(), 1);
+        },
+    );
+}
+
+#[test]
+fn a_check_sees_one_instant() {
+    let deeds: [fn(&Ipam); 6] = [
+        |ipam| {
+            ipam.assign_any(&node("c"), &owner("z")).unwrap();
+        },
+        |ipam| drop(ipam.release_handle(&handle("x")).unwrap()),
+        |ipam| drop(ipam.delete_pool("p").unwrap()),
+        |ipam| drop(ipam.remove_node(&node("b")).unwrap()),
+        |ipam| {
+            ipam.ensure_tunnel_address(&node("a")).unwrap();
+        },
+        |ipam| {
+            ipam.create_pool(&Pool::try_new("q", "10.1.0.0/28".parse().unwrap(), 30).unwrap())
+                .unwrap();
+            ipam.assign(&node("c"), addr("10.1.0.1"), &owner("z"))
+                .unwrap();
+        },
+    ];
+    for (number, deed) in deeds.into_iter().enumerate() {
+        let check = |ipam: &Ipam| {
+            let problems = ipam.check().unwrap().problems;
+            // A pool that is being deleted with addresses in use leaves blocks in no pool, and says so.
+            let expected = |kind: &str| number == 2 && kind == "blockOutsidePools";
+            assert!(
+                problems.iter().all(|found| expected(found.problem.kind())),
+                "{problems:?}"
+            );
+        };
+        for at in 0..12 {
+            let store = network();
+            let between = Between {
+                store,
+                calls: AtomicU64::new(0),
+                at,
+                deed,
+            };
+            check(&allocator(Arc::new(between)));
+        }
+    }
+}
