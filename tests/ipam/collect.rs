@@ -204,7 +204,7 @@ fn what_nobody_can_judge_is_left_and_counted() {
     for _ in 0..2 {
         let collected = net.ipam.collect(&mut collector, &live(&[])).unwrap();
         assert_eq!((collected.released.len(), collected.without_handle), (0, 1));
-        assert_eq!(collected.unreadable, [damaged.clone()]);
+        assert_eq!(collected.unreadable, std::slice::from_ref(&damaged));
         assert_eq!(collected.handles, [""; 0]);
         clock.wait(GRACE);
     }

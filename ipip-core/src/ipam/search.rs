@@ -110,10 +110,6 @@ impl<'a> Search<'a> {
     }
 
     /// Addresses of one block, or why there are no more; `None` if somebody else was faster.
-    #[expect(
-        clippy::type_complexity,
-        reason = "an attempt that may be undecided, of two outcomes"
-    )]
     pub(super) fn attempt(
         &mut self,
     ) -> Result<Option<Result<Vec<Assigned>, Shortfall>>, IpamError> {
