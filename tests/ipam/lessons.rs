@@ -273,7 +273,7 @@ fn a_pool_serves_only_its_uses() {
     let error = net.ipam.assign_many(&workload).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no enabled pool serves this node and use"
+        "there is no enabled pool for this node and use"
     );
     let tunnel = Request {
         purpose: Use::Tunnel,
