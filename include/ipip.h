@@ -115,6 +115,14 @@ enum ipip_status {
      */
     IPIP_STATUS_STORE = 13,
     /**
+     * A datastore no longer knows every change after the revision: list again.
+     */
+    IPIP_STATUS_COMPACTED = 14,
+    /**
+     * A datastore did not confirm a commit, which may have taken effect: look before you repeat it.
+     */
+    IPIP_STATUS_COMMIT_UNKNOWN = 15,
+    /**
      * The kernel refused for a reason without a number of its own here.
      */
     IPIP_STATUS_KERNEL = 100,
@@ -469,6 +477,21 @@ enum ipip_mode {
 };
 
 /**
+ * What a commit to a file survives once it was acknowledged.
+ */
+enum ipip_durability {
+    /**
+     * Loss of power: each commit is on the disk before the call returns.
+     */
+    IPIP_DURABILITY_POWER = 0,
+    /**
+     * The end of the process, however it ends; a loss of power may take the last commits. Several times
+     * faster.
+     */
+    IPIP_DURABILITY_PROCESS = 1,
+};
+
+/**
  * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
  * possible. Free addresses queue: the next one assigned is the one that has been free longest.
  * Network and broadcast address are addresses like any other. A call that fails leaves the block as
@@ -524,6 +547,14 @@ struct ipip_ipam;
  * so threads may share it without a lock.
  */
 struct ipip_netns;
+
+/**
+ * Records of a store, read at one instant.
+ *
+ * Ownership: whoever got it from `ipip_store_list` or `ipip_store_watch` frees it. Threads: may share it
+ * without a lock.
+ */
+struct ipip_records;
 
 /**
  * A datastore with Calico's keys and values.
@@ -927,6 +958,86 @@ struct ipip_pool {
      * An enum ipip_mode; 0 is Never, as Calico has it where nothing is said.
      */
     uint32_t ipip_mode;
+};
+
+/**
+ * How a store in a file is opened.
+ */
+struct ipip_sqlite_options {
+    /**
+     * The longest time in milliseconds that a call waits for others who hold the file; 0 does not wait.
+     */
+    uint32_t deadline_ms;
+    /**
+     * How many commits the store remembers for watchers at least; 0 counts as 1.
+     */
+    uint32_t history;
+    /**
+     * An `enum ipip_durability`.
+     */
+    uint32_t durability;
+    /**
+     * 1 makes a file that is not there; 0 refuses it.
+     */
+    uint8_t create;
+};
+
+/**
+ * One record; its pointers live as long as the `ipip_records` that it is from.
+ */
+struct ipip_record {
+    /**
+     * The key.
+     */
+    const char *key;
+    /**
+     * The value, as a rule JSON, without a final zero; NULL if the key was deleted.
+     */
+    const uint8_t *value;
+    /**
+     * Octets of the value.
+     */
+    size_t value_len;
+    /**
+     * Which commit of the store wrote it, or deleted it.
+     */
+    uint64_t revision;
+};
+
+/**
+ * How records are imported.
+ */
+struct ipip_import_options {
+    /**
+     * 1 only counts what would change.
+     */
+    uint8_t dry_run;
+    /**
+     * 1 deletes the keys that no line has.
+     */
+    uint8_t remove_others;
+};
+
+/**
+ * What an import changed, or would change in a dry run, in keys.
+ */
+struct ipip_imported {
+    /**
+     * That were not there.
+     */
+    size_t added;
+    /**
+     * That had another value.
+     */
+    size_t replaced;
+    /**
+     * That were deleted.
+     */
+    size_t removed;
+    /**
+     * That had their value already.
+     */
+    size_t unchanged;
 };
 
 /**
@@ -1659,9 +1770,103 @@ enum ipip_status ipip_pool_block_of(const struct ipip_pool *pool,
 enum ipip_status ipip_store_open_memory(struct ipip_store **store_out);
 
 /**
+ * Opens the store in the file `path` on a local file system, or makes it: an SQLite database with
+ * "-wal", "-shm" and "-lock" beside it, for all processes of one machine. `options` may be NULL: then a
+ * call waits 10,000 ms, 16,384 commits are remembered, a commit survives loss of power, and the file is
+ * made.
+ *
+ * A process may end at any instant: the file holds every acknowledged commit as a whole. A child made by
+ * fork() opens the file itself.
+ *
+ * IPIP_STATUS_STORE if the file cannot be opened, or is not ours, newer or damaged, IPIP_STATUS_BUSY if
+ * others held it too long, IPIP_STATUS_UNSUPPORTED if the library was built without "sqlite".
+ *
+ * The caller sees to it that:
+ * `path` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_store_open_sqlite(const char *path,
+                                        const struct ipip_sqlite_options *options,
+                                        struct ipip_store **store_out);
+
+/**
  * Closes a store. NULL is allowed.
  */
 void ipip_store_free(struct ipip_store *store);
+
+/**
+ * The records whose keys begin with `prefix`, in the order of their octets. A prefix begins with "/" and
+ * ends with "/", or with "." inside a dotted address; "/" is all.
+ *
+ * The caller sees to it that:
+ * `prefix` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_store_list(const struct ipip_store *store,
+                                 const char *prefix,
+                                 struct ipip_records **records_out);
+
+/**
+ * What changed below `prefix` after the revision `after`, which `ipip_records_revision` of a list or of
+ * an earlier call gave; waits up to `timeout_ms` milliseconds for the first change. Each key once, as it
+ * is now, in the order of the changes; none if nothing changed in that time.
+ *
+ * IPIP_STATUS_COMPACTED if the store no longer knows: list again.
+ *
+ * The caller sees to it that:
+ * `prefix` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_store_watch(const struct ipip_store *store,
+                                  const char *prefix,
+                                  uint64_t after,
+                                  uint32_t timeout_ms,
+                                  struct ipip_records **records_out);
+
+/**
+ * How many records there are; 0 for NULL.
+ */
+size_t ipip_records_count(const struct ipip_records *records);
+
+/**
+ * The store's revision when they were read, for `ipip_store_watch`; 0 for NULL.
+ */
+uint64_t ipip_records_revision(const struct ipip_records *records);
+
+/**
+ * The record `index`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_records_get(const struct ipip_records *records,
+                                  size_t index,
+                                  struct ipip_record *record_out);
+
+/**
+ * Frees records. NULL is allowed.
+ */
+void ipip_records_free(struct ipip_records *records);
+
+/**
+ * Writes every record of the store to the file descriptor `fd`, which stays open: a line of JSON each,
+ * `{"key":"...","value":...}`, or `"base64"` for a value that is no JSON on one line. `count_out` (may be
+ * NULL) is how many there were.
+ *
+ * IPIP_STATUS_KERNEL if they cannot be written.
+ */
+enum ipip_status ipip_store_export(const struct ipip_store *store,
+                                   int fd,
+                                   size_t *count_out);
+
+/**
+ * Puts every record that `ipip_store_export` wrote, read from the file descriptor `fd` up to its end,
+ * into the store by one commit. `fd` stays open. `options` may be NULL: nothing is deleted.
+ * `imported_out` may be NULL.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if a line is no record (the text has its number), IPIP_STATUS_BUSY if
+ * others keep writing to the same keys; nothing is written then.
+ */
+enum ipip_status ipip_store_import(const struct ipip_store *store,
+                                   int fd,
+                                   const struct ipip_import_options *options,
+                                   struct ipip_imported *imported_out);
 
 /**
  * Makes an allocator on `store`.

@@ -47,9 +47,11 @@ const FENCED: &[(&str, &[&str])] = &[
     ("netlink_packet_route", &["netlink"]),
     ("netlink_packet_core", &["netlink"]),
     ("netlink_sys", &["netlink"]),
-    ("serde_json", &["resource", "capture"]),
+    ("serde_json", &["resource", "capture", "datastore"]),
     ("libc::", &["sys", "netlink", "datapath", "capture"]),
     ("pcap_parser", &["capture"]),
+    ("rusqlite", &["datastore"]),
+    ("base64::", &["datastore"]),
     ("byteorder", &["wire", "netlink", "capture"]),
 ];
 

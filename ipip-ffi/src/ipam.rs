@@ -356,6 +356,7 @@ impl From<IpamError> for Failure {
             IpamError::Prefix(error) => return error.into(),
             IpamError::Pool(error) => return error.into(),
             IpamError::Name(error) => return error.into(),
+            IpamError::Store(error) => return error.into(),
             IpamError::OutsidePools { .. } | IpamError::BlockOutsidePools { .. } => {
                 ipip_status::OutsidePool
             }
@@ -375,9 +376,7 @@ impl From<IpamError> for Failure {
             }
             IpamError::PoolExists { .. } => ipip_status::AlreadyExists,
             IpamError::Busy { .. } => ipip_status::Busy,
-            IpamError::Store(_) | IpamError::Value { .. } | IpamError::Misplaced { .. } => {
-                ipip_status::Store
-            }
+            IpamError::Value { .. } | IpamError::Misplaced { .. } => ipip_status::Store,
             _ => ipip_status::Internal,
         };
         Self::of(status, &error, None)

@@ -55,6 +55,7 @@ mod ipv4;
 mod log;
 mod netns;
 mod pool;
+mod records;
 mod route;
 mod status;
 mod store;

@@ -12,7 +12,7 @@ pub enum ipip_status {
     /// It worked; the `_out` parameters are written.
     Ok = 0,
 
-    // Any call: 1 to 99. Last added: 13.
+    // Any call: 1 to 99. Last added: 15.
     /// A pointer that must not be NULL is NULL; the text names the parameter.
     NullArgument = 1,
     /// A value is outside what its parameter or field allows; the text says what is allowed.
@@ -41,6 +41,10 @@ pub enum ipip_status {
     Busy = 12,
     /// What a datastore holds is damaged or cannot be reached.
     Store = 13,
+    /// A datastore no longer knows every change after the revision: list again.
+    Compacted = 14,
+    /// A datastore did not confirm a commit, which may have taken effect: look before you repeat it.
+    CommitUnknown = 15,
 
     // The kernel: 100 to 199; `ipip_last_errno` has its number. Last added: 108.
     /// The kernel refused for a reason without a number of its own here.
@@ -137,7 +141,7 @@ pub extern "C" fn ipip_status_name(status: u32) -> *const c_char {
 
 const UNKNOWN: &CStr = c"unknown status";
 
-const NAMES: [(ipip_status, &CStr); 52] = [
+const NAMES: [(ipip_status, &CStr); 54] = [
     (ipip_status::Ok, c"IPIP_STATUS_OK"),
     (ipip_status::NullArgument, c"IPIP_STATUS_NULL_ARGUMENT"),
     (
@@ -155,6 +159,8 @@ const NAMES: [(ipip_status, &CStr); 52] = [
     (ipip_status::AlreadyExists, c"IPIP_STATUS_ALREADY_EXISTS"),
     (ipip_status::Busy, c"IPIP_STATUS_BUSY"),
     (ipip_status::Store, c"IPIP_STATUS_STORE"),
+    (ipip_status::Compacted, c"IPIP_STATUS_COMPACTED"),
+    (ipip_status::CommitUnknown, c"IPIP_STATUS_COMMIT_UNKNOWN"),
     (ipip_status::Kernel, c"IPIP_STATUS_KERNEL"),
     (ipip_status::Permission, c"IPIP_STATUS_PERMISSION"),
     (ipip_status::NoDriver, c"IPIP_STATUS_NO_DRIVER"),

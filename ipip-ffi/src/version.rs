@@ -5,7 +5,10 @@ use std::ffi::{c_char, c_int};
 use crate::boundary::{or, text};
 
 /// The optional parts that this library was built with.
-const FEATURES: &[&str] = &[];
+const FEATURES: &[&str] = &[
+    #[cfg(feature = "sqlite")]
+    "sqlite",
+];
 
 /// The version of the library that runs, such as "0.1.0"; compare with `IPIP_VERSION`, that of the
 /// header. Static, never NULL.

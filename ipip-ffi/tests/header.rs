@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "status",
     "error",
     "version",
@@ -20,6 +20,7 @@ const ORDER: [&str; 22] = [
     "block",
     "pool",
     "store",
+    "records",
     "ipam",
     "netns",
     "changes",

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The error's name, the file that declares it, the file that gives it a status.
-const ERRORS: [(&str, &str, &str); 8] = [
+const ERRORS: [(&str, &str, &str); 10] = [
     ("WireError", "wire/error", "wire"),
     ("BatchError", "wire/error", "batch"),
     ("BlockError", "resource/error", "assignment"),
@@ -14,6 +14,8 @@ const ERRORS: [(&str, &str, &str); 8] = [
     ("NetlinkError", "netlink/error", "changes"),
     ("NetnsError", "sys/netns", "netns"),
     ("CaptureError", "capture/error", "capture"),
+    ("StoreError", "datastore/error", "store"),
+    ("TransferError", "datastore/transfer", "store"),
 ];
 
 fn read(path: &str) -> String {

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use ipip_core::capture::CaptureError;
+use ipip_core::datastore::StoreError;
 use ipip_core::error_chain;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
 use ipip_core::netlink::NetlinkError;
@@ -166,7 +167,25 @@ pub(crate) fn capture(py: Python<'_>) -> impl Fn(CaptureError) -> PyErr {
 
 /// The core says what a caller can do about an error of the allocator; that is the exception.
 pub(crate) fn ipam(py: Python<'_>) -> impl Fn(IpamError) -> PyErr {
-    move |error| raise(py, class_of(error.kind()), &error_chain(&error))
+    move |error| match error {
+        IpamError::Store(error) => store(py, &error),
+        error => raise(py, class_of(error.kind()), &error_chain(&error)),
+    }
+}
+
+/// A store that others hold is `ipip.Busy`, one that a person must look at `ipip.Damaged`.
+pub(crate) fn store(py: Python<'_>, error: &StoreError) -> PyErr {
+    let class = match error {
+        StoreError::EmptyKey | StoreError::RelativeKey { .. } | StoreError::Prefix { .. } => {
+            return invalid(py)(error);
+        }
+        StoreError::Deadline { .. } => "Busy",
+        StoreError::Compacted { .. } => "Compacted",
+        StoreError::Unknown { .. } => "CommitUnknown",
+        StoreError::Damaged { .. } => "Damaged",
+        _ => "StoreError",
+    };
+    raise(py, class, &error_chain(error))
 }
 
 /// The same for a block.

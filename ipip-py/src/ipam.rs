@@ -1,65 +1,19 @@
-//! `Ipam` and `MemoryStore`: the allocator on a store.
+//! `Ipam`: the allocator on a store.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipip_core::addr::Ipv4Prefix;
-use ipip_core::datastore::{Memory, Store, StoreError};
 use ipip_core::ipam::{self, Ambient, BlockRelease, IpamError};
 use ipip_core::name::NodeName;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 use crate::attributes::{self, Released};
 use crate::block::{Assignment, Block};
 use crate::log::without_gil;
 use crate::pool::Pool;
+use crate::store::Store;
 use crate::{args, errors};
-
-/// A store in this process's memory, for tests and short-lived tools. Any number of allocators and
-/// threads may share it.
-#[pyclass(frozen, module = "ipip")]
-pub(crate) struct MemoryStore(Arc<Memory>);
-
-#[pymethods]
-impl MemoryStore {
-    #[new]
-    fn new() -> Self {
-        Self(Arc::new(Memory::new()))
-    }
-
-    /// The value under a key, Calico's JSON as a rule; None if there is none.
-    fn get<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let key = args::text("key", key)?;
-        let record = without_gil(py, || self.0.get(&key)).map_err(store_error(py))?;
-        Ok(record.map(|record| PyBytes::new(py, &record.value)))
-    }
-
-    /// The keys that begin with prefix, which ends with "/".
-    fn keys(&self, py: Python<'_>, prefix: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-        let prefix = args::text("prefix", prefix)?;
-        Ok(without_gil(py, || self.0.list_keys(&prefix))
-            .map_err(store_error(py))?
-            .entries)
-    }
-
-    fn __repr__(&self) -> String {
-        "<MemoryStore>".to_owned()
-    }
-}
-
-fn store_error(py: Python<'_>) -> impl Fn(StoreError) -> PyErr {
-    move |error| match error {
-        StoreError::EmptyKey | StoreError::RelativeKey { .. } | StoreError::Prefix { .. } => {
-            errors::invalid(py)(&error)
-        }
-        _ => errors::raise(py, "StoreError", &ipip_core::error_chain(&error)),
-    }
-}
 
 /// Who has which address: nodes claim blocks, and assign addresses from them.
 ///
@@ -87,7 +41,7 @@ fn node_name(node: &Bound<'_, PyAny>) -> PyResult<NodeName> {
 impl Ipam {
     #[new]
     fn new(store: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let store = Arc::clone(&args::object::<MemoryStore>("store", store)?.get().0);
+        let store = Arc::clone(&args::object::<Store>("store", store)?.get().0);
         Ok(Self(ipam::Ipam::new(store, Ambient::system())))
     }
 

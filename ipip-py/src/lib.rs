@@ -39,6 +39,7 @@ mod objects;
 mod outer;
 mod pool;
 mod spans;
+mod store;
 mod wire;
 
 /// The compiled part of the package `ipip`, which re-exports all of it.
@@ -69,7 +70,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]
-    use crate::ipam::{Claimed, Ipam, MemoryStore};
+    use crate::ipam::{Claimed, Ipam};
     #[pymodule_export]
     use crate::netns::Netns;
     #[pymodule_export]
@@ -81,15 +82,17 @@ mod _ipip {
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]
+    use crate::store::{Imported, MemoryStore, SqliteStore, Store};
+    #[pymodule_export]
     use crate::wire::{
         checksum, decapsulate, encapsulate, encapsulate_into, finish_partial_checksum, ipv4_packet,
         parse, parse_ipv4,
     };
 
-    /// The optional parts that this build carries, such as "sqlite"; none so far.
+    /// The optional parts that this build carries, such as "sqlite".
     #[pyfunction]
     fn features(py: Python<'_>) -> PyResult<Bound<'_, PyFrozenSet>> {
-        PyFrozenSet::empty(py)
+        PyFrozenSet::new(py, ["sqlite"])
     }
 
     #[pymodule_init]

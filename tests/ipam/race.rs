@@ -397,19 +397,20 @@ fn an_empty_block_used_meanwhile_is_not_taken_over() {
 
 #[test]
 fn two_claims_at_once_keep_the_limit() {
-    let (ipam, _) = raced(
-        |_, _| (),
-        |ipam, _| {
-            ipam.claim_any(&node("a")).unwrap();
-        },
-    );
-    let request = Request {
-        max_blocks: Some(1),
-        ..Request::new(node("a"), 16, owner("h"))
-    };
-    let found = ipam.assign_many(&request).unwrap();
-    assert_eq!(found.assigned.len(), 8);
-    assert_eq!(found.shortfall, Some(Shortfall::BlockLimit { limit: 1 }));
+    // One of them is not the block that the search would claim, so nothing else tells it to stop.
+    for other in [FIRST, "10.0.0.8/29"] {
+        let claim = move |ipam: &Ipam, _: &Memory| {
+            ipam.claim(&node("a"), other.parse().unwrap()).unwrap();
+        };
+        let (ipam, _) = raced(|_, _| (), claim);
+        let request = Request {
+            max_blocks: Some(1),
+            ..Request::new(node("a"), 16, owner("h"))
+        };
+        let found = ipam.assign_many(&request).unwrap();
+        assert_eq!(found.assigned.len(), 8);
+        assert_eq!(found.shortfall, Some(Shortfall::BlockLimit { limit: 1 }));
+    }
 }
 
 /// Every commit fails.

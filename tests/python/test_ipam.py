@@ -105,7 +105,7 @@ def test_refusals_each_have_their_error_and_write_nothing(ipam: ipip.Ipam, store
         (ipip.InvalidArgument, "not a /26", lambda: ipam.claim("node-a", "10.244.80.0/27")),
         (ipip.InvalidArgument, "argument 'node'", lambda: ipam.claim_any("node/a")),
         (TypeError, "argument 'pool' must be ipip.Pool, not str", lambda: ipam.create_pool("pods")),  # type: ignore[arg-type]
-        (TypeError, "argument 'store' must be ipip.MemoryStore, not NoneType", lambda: ipip.Ipam(None)),  # type: ignore[arg-type]
+        (TypeError, "argument 'store' must be ipip.Store, not NoneType", lambda: ipip.Ipam(None)),  # type: ignore[arg-type]
         (ipip.InvalidArgument, "must begin with", lambda: store.keys("/calico")),
     ]
     for expected, pattern, call in refusals:

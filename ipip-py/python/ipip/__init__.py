@@ -6,7 +6,7 @@ packets             ``encapsulate``, ``encapsulate_into``, ``decapsulate``, ``pa
                     ``echo_request``, ``echo_reply``, ``parse_echo``
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
                     ``HeaderBatch``, ``SpanBatch``
-addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``
+addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore`` or ``SqliteStore``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 live capture        ``LiveCapture``, ``Frame``
@@ -60,6 +60,7 @@ from ._ipip import (
     Encapsulator,
     Frame,
     HeaderBatch,
+    Imported,
     Ipam,
     IpipBatch,
     IpipPacket,
@@ -72,6 +73,8 @@ from ._ipip import (
     Pool,
     Released,
     SpanBatch,
+    SqliteStore,
+    Store,
     Tunnel,
     WorkloadEndpoint,
     __version__,
@@ -102,6 +105,8 @@ from ._ipip import (
 from .errors import (
     AlreadyExists,
     Busy,
+    CommitUnknown,
+    Compacted,
     Damaged,
     Error,
     Exhausted,
@@ -125,6 +130,8 @@ __all__ = [
     "Busy",
     "Changes",
     "Claimed",
+    "CommitUnknown",
+    "Compacted",
     "Damaged",
     "Echo",
     "Encapsulator",
@@ -134,6 +141,7 @@ __all__ = [
     "HeaderBatch",
     "InTheWay",
     "InvalidArgument",
+    "Imported",
     "Ipam",
     "IpipBatch",
     "IpipPacket",
@@ -152,6 +160,8 @@ __all__ = [
     "Pool",
     "Released",
     "SpanBatch",
+    "SqliteStore",
+    "Store",
     "StoreError",
     "Taken",
     "Tunnel",

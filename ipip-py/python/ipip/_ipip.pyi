@@ -1,10 +1,11 @@
+import builtins
 import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Literal, ParamSpec, SupportsIndex, TypeAlias, TypeVar, final
 
-from _typeshed import ReadableBuffer, WriteableBuffer
+from _typeshed import ReadableBuffer, SupportsRead, SupportsWrite, WriteableBuffer
 from typing_extensions import Self
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Encapsulator",
     "Frame",
     "HeaderBatch",
+    "Imported",
     "Ipam",
     "IpipBatch",
     "IpipPacket",
@@ -29,6 +31,8 @@ __all__ = [
     "Pool",
     "Released",
     "SpanBatch",
+    "SqliteStore",
+    "Store",
     "Tunnel",
     "WorkloadEndpoint",
     "__version__",
@@ -363,11 +367,43 @@ class Pool:
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
-@final
-class MemoryStore:
-    def __new__(cls) -> Self: ...
+class Store:
     def get(self, key: str) -> bytes | None: ...
-    def keys(self, prefix: str) -> list[str]: ...
+    def keys(self, prefix: str) -> builtins.list[str]: ...
+    def list(self, prefix: str) -> tuple[dict[str, bytes], int]: ...
+    def watch(self, prefix: str, after: int, timeout: float | None = None) -> tuple[dict[str, bytes | None], int]: ...
+    def export(self, file: SupportsWrite[bytes]) -> int: ...
+    def import_(
+        self, file: SupportsRead[bytes], *, dry_run: bool = False, remove_others: bool = False
+    ) -> Imported: ...
+
+@final
+class MemoryStore(Store):
+    def __new__(cls) -> Self: ...
+
+@final
+class SqliteStore(Store):
+    def __new__(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        deadline: float = 10.0,
+        durability: Literal["power", "process"] = "power",
+        create: bool = True,
+        history: int = 16384,
+    ) -> Self: ...
+    def verify(self) -> None: ...
+
+@final
+class Imported:
+    @property
+    def added(self) -> list[str]: ...
+    @property
+    def replaced(self) -> list[str]: ...
+    @property
+    def removed(self) -> list[str]: ...
+    @property
+    def unchanged(self) -> int: ...
 
 @final
 class Claimed:
@@ -381,7 +417,7 @@ class Claimed:
 
 @final
 class Ipam:
-    def __new__(cls, store: MemoryStore) -> Self: ...
+    def __new__(cls, store: Store) -> Self: ...
     def create_pool(self, pool: Pool) -> None: ...
     def pools(self) -> list[Pool]: ...
     def claim_any(self, node: str) -> Claimed: ...

@@ -129,6 +129,14 @@ class Damaged(StoreError):
     """The datastore holds a record that cannot be read: a person must look."""
 
 
+class Compacted(StoreError):
+    """The datastore no longer knows every change after the revision: list again."""
+
+
+class CommitUnknown(StoreError):
+    """The datastore did not confirm a commit, which may have taken effect: look before you repeat it."""
+
+
 class KernelError(Error, OSError):
     """The kernel refused. ``errno`` and ``strerror`` are the kernel's, ``str()`` names the object."""
 
