@@ -8,7 +8,8 @@ use crate::name::NodeName;
 use crate::resource::{Block, BlockPrefix, Pool};
 
 /// What an allocator remembers. Nothing here is believed before the store has told the revision
-/// once more, so that a cache may be lost, or shared by threads, at any time.
+/// once more, be it by a commit that compares it, so that a cache may be lost, or shared by threads,
+/// at any time.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     pub(super) blocks: Shelf<Arc<Block>>,
@@ -45,12 +46,17 @@ impl<T> Default for Shelf<T> {
 impl<T: Clone> Shelf<T> {
     /// The value of `key` at `revision`.
     pub(super) fn get(&self, key: &str, revision: Revision) -> Option<T> {
+        let (kept, value) = self.latest(key)?;
+        (kept == revision).then_some(value)
+    }
+
+    /// The value of `key` and its revision, which may have passed.
+    pub(super) fn latest(&self, key: &str) -> Option<(Revision, T)> {
         let mut shelf = lock(&self.0);
         if let Some((key, entry)) = shelf.old.remove_entry(key) {
             shelf.keep(key, entry);
         }
-        let (kept, value) = shelf.young.get(key)?;
-        (*kept == revision).then(|| value.clone())
+        shelf.young.get(key).cloned()
     }
 
     /// Keeps the value of `key` at `revision`, in place of an older one.
