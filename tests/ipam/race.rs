@@ -410,6 +410,7 @@ fn two_claims_at_once_keep_the_limit() {
         let found = ipam.assign_many(&request).unwrap();
         assert_eq!(found.assigned.len(), 8);
         assert_eq!(found.shortfall, Some(Shortfall::BlockLimit { limit: 1 }));
+        assert_eq!(ipam.blocks_of(&node("a")).unwrap().len(), 1);
     }
 }
 
