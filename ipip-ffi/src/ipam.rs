@@ -361,7 +361,11 @@ impl From<IpamError> for Failure {
                 ipip_status::OutsidePool
             }
             IpamError::PoolDisabled { .. } => ipip_status::PoolDisabled,
-            IpamError::NoPool | IpamError::PoolsExhausted { .. } => ipip_status::PoolExhausted,
+            IpamError::NoPool | IpamError::PoolsExhausted { .. } | IpamError::Short { .. } => {
+                ipip_status::PoolExhausted
+            }
+            IpamError::PoolUnknown { .. } => ipip_status::NotFound,
+            IpamError::Count { .. } | IpamError::Config(_) => ipip_status::InvalidArgument,
             IpamError::WrongBlockSize { .. } => ipip_status::BlockSize,
             IpamError::BlockOwned { .. } => ipip_status::OwnedByAnother,
             IpamError::BlockOverlaps { .. }

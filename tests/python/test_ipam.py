@@ -82,6 +82,9 @@ def test_a_full_node_claims_one_more_block(store: ipip.MemoryStore) -> None:
         ipam.claim_any("node-b")
     assert [released.address for released in ipam.release_handle("pod-3")] == [addresses[3]]
     assert ipam.assign_any("node-a", "pod-8").address == addresses[3]
+    ipam.release_handle("pod-5")
+    borrowed = ipam.assign("node-b", addresses[5], "pod-9")
+    assert borrowed.address == addresses[5] and ipam.blocks_of("node-b") == []
 
 
 def test_refusals_each_have_their_error_and_write_nothing(ipam: ipip.Ipam, store: ipip.MemoryStore) -> None:
@@ -90,7 +93,6 @@ def test_refusals_each_have_their_error_and_write_nothing(ipam: ipip.Ipam, store
     before = {key: store.get(key) for key in store.keys("/calico/")}
     refusals: list[tuple[type[Exception], str, Callable[[], object]]] = [
         (ipip.Taken, "host:node-a", lambda: ipam.claim("node-b", "10.244.79.0/26")),
-        (ipip.Taken, "host:node-a", lambda: ipam.assign("node-b", "10.244.79.21")),
         (ipip.Taken, "already assigned", lambda: ipam.assign("node-a", "10.244.79.20")),
         (ipip.Taken, "not with handle", lambda: ipam.release("10.244.79.20", handle_id="pod-b")),
         (ipip.Taken, "exists already", lambda: ipam.create_pool(ipip.Pool("pods", "10.0.0.0/16"))),

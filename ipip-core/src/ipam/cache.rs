@@ -8,7 +8,8 @@ use crate::name::NodeName;
 use crate::resource::{Block, BlockPrefix, Pool};
 
 /// What an allocator remembers. Nothing here is believed before the store has told the revision
-/// once more, so that a cache may be lost, or shared by threads, at any time.
+/// once more, be it by a commit that compares it, so that a cache may be lost, or shared by threads,
+/// at any time.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     pub(super) blocks: Shelf<Arc<Block>>,
@@ -20,41 +21,71 @@ pub(super) struct Cache {
 
 /// Values of one kind.
 #[derive(Debug)]
-pub(super) struct Shelf<T>(Mutex<HashMap<String, (Revision, T)>>);
+pub(super) struct Shelf<T>(Mutex<Generations<T>>);
 
-/// So many values of a kind, or nodes, are kept: full blocks of /26 take about 20 kB each.
+/// What was used since the shelf was full, and what was before.
+#[derive(Debug)]
+struct Generations<T> {
+    young: HashMap<String, (Revision, T)>,
+    old: HashMap<String, (Revision, T)>,
+}
+
+/// So many values of a kind are kept in each generation, and so many nodes: full blocks of /26 take
+/// about 20 kB each.
 const ROOM: usize = 1024;
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Generations {
+            young: HashMap::new(),
+            old: HashMap::new(),
+        }))
     }
 }
 
 impl<T: Clone> Shelf<T> {
     /// The value of `key` at `revision`.
     pub(super) fn get(&self, key: &str, revision: Revision) -> Option<T> {
-        let entries = lock(&self.0);
-        let (kept, value) = entries.get(key)?;
-        (*kept == revision).then(|| value.clone())
+        let (kept, value) = self.latest(key)?;
+        (kept == revision).then_some(value)
+    }
+
+    /// The value of `key` and its revision, which may have passed.
+    pub(super) fn latest(&self, key: &str) -> Option<(Revision, T)> {
+        let mut shelf = lock(&self.0);
+        if let Some((key, entry)) = shelf.old.remove_entry(key) {
+            shelf.keep(key, entry);
+        }
+        shelf.young.get(key).cloned()
     }
 
     /// Keeps the value of `key` at `revision`, in place of an older one.
     pub(super) fn keep(&self, key: &str, revision: Revision, value: T) {
-        let mut entries = lock(&self.0);
-        if let Some(entry) = entries.get_mut(key) {
+        let mut shelf = lock(&self.0);
+        if let Some(entry) = shelf.young.get_mut(key) {
             *entry = (revision, value);
             return;
         }
-        if entries.len() >= ROOM {
-            entries.clear();
-        }
-        entries.insert(key.to_owned(), (revision, value));
+        shelf.old.remove(key);
+        shelf.keep(key.to_owned(), (revision, value));
     }
 
     /// Forgets `key`, so that whoever holds the value may be its only holder.
     pub(super) fn forget(&self, key: &str) {
-        lock(&self.0).remove(key);
+        let mut shelf = lock(&self.0);
+        if shelf.young.remove(key).is_none() {
+            shelf.old.remove(key);
+        }
+    }
+}
+
+impl<T> Generations<T> {
+    /// Adds what is not among the young ones.
+    fn keep(&mut self, key: String, entry: (Revision, T)) {
+        if self.young.len() >= ROOM {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, entry);
     }
 }
 
@@ -100,10 +131,16 @@ mod tests {
     #[test]
     fn a_shelf_does_not_grow_without_end() {
         let shelf = Shelf::default();
-        for key in 0..=ROOM {
+        shelf.keep("used", Revision(0), 0);
+        for key in 0..10 * ROOM {
             shelf.keep(&key.to_string(), Revision(0), key);
+            assert_eq!(
+                shelf.get("used", Revision(0)),
+                Some(0),
+                "what is used stays"
+            );
         }
-        assert_eq!(lock(&shelf.0).len(), 1);
-        assert_eq!(shelf.get(&ROOM.to_string(), Revision(0)), Some(ROOM));
+        let kept = lock(&shelf.0);
+        assert!(kept.young.len() <= ROOM && kept.old.len() <= ROOM);
     }
 }

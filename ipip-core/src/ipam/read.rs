@@ -42,6 +42,12 @@ impl Ipam {
         Ok(Some(block))
     }
 
+    /// The block as it is remembered, which may be out of date.
+    pub(super) fn known_block(&self, prefix: BlockPrefix) -> Option<Stored<Arc<Block>>> {
+        let known = self.cache.blocks.latest(&key::block(prefix.into()));
+        known.map(|(revision, value)| Stored { value, revision })
+    }
+
     /// The block of `record`, as it was remembered or parsed.
     pub(super) fn parse_block(&self, record: Record) -> Result<Stored<Arc<Block>>, IpamError> {
         let revision = record.revision;

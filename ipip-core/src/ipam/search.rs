@@ -110,10 +110,6 @@ impl<'a> Search<'a> {
     }
 
     /// Addresses of one block, or why there are no more; `None` if somebody else was faster.
-    #[expect(
-        clippy::type_complexity,
-        reason = "an attempt that may be undecided, of two outcomes"
-    )]
     fn attempt(&mut self) -> Result<Option<Result<Vec<Assigned>, Shortfall>>, IpamError> {
         let unsure = std::mem::take(&mut self.unsure);
         if self.ipam.recognised(&self.wanted, &unsure)? {
@@ -197,6 +193,20 @@ impl<'a> Search<'a> {
         let Some(affinity) = self.ipam.read_affinity(self.wanted.node, latest)? else {
             return Ok(Step::Nothing);
         };
+        // As it was when it was written here last: if that is not so any more, the commit fails, and
+        // the block has been forgotten.
+        let known = self.ipam.known_block(latest);
+        let ours = |known: &Stored<Arc<Block>>| {
+            let state = Some(affinity.value.state);
+            decide::standing(self.wanted.node, state, Some(&known.value)) == Standing::Ours
+        };
+        if let Some(known) = known.filter(ours) {
+            let commit = change(&known, pool);
+            let step = self.fill(seen, known.value, commit, false)?;
+            if !matches!(step, Step::Nothing) {
+                return Ok(step);
+            }
+        }
         let Some(block) = self.ipam.read_block(latest)? else {
             return Ok(Step::Nothing);
         };

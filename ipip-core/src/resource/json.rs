@@ -17,6 +17,13 @@ use super::ResourceError;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extra(Vec<(String, Box<RawValue>)>);
 
+impl Extra {
+    /// Adds a field that was found after the others.
+    pub(crate) fn push(&mut self, name: String, raw: Box<RawValue>) {
+        self.0.push((name, raw));
+    }
+}
+
 impl PartialEq for Extra {
     fn eq(&self, other: &Self) -> bool {
         let texts = |extra: &Self| -> Vec<(String, String)> {

@@ -18,7 +18,8 @@ pub(super) struct Attributes {
 #[derive(Debug, Clone)]
 struct Entry {
     attribute: Attribute,
-    hash: u64,
+    /// `None` until it is looked for: many blocks are only read.
+    hash: Option<u64>,
     /// How many addresses point to it.
     references: u16,
     cooling: bool,
@@ -27,7 +28,7 @@ struct Entry {
 impl From<Attribute> for Entry {
     fn from(attribute: Attribute) -> Self {
         Self {
-            hash: attribute.hash(),
+            hash: None,
             cooling: attribute.is_cooling_down(),
             attribute,
             references: 0,
@@ -57,12 +58,14 @@ impl Attributes {
     /// The number of `attribute`, which one more address points to.
     pub(super) fn add(&mut self, attribute: Attribute) -> u16 {
         let hash = attribute.hash();
-        let is = |entry: &Entry| {
-            entry.references > 0 && entry.hash == hash && entry.attribute == attribute
+        let is = |entry: &mut Entry| {
+            entry.references > 0
+                && *entry.hash.get_or_insert_with(|| entry.attribute.hash()) == hash
+                && entry.attribute == attribute
         };
-        let found = if self.entries.get(self.last).is_some_and(is) {
+        let found = if self.entries.get_mut(self.last).is_some_and(is) {
             self.last
-        } else if let Some(found) = self.entries.iter().position(is) {
+        } else if let Some(found) = self.entries.iter_mut().position(is) {
             found
         } else {
             // At the end, as Calico does, even if an entry like it has gone before.

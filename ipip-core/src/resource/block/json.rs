@@ -1,7 +1,9 @@
 //! The block's JSON, as Calico writes and reads it.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::attributes::Attributes;
 use super::{Block, Sequence};
@@ -39,7 +41,7 @@ impl Block {
     ) -> Result<(Self, usize), ResourceError> {
         let mut object = Object::parse(text)?;
         let prefix = prefix(&mut object)?;
-        let attributes = attributes(&mut object)?;
+        let attributes: Option<Vec<Attribute>> = object.take("attributes")?;
         let count = attributes.as_ref().map_or(0, Vec::len);
         let mut allocations = allocations(&mut object, prefix, count)?;
         let unallocated = queue(&mut object, prefix, &allocations)?;
@@ -180,17 +182,6 @@ pub(super) fn affinity(object: &mut Object) -> Result<Option<Affinity>, Resource
         .or_else(legacy))
 }
 
-pub(super) fn attributes(object: &mut Object) -> Result<Option<Vec<Attribute>>, ResourceError> {
-    let Some(entries) = object.take::<Vec<Object>>("attributes")? else {
-        return Ok(None);
-    };
-    entries
-        .into_iter()
-        .map(Attribute::from_object)
-        .collect::<Result<_, _>>()
-        .map(Some)
-}
-
 fn allocations(
     object: &mut Object,
     block: BlockPrefix,
@@ -251,18 +242,43 @@ pub(super) fn sequences(
 ) -> Result<Vec<Option<u64>>, ResourceError> {
     const FIELD: &str = "sequenceNumberForAllocation";
     let mut sequences = vec![None; block.size() as usize];
-    let entries: HashMap<Cow<'_, str>, Option<u64>> = object.take(FIELD)?.unwrap_or_default();
-    for (key, sequence) in entries {
+    let entries: Sequences = object.take(FIELD)?.unwrap_or_default();
+    for (key, sequence) in entries.0 {
         // Only the plain form: "07" and "+7" would be a second name of ordinal 7.
         let place = key
             .parse::<usize>()
             .ok()
             .filter(|place| place.to_string() == key);
         let Some(entry) = place.and_then(|place| sequences.get_mut(place)) else {
-            let key = key.into_owned();
             return Err(ResourceError::SequenceKey { block, key });
         };
         *entry = sequence;
     }
     Ok(sequences)
+}
+
+/// A map of sequence numbers, as it stands there.
+#[derive(Default)]
+struct Sequences(Vec<(String, Option<u64>)>);
+
+impl<'de> Deserialize<'de> for Sequences {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Sequences;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of numbers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sequences, A::Error> {
+                let mut entries = Vec::with_capacity(64);
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Sequences(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
 }
