@@ -469,6 +469,38 @@ enum ipip_mode {
 };
 
 /**
+ * What the addresses of a pool may be assigned for: bits, to be combined by `|`.
+ */
+enum ipip_pool_use {
+    /**
+     * Pods and other workloads.
+     */
+    IPIP_POOL_USE_WORKLOAD = 1,
+    /**
+     * The tunnel devices of nodes.
+     */
+    IPIP_POOL_USE_TUNNEL = 2,
+    /**
+     * Services of type LoadBalancer.
+     */
+    IPIP_POOL_USE_LOAD_BALANCER = 4,
+};
+
+/**
+ * Who may be assigned addresses of a pool.
+ */
+enum ipip_assignment_mode {
+    /**
+     * Whoever asks for any address.
+     */
+    IPIP_ASSIGNMENT_MODE_AUTOMATIC = 0,
+    /**
+     * Only who names the pool or the address.
+     */
+    IPIP_ASSIGNMENT_MODE_MANUAL = 1,
+};
+
+/**
  * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
  * possible. Free addresses queue: the next one assigned is the one that has been free longest.
  * Network and broadcast address are addresses like any other. A call that fails leaves the block as
@@ -524,6 +556,23 @@ struct ipip_ipam;
  * so threads may share it without a lock.
  */
 struct ipip_netns;
+
+/**
+ * A node as Calico stores it: labels, by which pools select it, its address on the underlay with the
+ * length of its subnet, and the address of its tunnel device. Fields that we do not know stay.
+ *
+ * Ownership: whoever got it frees it. Threads: one at a time; threads that share a record need a lock
+ * around every call.
+ */
+struct ipip_node_record;
+
+/**
+ * Addresses set aside (Calico's IPReservation): assigning any address passes over them, asking for
+ * one of them by name does not.
+ *
+ * Ownership: whoever got it frees it. Threads: may share it without a lock.
+ */
+struct ipip_reservation;
 
 /**
  * A datastore with Calico's keys and values.
@@ -927,6 +976,46 @@ struct ipip_pool {
      * An enum ipip_mode; 0 is Never, as Calico has it where nothing is said.
      */
     uint32_t ipip_mode;
+    /**
+     * Which nodes may claim blocks of it unasked, in Calico's selector language, such as
+     * "zone == 'west'"; NULL is "all()".
+     */
+    const char *node_selector;
+    /**
+     * Bits of enum ipip_pool_use; 0 is IPIP_POOL_USE_WORKLOAD | IPIP_POOL_USE_TUNNEL, as Calico has it
+     * where nothing is said.
+     */
+    uint32_t allowed_uses;
+    /**
+     * An enum ipip_assignment_mode; 0 is Automatic.
+     */
+    uint32_t assignment_mode;
+};
+
+/**
+ * The allocator's configuration, one for the whole cluster (`calicoctl ipam configure`). Begin with
+ * `ipip_allocator_config_default`: all zero would be a configuration that is refused.
+ *
+ * What Calico stores beside these fields stays in the store when they change.
+ */
+struct ipip_allocator_config {
+    /**
+     * 1 if a node assigns addresses of its own blocks only and never borrows, else 0.
+     */
+    uint8_t strict_affinity;
+    /**
+     * 1 if a node that needs a block claims one, else 0, which needs strict affinity.
+     */
+    uint8_t auto_allocate_blocks;
+    /**
+     * The most blocks that a node may claim, which needs strict affinity; 0 says nothing and leaves
+     * Calico's 20.
+     */
+    uint32_t max_blocks_per_node;
+    /**
+     * How many seconds a released address is given to nobody, at most 1200.
+     */
+    uint32_t cooldown;
 };
 
 /**
@@ -1624,7 +1713,7 @@ void ipip_block_free(struct ipip_block *block);
  * IPIP_STATUS_INVALID_ARGUMENT if the pool breaks a rule of its fields.
  *
  * The caller sees to it that:
- * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ * `pool` is NULL or its strings are NULL or end in a zero.
  */
 enum ipip_status ipip_pool_block_count(const struct ipip_pool *pool, uint64_t *count_out);
 
@@ -1634,7 +1723,7 @@ enum ipip_status ipip_pool_block_count(const struct ipip_pool *pool, uint64_t *c
  * IPIP_STATUS_OUTSIDE_POOL past the last place.
  *
  * The caller sees to it that:
- * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ * `pool` is NULL or its strings are NULL or end in a zero.
  */
 enum ipip_status ipip_pool_block(const struct ipip_pool *pool,
                                  uint64_t index,
@@ -1646,11 +1735,231 @@ enum ipip_status ipip_pool_block(const struct ipip_pool *pool,
  * IPIP_STATUS_OUTSIDE_POOL if it is outside the pool.
  *
  * The caller sees to it that:
- * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ * `pool` is NULL or its strings are NULL or end in a zero.
  */
 enum ipip_status ipip_pool_block_of(const struct ipip_pool *pool,
                                     struct ipip_ipv4 address,
                                     struct ipip_prefix *block_out);
+
+/**
+ * Whether a node with these labels may take any address of the pool without naming it: the pool is
+ * not disabled, it is automatic, and its node selector matches. `selects_out` is 1 or 0.
+ *
+ * The caller sees to it that:
+ * - `pool` is NULL or its strings are NULL or end in a zero.
+ * - `labels` is NULL or points to `labels_len` pairs, whose strings end in a zero.
+ */
+enum ipip_status ipip_pool_selects(const struct ipip_pool *pool,
+                                   const struct ipip_pair *labels,
+                                   size_t labels_len,
+                                   uint8_t *selects_out);
+
+/**
+ * The configuration that counts where none is stored: Calico's.
+ */
+enum ipip_status ipip_allocator_config_default(struct ipip_allocator_config *config_out);
+
+/**
+ * Whether a configuration may be stored.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if not; the text names the rule that it breaks.
+ */
+enum ipip_status ipip_allocator_config_check(const struct ipip_allocator_config *config);
+
+/**
+ * Reads a configuration as Calico stores it, in JSON; it is not checked. There, a missing
+ * `auto_allocate_blocks` is 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field.
+ *
+ * The caller sees to it that:
+ * `json` is NULL or points to `json_len` octets.
+ */
+enum ipip_status ipip_allocator_config_from_json(const uint8_t *json,
+                                                 size_t json_len,
+                                                 struct ipip_allocator_config *config_out);
+
+/**
+ * Makes the reservation `name` of `cidrs`.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for a name that Kubernetes refuses or a prefix with host bits.
+ *
+ * The caller sees to it that:
+ * - `name` is NULL or a string that ends in a zero.
+ * - `cidrs` is NULL or points to `cidrs_len` prefixes.
+ */
+enum ipip_status ipip_reservation_new(const char *name,
+                                      const struct ipip_prefix *cidrs,
+                                      size_t cidrs_len,
+                                      struct ipip_reservation **reservation_out);
+
+/**
+ * Its name. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_reservation_name(const struct ipip_reservation *reservation,
+                                       char *text,
+                                       size_t text_len,
+                                       size_t *needed_out);
+
+/**
+ * The IPv4 addresses set aside, in the order of its list; malformed entries, which Calico ignores, are
+ * left out.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if they do not fit.
+ *
+ * The caller sees to it that:
+ * `cidrs` is NULL or points to room for `cidrs_len` prefixes that nobody else uses.
+ */
+enum ipip_status ipip_reservation_cidrs(const struct ipip_reservation *reservation,
+                                        struct ipip_prefix *cidrs,
+                                        size_t cidrs_len,
+                                        size_t *needed_out);
+
+/**
+ * Reads a reservation as Calico stores it, in JSON.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field.
+ *
+ * The caller sees to it that:
+ * `json` is NULL or points to `json_len` octets.
+ */
+enum ipip_status ipip_reservation_from_json(const uint8_t *json,
+                                            size_t json_len,
+                                            struct ipip_reservation **reservation_out);
+
+/**
+ * The reservation as Calico stores it, in JSON. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_reservation_to_json(const struct ipip_reservation *reservation,
+                                          char *text,
+                                          size_t text_len,
+                                          size_t *needed_out);
+
+/**
+ * Frees the reservation. NULL is allowed.
+ */
+void ipip_reservation_free(struct ipip_reservation *reservation);
+
+/**
+ * Makes the record of `node`, without labels and addresses.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for a malformed name.
+ *
+ * The caller sees to it that:
+ * `node` is NULL or a string that ends in a zero.
+ */
+enum ipip_status ipip_node_record_new(const char *node, struct ipip_node_record **record_out);
+
+/**
+ * Sets the label `key`.
+ *
+ * The caller sees to it that:
+ * `key` and `value` are NULL or strings that end in a zero.
+ */
+enum ipip_status ipip_node_record_set_label(struct ipip_node_record *record,
+                                            const char *key,
+                                            const char *value);
+
+/**
+ * Sets the address on the underlay and the prefix length of its subnet in bits; 32 makes every other
+ * node one of another subnet.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if the length is above 32.
+ */
+enum ipip_status ipip_node_record_set_address(struct ipip_node_record *record,
+                                              struct ipip_ipv4 address,
+                                              uint8_t subnet_len);
+
+/**
+ * Sets the address that its tunnel device holds; NULL takes it away.
+ */
+enum ipip_status ipip_node_record_set_tunnel_address(struct ipip_node_record *record,
+                                                     const struct ipip_ipv4 *address);
+
+/**
+ * The node's name. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_node_record_name(const struct ipip_node_record *record,
+                                       char *text,
+                                       size_t text_len,
+                                       size_t *needed_out);
+
+/**
+ * The value of the label `key`. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no such label, IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * - `key` is NULL or a string that ends in a zero.
+ * - `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_node_record_label(const struct ipip_node_record *record,
+                                        const char *key,
+                                        char *text,
+                                        size_t text_len,
+                                        size_t *needed_out);
+
+/**
+ * The address on the underlay, and its subnet (`subnet_out` may be NULL), a /32 if no length is known.
+ *
+ * IPIP_STATUS_NOT_FOUND if it has none.
+ */
+enum ipip_status ipip_node_record_address(const struct ipip_node_record *record,
+                                          struct ipip_ipv4 *address_out,
+                                          struct ipip_prefix *subnet_out);
+
+/**
+ * The address that its tunnel device holds.
+ *
+ * IPIP_STATUS_NOT_FOUND if it has none.
+ */
+enum ipip_status ipip_node_record_tunnel_address(const struct ipip_node_record *record,
+                                                 struct ipip_ipv4 *address_out);
+
+/**
+ * Reads a node as Calico stores it, in JSON.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field and the rule that it breaks.
+ *
+ * The caller sees to it that:
+ * `json` is NULL or points to `json_len` octets.
+ */
+enum ipip_status ipip_node_record_from_json(const uint8_t *json,
+                                            size_t json_len,
+                                            struct ipip_node_record **record_out);
+
+/**
+ * The node as Calico stores it, in JSON. `needed_out` may be NULL.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_node_record_to_json(const struct ipip_node_record *record,
+                                          char *text,
+                                          size_t text_len,
+                                          size_t *needed_out);
+
+/**
+ * Frees the record. NULL is allowed.
+ */
+void ipip_node_record_free(struct ipip_node_record *record);
 
 /**
  * Makes an empty store in the memory of the process, for tests and short-lived tools. It ends with
@@ -1676,7 +1985,7 @@ enum ipip_status ipip_ipam_new(const struct ipip_store *store, struct ipip_ipam 
  * IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule of its fields.
  *
  * The caller sees to it that:
- * `pool` is NULL or its name is NULL or a string that ends in a zero.
+ * `pool` is NULL or its strings are NULL or end in a zero.
  */
 enum ipip_status ipip_ipam_create_pool(const struct ipip_ipam *ipam,
                                        const struct ipip_pool *pool);

@@ -9,7 +9,11 @@ mod explain;
 mod files;
 #[path = "capture/live.rs"]
 mod live;
+#[path = "capture/makers.rs"]
+mod makers;
 mod support;
+#[path = "capture/traffic.rs"]
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -65,6 +69,16 @@ const TESTS: &[Test] = &[
         "long_every_field_of_ten_thousand_scapy_frames_is_tsharks",
         Needs::Nothing,
         agree::long_every_field_of_ten_thousand_scapy_frames_is_tsharks,
+    ),
+    (
+        "every_field_of_a_user_space_capture_is_tsharks",
+        Needs::Root,
+        makers::every_field_of_a_user_space_capture_is_tsharks,
+    ),
+    (
+        "every_field_of_the_drivers_capture_is_tsharks",
+        Needs::Driver,
+        makers::every_field_of_the_drivers_capture_is_tsharks,
     ),
     (
         "frames_are_tcpdumps",

@@ -32,9 +32,14 @@ const TESTS: &[Test] = &[
         traffic::the_mtu_is_used_to_the_last_octet,
     ),
     (
-        "a_packet_too_long_for_the_underlay_is_counted",
+        "a_packet_too_long_for_the_underlay_is_answered",
         Needs::Root,
-        traffic::a_packet_too_long_for_the_underlay_is_counted,
+        traffic::a_packet_too_long_for_the_underlay_is_answered,
+    ),
+    (
+        "a_packet_too_long_for_the_underlay_is_cut",
+        Needs::Root,
+        traffic::a_packet_too_long_for_the_underlay_is_cut,
     ),
     (
         "peers_change_at_run_time",
@@ -55,6 +60,11 @@ const TESTS: &[Test] = &[
         "a_partial_checksum_arrives_finished",
         Needs::Root,
         inbound::a_partial_checksum_arrives_finished,
+    ),
+    (
+        "a_congestion_mark_is_handed_on",
+        Needs::Root,
+        inbound::a_congestion_mark_is_handed_on,
     ),
     (
         "joined_segments_pass_a_smaller_mtu",

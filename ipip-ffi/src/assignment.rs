@@ -1,5 +1,6 @@
 //! What blocks and allocators share: to whom an address is assigned, and what its release names.
 
+use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::slice;
 
@@ -72,35 +73,44 @@ impl ipip_attribute {
         // SAFETY: the caller's duty.
         let handle = unsafe { optional_text(self.handle, "handle") }?;
         let mut attribute = Attribute::new(handle.map(HandleId::try_new).transpose()?);
-        if self.pairs_len == 0 {
-            return Ok(attribute);
-        }
-        required((!self.pairs.is_null()).then_some(()), "pairs")?;
-        if self.pairs_len > PAIRS_MAX {
-            return Err(Failure::new(
-                ipip_status::InvalidArgument,
-                format!(
-                    "pairs_len is {}, allowed are 0 to {PAIRS_MAX}",
-                    self.pairs_len
-                ),
-            ));
-        }
-        // SAFETY: not NULL and not longer than memory can be; the rest is the caller's duty.
-        for pair in unsafe { slice::from_raw_parts(self.pairs, self.pairs_len) } {
-            // SAFETY: the caller's duty.
-            let key = unsafe { text(pair.key, "key") }?;
-            // SAFETY: the caller's duty.
-            let value = unsafe { text(pair.value, "value") }?;
-            if attribute.secondary().contains_key(key) {
-                return Err(Failure::new(
-                    ipip_status::InvalidArgument,
-                    format!("key {key:?} is given twice"),
-                ));
-            }
+        // SAFETY: the caller's duty.
+        for (key, value) in unsafe { pairs(self.pairs, self.pairs_len, "pairs") }? {
             attribute = attribute.with(key, value);
         }
         Ok(attribute)
     }
+}
+
+/// The pairs at `pointer`, by their keys, none of which may stand twice.
+///
+/// # Safety
+/// - `pointer` is NULL or points to `len` pairs, whose strings are NULL or end in a zero.
+/// - They stay, and nobody writes to them, for `'a`.
+pub(crate) unsafe fn pairs<'a>(
+    pointer: *const ipip_pair,
+    len: usize,
+    name: &str,
+) -> Result<BTreeMap<&'a str, &'a str>, Failure> {
+    let invalid = |text| Err(Failure::new(ipip_status::InvalidArgument, text));
+    let mut found = BTreeMap::new();
+    if len == 0 {
+        return Ok(found);
+    }
+    required((!pointer.is_null()).then_some(()), name)?;
+    if len > PAIRS_MAX {
+        return invalid(format!("{name}_len is {len}, allowed are 0 to {PAIRS_MAX}"));
+    }
+    // SAFETY: not NULL and not longer than memory can be; the rest is the caller's duty.
+    for pair in unsafe { slice::from_raw_parts(pointer, len) } {
+        // SAFETY: the caller's duty.
+        let key = unsafe { text(pair.key, "key") }?;
+        // SAFETY: the caller's duty.
+        let value = unsafe { text(pair.value, "value") }?;
+        if found.insert(key, value).is_some() {
+            return invalid(format!("key {key:?} is given twice"));
+        }
+    }
+    Ok(found)
 }
 
 /// More pairs than anybody needs, and few enough for any etcd record.

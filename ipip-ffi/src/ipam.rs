@@ -57,7 +57,7 @@ pub extern "C" fn ipip_ipam_new(
 /// IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule of its fields.
 ///
 /// # Safety
-/// `pool` is NULL or its name is NULL or a string that ends in a zero.
+/// `pool` is NULL or its strings are NULL or end in a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ipip_ipam_create_pool(
     ipam: Option<&ipip_ipam>,

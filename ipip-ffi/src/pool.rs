@@ -3,10 +3,11 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use ipip_core::resource::{IpipMode, Pool, PoolError};
+use ipip_core::resource::{AssignmentMode, IpipMode, Pool, PoolError, Selector, Use};
 
 use crate::addr::{ipip_ipv4, ipip_prefix};
-use crate::boundary::{choose, flag, guard, required, text};
+use crate::assignment::{ipip_pair, pairs};
+use crate::boundary::{choose, flag, guard, optional_text, required, text};
 use crate::error::Failure;
 use crate::status::ipip_status;
 
@@ -20,6 +21,28 @@ pub enum ipip_mode {
     Always = 1,
     /// Only if the two nodes are in different subnets.
     CrossSubnet = 2,
+}
+
+/// What the addresses of a pool may be assigned for: bits, to be combined by `|`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ipip_pool_use {
+    /// Pods and other workloads.
+    Workload = 1,
+    /// The tunnel devices of nodes.
+    Tunnel = 2,
+    /// Services of type LoadBalancer.
+    LoadBalancer = 4,
+}
+
+/// Who may be assigned addresses of a pool.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ipip_assignment_mode {
+    /// Whoever asks for any address.
+    Automatic = 0,
+    /// Only who names the pool or the address.
+    Manual = 1,
 }
 
 /// A pool: the prefix that blocks are cut from, and how its addresses are routed.
@@ -38,13 +61,21 @@ pub struct ipip_pool {
     pub nat_outgoing: u8,
     /// An enum ipip_mode; 0 is Never, as Calico has it where nothing is said.
     pub ipip_mode: u32,
+    /// Which nodes may claim blocks of it unasked, in Calico's selector language, such as
+    /// "zone == 'west'"; NULL is "all()".
+    pub node_selector: *const c_char,
+    /// Bits of enum ipip_pool_use; 0 is IPIP_POOL_USE_WORKLOAD | IPIP_POOL_USE_TUNNEL, as Calico has it
+    /// where nothing is said.
+    pub allowed_uses: u32,
+    /// An enum ipip_assignment_mode; 0 is Automatic.
+    pub assignment_mode: u32,
 }
 
 /// How many blocks a pool is cut into, 1 to 2^32. This and the other functions of a pool fail with
 /// IPIP_STATUS_INVALID_ARGUMENT if the pool breaks a rule of its fields.
 ///
 /// # Safety
-/// `pool` is NULL or its name is NULL or a string that ends in a zero.
+/// `pool` is NULL or its strings are NULL or end in a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ipip_pool_block_count(
     pool: Option<&ipip_pool>,
@@ -63,7 +94,7 @@ pub unsafe extern "C" fn ipip_pool_block_count(
 /// IPIP_STATUS_OUTSIDE_POOL past the last place.
 ///
 /// # Safety
-/// `pool` is NULL or its name is NULL or a string that ends in a zero.
+/// `pool` is NULL or its strings are NULL or end in a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ipip_pool_block(
     pool: Option<&ipip_pool>,
@@ -89,7 +120,7 @@ pub unsafe extern "C" fn ipip_pool_block(
 /// IPIP_STATUS_OUTSIDE_POOL if it is outside the pool.
 ///
 /// # Safety
-/// `pool` is NULL or its name is NULL or a string that ends in a zero.
+/// `pool` is NULL or its strings are NULL or end in a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ipip_pool_block_of(
     pool: Option<&ipip_pool>,
@@ -114,9 +145,35 @@ pub unsafe extern "C" fn ipip_pool_block_of(
     })
 }
 
+/// Whether a node with these labels may take any address of the pool without naming it: the pool is
+/// not disabled, it is automatic, and its node selector matches. `selects_out` is 1 or 0.
+///
+/// # Safety
+/// - `pool` is NULL or its strings are NULL or end in a zero.
+/// - `labels` is NULL or points to `labels_len` pairs, whose strings end in a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_pool_selects(
+    pool: Option<&ipip_pool>,
+    labels: *const ipip_pair,
+    labels_len: usize,
+    selects_out: Option<&mut MaybeUninit<u8>>,
+) -> ipip_status {
+    guard(|| {
+        // SAFETY: the caller's duty, as documented.
+        let pool = unsafe { required(pool, "pool")?.checked() }?;
+        let out = required(selects_out, "selects_out")?;
+        // SAFETY: the caller's duty, as documented.
+        let labels = unsafe { pairs(labels, labels_len, "labels") }?;
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let labels = labels.into_iter().map(owned).collect();
+        out.write(pool.selects(&labels).into());
+        Ok(())
+    })
+}
+
 impl ipip_pool {
     /// # Safety
-    /// `name` is NULL or a string that ends in a zero.
+    /// `name` and `node_selector` are NULL or strings that end in a zero.
     pub(crate) unsafe fn checked(&self) -> Result<Pool, Failure> {
         let modes = [
             (ipip_mode::Never as u32, IpipMode::Never),
@@ -129,9 +186,52 @@ impl ipip_pool {
         let pool = Pool::try_new(name, cidr.into(), self.block_len)?
             .with_disabled(flag(self.disabled, "disabled")?)
             .with_nat_outgoing(flag(self.nat_outgoing, "nat_outgoing")?)
-            .with_ipip_mode(choose(self.ipip_mode, "ipip_mode", "ipip_mode", &modes)?);
-        Ok(pool)
+            .with_ipip_mode(choose(self.ipip_mode, "ipip_mode", "ipip_mode", &modes)?)
+            .with_allowed_uses(&self.checked_uses()?)
+            .with_assignment_mode(self.checked_mode()?);
+        // SAFETY: the caller's duty.
+        match unsafe { optional_text(self.node_selector, "node_selector") }? {
+            Some(text) => Ok(pool.with_node_selector(selector(text)?)),
+            None => Ok(pool),
+        }
     }
+
+    fn checked_uses(&self) -> Result<Vec<Use>, Failure> {
+        let uses = [
+            (ipip_pool_use::Workload as u32, Use::Workload),
+            (ipip_pool_use::Tunnel as u32, Use::Tunnel),
+            (ipip_pool_use::LoadBalancer as u32, Use::LoadBalancer),
+        ];
+        let known = uses.iter().fold(0, |bits, (bit, _)| bits | bit);
+        let found = self.allowed_uses;
+        if found & !known != 0 {
+            let text = format!("allowed_uses is {found}, which has bits of no enum ipip_pool_use");
+            return Err(Failure::new(ipip_status::InvalidArgument, text));
+        }
+        if found == 0 {
+            return Ok(Use::DEFAULT.to_vec());
+        }
+        let given = uses.iter().filter(|(bit, _)| found & bit != 0);
+        Ok(given.map(|(_, one)| *one).collect())
+    }
+
+    fn checked_mode(&self) -> Result<AssignmentMode, Failure> {
+        let modes = [
+            (
+                ipip_assignment_mode::Automatic as u32,
+                AssignmentMode::Automatic,
+            ),
+            (ipip_assignment_mode::Manual as u32, AssignmentMode::Manual),
+        ];
+        let (name, kind) = ("assignment_mode", "ipip_assignment_mode");
+        choose(self.assignment_mode, name, kind, &modes)
+    }
+}
+
+fn selector(text: &str) -> Result<Selector, Failure> {
+    Selector::parse(text).map_err(|error| {
+        Failure::of(ipip_status::InvalidArgument, &error, None).in_field("node_selector")
+    })
 }
 
 impl From<PoolError> for Failure {

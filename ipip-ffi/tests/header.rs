@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 25] = [
     "status",
     "error",
     "version",
@@ -19,6 +19,9 @@ const ORDER: [&str; 22] = [
     "assignment",
     "block",
     "pool",
+    "config",
+    "reservation",
+    "node_record",
     "store",
     "ipam",
     "netns",

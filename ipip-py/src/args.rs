@@ -17,7 +17,7 @@ use pyo3::PyClass;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString, PyType};
+use pyo3::types::{PyBytes, PyMapping, PySequence, PyString, PyType};
 
 use crate::errors;
 
@@ -159,6 +159,63 @@ pub(crate) fn choice<T: Copy>(
     })
 }
 
+/// The items of a list, tuple or other sequence, but not of a text.
+pub(crate) fn items<'py>(
+    name: &str,
+    allowed: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    match value.cast::<PySequence>() {
+        Ok(items) if !value.is_instance_of::<PyString>() => items.try_iter()?.collect(),
+        _ => Err(wrong_type(name, allowed, value)),
+    }
+}
+
+/// The pairs of a mapping of str to str.
+pub(crate) fn pairs(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    let mapping = value.cast::<PyMapping>();
+    let mapping = mapping.map_err(|_| wrong_type(name, "a mapping of str to str", value))?;
+    let pair = |item: Bound<'_, PyAny>| {
+        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+        Ok((text(name, &key)?, text(name, &value)?))
+    };
+    mapping.items()?.iter().map(pair).collect()
+}
+
+/// An `ipaddress.IPv4Interface`, or its text: an address and the prefix length of its subnet.
+pub(crate) fn address_in_subnet(name: &str, value: &Bound<'_, PyAny>) -> PyResult<(Ipv4Addr, u8)> {
+    let py = value.py();
+    if !value.is_instance_of::<PyString>() {
+        if !value.is_instance(interface_type(py)?)? {
+            return Err(wrong_type(name, "str or ipaddress.IPv4Interface", value));
+        }
+        let len = value.getattr("network")?.getattr("prefixlen")?.extract()?;
+        return Ok((packed(value)?, len));
+    }
+    let text = text(name, value)?;
+    let parse = |(addr, len): (&str, &str)| Some((addr.parse().ok()?, len.parse().ok()?));
+    let found = text.split_once('/').and_then(parse);
+    let found = found.filter(|(_, len)| *len <= 32);
+    found.ok_or_else(|| {
+        let fault = format!("{text:?} is not an address with its subnet, of the form a.b.c.d/len");
+        invalid(py, name, fault)
+    })
+}
+
+/// An address with the prefix length of its subnet, as `ipaddress.IPv4Interface`.
+pub(crate) fn in_subnet<'py>(
+    py: Python<'py>,
+    addr: Ipv4Addr,
+    len: u8,
+) -> PyResult<Bound<'py, PyAny>> {
+    interface_type(py)?.call1(((addr.to_bits(), len),))
+}
+
+fn interface_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static INTERFACE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    INTERFACE.import(py, "ipaddress", "IPv4Interface")
+}
+
 /// An `ipaddress.IPv4Address`, or its text. An `IPv4Interface` is none: its prefix would be lost.
 pub(crate) fn address(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Ipv4Addr> {
     let py = value.py();
@@ -173,10 +230,8 @@ pub(crate) fn address(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Ipv4Addr
         });
     }
     static ADDRESS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    static INTERFACE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let address = ADDRESS.import(py, "ipaddress", "IPv4Address")?;
-    let interface = INTERFACE.import(py, "ipaddress", "IPv4Interface")?;
-    if !value.is_instance(address)? || value.is_instance(interface)? {
+    if !value.is_instance(address)? || value.is_instance(interface_type(py)?)? {
         return Err(wrong_type(name, "str or ipaddress.IPv4Address", value));
     }
     packed(value)

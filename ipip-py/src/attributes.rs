@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipip_core::resource::{Attribute, Release, Sequence};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping};
+use pyo3::types::PyDict;
 use std::net::Ipv4Addr;
 
 use crate::args;
@@ -21,15 +21,7 @@ pub(crate) fn attribute(
     let Some(attributes) = attributes else {
         return Ok(attribute);
     };
-    let mapping = attributes.cast::<PyMapping>();
-    let mapping = mapping
-        .map_err(|_| args::wrong_type("attributes", "a mapping of str to str", attributes))?;
-    for item in mapping.items()?.iter() {
-        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
-        let (key, value) = (
-            args::text("attributes", &key)?,
-            args::text("attributes", &value)?,
-        );
+    for (key, value) in args::pairs("attributes", attributes)? {
         attribute = attribute.with(&key, &value);
     }
     Ok(attribute)

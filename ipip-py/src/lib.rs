@@ -12,6 +12,7 @@
 //! | `wire`, `header`, `outer`, `echo` | encapsulate, decapsulate, parse |
 //! | `encapsulator`, `batch`, `spans` | one tunnel's outer headers; many packets by one call |
 //! | `block`, `pool`, `ipam`, `attributes` | one block in memory; the allocator on a store |
+//! | `resources` | what the allocator reads beside them |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
 //! | `capture` | frames of a live interface |
@@ -38,6 +39,7 @@ mod netns;
 mod objects;
 mod outer;
 mod pool;
+mod resources;
 mod spans;
 mod wire;
 
@@ -78,6 +80,8 @@ mod _ipip {
     use crate::outer::Outer;
     #[pymodule_export]
     use crate::pool::Pool;
+    #[pymodule_export]
+    use crate::resources::{AllocatorConfig, NodeRecord, Reservation};
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]

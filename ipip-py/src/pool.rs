@@ -1,10 +1,11 @@
 //! `Pool`: what blocks are cut from.
 
-use ipip_core::resource::{self, IpipMode};
+use ipip_core::resource::{self, AssignmentMode, IpipMode, Selector, Use};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator};
+use pyo3::types::{PyBytes, PyIterator, PyTuple};
 
 use crate::args::{self, Given};
+use crate::buffer::Octets;
 
 const MODES: [(&str, IpipMode); 3] = [
     ("Never", IpipMode::Never),
@@ -12,14 +13,27 @@ const MODES: [(&str, IpipMode); 3] = [
     ("CrossSubnet", IpipMode::CrossSubnet),
 ];
 
+const USES: [(&str, Use); 3] = [
+    ("Workload", Use::Workload),
+    ("Tunnel", Use::Tunnel),
+    ("LoadBalancer", Use::LoadBalancer),
+];
+
+const ASSIGNMENT_MODES: [(&str, AssignmentMode); 2] = [
+    ("Automatic", AssignmentMode::Automatic),
+    ("Manual", AssignmentMode::Manual),
+];
+
 /// A pool: the prefix that blocks are cut from, and how its addresses are routed.
 ///
 /// block_len is the prefix length of its blocks, 20 to 32; ipip_mode says when packets
 /// between two nodes are encapsulated: "Always", "CrossSubnet" or, as Calico has it where nothing is
-/// said, "Never"; nothing is assigned from a disabled pool.
+/// said, "Never"; nothing is assigned from a disabled pool. node_selector, in Calico's language, says
+/// which nodes may claim blocks of it unasked, such as "zone == 'west'"; allowed_uses lists "Workload",
+/// "Tunnel" and "LoadBalancer"; a pool whose assignment_mode is "Manual" must be named to be used.
 ///
 /// Raises InvalidArgument for a name that Kubernetes refuses, a link-local prefix, or one smaller than
-/// a block.
+/// a block, and for a malformed selector.
 #[pyclass(frozen, eq, module = "ipip")]
 #[derive(PartialEq)]
 pub(crate) struct Pool(pub(crate) resource::Pool);
@@ -28,9 +42,10 @@ pub(crate) struct Pool(pub(crate) resource::Pool);
 impl Pool {
     #[new]
     #[pyo3(
-        signature = (name, cidr, block_len=Given::Default, *, ipip_mode=Given::Default, nat_outgoing=Given::Default, disabled=Given::Default),
-        text_signature = "(name, cidr, block_len=26, *, ipip_mode='Never', nat_outgoing=False, disabled=False)"
+        signature = (name, cidr, block_len=Given::Default, *, ipip_mode=Given::Default, nat_outgoing=Given::Default, disabled=Given::Default, node_selector=Given::Default, allowed_uses=Given::Default, assignment_mode=Given::Default),
+        text_signature = "(name, cidr, block_len=26, *, ipip_mode='Never', nat_outgoing=False, disabled=False, node_selector='all()', allowed_uses=('Workload', 'Tunnel'), assignment_mode='Automatic')"
     )]
+    #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own")]
     fn new<'py>(
         name: &Bound<'py, PyAny>,
         cidr: &Bound<'py, PyAny>,
@@ -38,6 +53,9 @@ impl Pool {
         ipip_mode: Given<'py>,
         nat_outgoing: Given<'py>,
         disabled: Given<'py>,
+        node_selector: Given<'py>,
+        allowed_uses: Given<'py>,
+        assignment_mode: Given<'py>,
     ) -> PyResult<Self> {
         let py = name.py();
         let name = args::text("name", name)?;
@@ -51,13 +69,33 @@ impl Pool {
         let flag = |name, given: Given<'py>| given.or(false, |value| args::flag(name, value));
         let nat_outgoing = flag("nat_outgoing", nat_outgoing)?;
         let disabled = flag("disabled", disabled)?;
+        let selector = node_selector.or(Selector::all(), selector)?;
+        let uses = allowed_uses.or(Use::DEFAULT.to_vec(), uses)?;
+        let assignment = assignment_mode.or(AssignmentMode::default(), |mode| {
+            args::choice("assignment_mode", mode, &ASSIGNMENT_MODES)
+        })?;
         let pool = resource::Pool::try_new(&name, cidr.into(), block_len);
         let pool = pool.map_err(|fault| crate::errors::invalid(py)(&fault))?;
         Ok(Self(
             pool.with_ipip_mode(mode)
                 .with_nat_outgoing(nat_outgoing)
-                .with_disabled(disabled),
+                .with_disabled(disabled)
+                .with_node_selector(selector)
+                .with_allowed_uses(&uses)
+                .with_assignment_mode(assignment),
         ))
+    }
+
+    /// The pool in Calico's JSON (bytes, or any buffer of UTF-8); None for an IPv6 pool.
+    ///
+    /// Raises InvalidArgument naming the field that breaks a rule.
+    #[staticmethod]
+    fn from_json(json: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let py = json.py();
+        let octets = Octets::of("json", json)?;
+        let pool = resource::Pool::from_json(&octets.read(py)?);
+        let pool = pool.map_err(|fault| args::invalid(py, "json", fault))?;
+        Ok(pool.map(Self))
     }
 
     /// Its name.
@@ -91,7 +129,46 @@ impl Pool {
         self.0.nat_outgoing()
     }
 
-    /// Whether addresses may be assigned from it.
+    /// Whether it says that nothing is to be assigned from it.
+    #[getter]
+    fn disabled(&self) -> bool {
+        self.0.is_disabled()
+    }
+
+    /// Which nodes may claim blocks of it unasked, in Calico's selector language.
+    ///
+    /// Raises InvalidArgument if what was read is malformed: it selects no node.
+    #[getter]
+    fn node_selector(&self, py: Python<'_>) -> PyResult<&str> {
+        let selector = self.0.node_selector();
+        let selector = selector.map_err(|fault| args::invalid(py, "node_selector", fault))?;
+        Ok(match selector.as_str() {
+            "" => "all()",
+            text => text,
+        })
+    }
+
+    /// What its addresses may be assigned for: "Workload", "Tunnel", "LoadBalancer".
+    #[getter]
+    fn allowed_uses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let uses: Vec<_> = self.0.allowed_uses().map(Use::as_str).collect();
+        PyTuple::new(py, uses)
+    }
+
+    /// Whether it must be named to be used, "Manual", or not, "Automatic".
+    #[getter]
+    fn assignment_mode(&self) -> &'static str {
+        self.0.assignment_mode().as_str()
+    }
+
+    /// Whether a node with these labels, a mapping of str to str, may take any address of it without
+    /// naming it: it is enabled and automatic, and its node selector matches.
+    fn selects(&self, labels: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let labels = args::pairs("labels", labels)?.into_iter().collect();
+        Ok(self.0.selects(&labels))
+    }
+
+    /// Whether addresses may be assigned from it: not disabled, not being deleted, and allocatable.
     #[getter]
     fn enabled(&self) -> bool {
         self.0.is_enabled()
@@ -147,4 +224,16 @@ impl Pool {
     fn __hash__(&self) -> u64 {
         args::hash_of(&self.0.to_json())
     }
+}
+
+fn selector(value: &Bound<'_, PyAny>) -> PyResult<Selector> {
+    let text = args::text("node_selector", value)?;
+    Selector::parse(&text).map_err(|fault| args::invalid(value.py(), "node_selector", fault))
+}
+
+fn uses(value: &Bound<'_, PyAny>) -> PyResult<Vec<Use>> {
+    let items = args::items("allowed_uses", "a sequence of str", value)?;
+    let uses = items.iter();
+    uses.map(|item| args::choice("allowed_uses", item, &USES))
+        .collect()
 }

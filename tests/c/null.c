@@ -188,6 +188,63 @@ static void allocators(void) {
     IS_NULL(ipip_ipam_blocks(ipam, NULL, 1, &needed), "blocks");
 }
 
+static void resources(void) {
+    struct ipip_pool pool;
+    struct ipip_allocator_config config;
+    struct ipip_reservation *reservation;
+    struct ipip_node_record *record;
+    struct ipip_pair nothing = {NULL, NULL}, key_only = {"k", NULL};
+    uint8_t flag;
+    memset(&pool, 0, sizeof pool);
+    pool.name = "pods";
+    pool.cidr = prefix("10.244.0.0/16");
+    pool.block_len = 26;
+    IS_NULL(ipip_pool_selects(NULL, NULL, 0, &flag), "pool");
+    IS_NULL(ipip_pool_selects(&pool, NULL, 0, NULL), "selects_out");
+    IS_NULL(ipip_pool_selects(&pool, NULL, 1, &flag), "labels");
+    IS_NULL(ipip_pool_selects(&pool, &nothing, 1, &flag), "key");
+    IS_NULL(ipip_pool_selects(&pool, &key_only, 1, &flag), "value");
+    IS_NULL(ipip_allocator_config_default(NULL), "config_out");
+    IS_NULL(ipip_allocator_config_check(NULL), "config");
+    IS_NULL(ipip_allocator_config_from_json(NULL, 1, &config), "json");
+    IS_NULL(ipip_allocator_config_from_json(octets, 1, NULL), "config_out");
+    IS_NULL(ipip_reservation_new(NULL, &range, 1, &reservation), "name");
+    IS_NULL(ipip_reservation_new("r", NULL, 1, &reservation), "cidrs");
+    IS_NULL(ipip_reservation_new("r", &range, 1, NULL), "reservation_out");
+    IS_NULL(ipip_reservation_from_json(NULL, 1, &reservation), "json");
+    IS_NULL(ipip_reservation_from_json(octets, 1, NULL), "reservation_out");
+    IS_NULL(ipip_reservation_name(NULL, text, sizeof text, &needed), "reservation");
+    IS_NULL(ipip_reservation_cidrs(NULL, &range, 1, &needed), "reservation");
+    IS_NULL(ipip_reservation_to_json(NULL, text, sizeof text, &needed), "reservation");
+    CHECK_OK(ipip_reservation_new("r", NULL, 0, &reservation));
+    IS_NULL(ipip_reservation_name(reservation, NULL, 1, &needed), "text");
+    IS_NULL(ipip_reservation_cidrs(reservation, NULL, 1, &needed), "cidrs");
+    IS_NULL(ipip_reservation_cidrs(reservation, &range, 1, NULL), "needed_out");
+    IS_NULL(ipip_reservation_to_json(reservation, NULL, 1, &needed), "text");
+    ipip_reservation_free(reservation);
+    IS_NULL(ipip_node_record_new(NULL, &record), "node");
+    IS_NULL(ipip_node_record_new("n", NULL), "record_out");
+    IS_NULL(ipip_node_record_from_json(NULL, 1, &record), "json");
+    IS_NULL(ipip_node_record_from_json(octets, 1, NULL), "record_out");
+    CHECK_OK(ipip_node_record_new("n", &record));
+    IS_NULL(ipip_node_record_set_label(NULL, "k", "v"), "record");
+    IS_NULL(ipip_node_record_set_label(record, NULL, "v"), "key");
+    IS_NULL(ipip_node_record_set_label(record, "k", NULL), "value");
+    IS_NULL(ipip_node_record_set_address(NULL, at, 24), "record");
+    IS_NULL(ipip_node_record_set_tunnel_address(NULL, &at), "record");
+    IS_NULL(ipip_node_record_name(NULL, text, sizeof text, &needed), "record");
+    IS_NULL(ipip_node_record_name(record, NULL, 1, &needed), "text");
+    IS_NULL(ipip_node_record_label(NULL, "k", text, sizeof text, &needed), "record");
+    IS_NULL(ipip_node_record_label(record, NULL, text, sizeof text, &needed), "key");
+    IS_NULL(ipip_node_record_address(NULL, &at, &range), "record");
+    IS_NULL(ipip_node_record_address(record, NULL, &range), "address_out");
+    IS_NULL(ipip_node_record_tunnel_address(NULL, &at), "record");
+    IS_NULL(ipip_node_record_tunnel_address(record, NULL), "address_out");
+    IS_NULL(ipip_node_record_to_json(NULL, text, sizeof text, &needed), "record");
+    IS_NULL(ipip_node_record_to_json(record, NULL, 1, &needed), "text");
+    ipip_node_record_free(record);
+}
+
 static int callback(void *user_data) {
     (void)user_data;
     return 0;
@@ -277,6 +334,7 @@ int main(void) {
     RUN(batches);
     RUN(blocks);
     RUN(allocators);
+    RUN(resources);
     RUN(namespaces_and_what_is_in_them);
     RUN(freeing_nothing_is_nothing);
     ipip_netns_free(netns);

@@ -188,6 +188,9 @@ VALUES: list[Callable[[], object]] = [
     lambda: ipip.PeerRoute(block="10.0.0.0/26", node_addr="1.2.3.4"),
     lambda: ipip.Blackhole(block="10.0.0.0/26"),
     lambda: ipip.Pool("pods", "10.0.0.0/16"),
+    lambda: ipip.AllocatorConfig(strict_affinity=True),
+    lambda: ipip.Reservation("r", ["10.0.0.0/30"]),
+    lambda: ipip.NodeRecord("n", address="1.2.3.4/24"),
     lambda: ipip.Block("10.0.0.0/26").assign_any("h"),
 ]
 

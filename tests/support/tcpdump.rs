@@ -20,14 +20,25 @@ pub(crate) struct Tcpdump {
 impl Tcpdump {
     /// Starts it and returns once it listens.
     pub(crate) fn start(netns: &Netns, interface: &str, filter: &str) -> Self {
+        let at_once = ["-U", "--immediate-mode", "-s", "2048"];
+        let filter = filter.split_whitespace();
+        Self::run(netns, interface, at_once.into_iter().chain(filter))
+    }
+
+    /// Starts one for many frames, which keeps `snap_len` octets of each and does not hurry; see
+    /// [`Self::settle`].
+    pub(crate) fn in_bulk(netns: &Netns, interface: &str, snap_len: u32) -> Self {
+        Self::run(netns, interface, ["-s", &snap_len.to_string()])
+    }
+
+    fn run<'a>(netns: &Netns, interface: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
         let scratch = Scratch::new();
         let file = scratch.file("oracle.pcap");
         let mut child = inside(netns, "tcpdump")
-            .args(["-Z", "root", "-n", "-U", "--immediate-mode"])
-            .args(["-s", "2048", "-B", "16384"])
-            .args(["--time-stamp-precision=nano", "-i", interface, "-w"])
+            .args(["-Z", "root", "-n", "-B", "16384", "-i", interface])
+            .args(["--time-stamp-precision=nano", "-w"])
             .arg(&file)
-            .args(filter.split_whitespace())
+            .args(words)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -57,6 +68,19 @@ impl Tcpdump {
         std::thread::sleep(Duration::from_millis(30));
         interrupt(&mut self.child);
         frames_of(&self.file).expect("a capture file")
+    }
+
+    /// Ends it once its file has not grown for longer than it keeps frames back (a second), and gives the
+    /// file, which is there as long as this value.
+    pub(crate) fn settle(&mut self) -> &Path {
+        let len = || std::fs::metadata(&self.file).map_or(0, |file| file.len());
+        let mut before = 0;
+        while before != len() {
+            before = len();
+            std::thread::sleep(Duration::from_millis(1500));
+        }
+        interrupt(&mut self.child);
+        &self.file
     }
 }
 

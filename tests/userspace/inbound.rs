@@ -3,13 +3,12 @@
 
 use std::net::Ipv4Addr;
 
-use ipip_core::capture::Live;
-use ipip_core::sys::netns::Netns;
-use ipip_core::wire::{self, FragmentOffset, Ipv4Header, Ipv4View, Layer};
+use ipip_core::capture::{Direction, Live};
+use ipip_core::wire::{self, Dscp, Ecn, FragmentOffset, Ipv4Header, Ipv4View, Layer};
 
-use crate::support::{A, B, Tcpdump, name, same, sh, soon, try_sh};
+use crate::support::{A, B, Tcpdump, name, same, sh, soon};
 use crate::world::{
-    BRIEFLY, IN_A, IN_B, SOON, Tunnel, header, inject, packet, udp, udp_socket, whole,
+    BRIEFLY, IN_A, IN_B, SOON, Tunnel, header, inject, packet, pod_behind, udp, udp_socket, whole,
 };
 
 pub(crate) fn outer_fragments_are_put_together() {
@@ -40,7 +39,7 @@ pub(crate) fn outer_fragments_are_put_together() {
 pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
     let tunnel = Tunnel::new();
     // The kernel's own source check would hide ours.
-    let no_check = "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0";
+    let no_check = "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.eth0.accept_local=1";
     sh(&tunnel.pair.b, &format!("sysctl -qw {no_check}"));
     let mut live = Live::open(&tunnel.pair.b, &name("tunl0")).unwrap();
     let filter = format!("ip proto 4 and dst {B}");
@@ -54,6 +53,8 @@ pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
         &tunnel.pair.a,
         &[
             packet(header(4, stranger, B), &good),
+            // B itself; the kernel's own check would hide ours here as well, but for `accept_local`.
+            packet(header(4, B, B), &udp(IN_B, b"own", whole)),
             // B's own prefix, and one that nobody has.
             packet(header(4, A, B), &udp(IN_B, b"own", whole)),
             packet(header(4, A, B), &udp(nobody, b"none", whole)),
@@ -66,11 +67,11 @@ pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
         tunnel.path_b.counters().received.packets == 1
     });
     let drops = tunnel.path_b.counters().drops;
-    assert_eq!(drops.unknown_node, 1, "unknown node");
+    assert_eq!(drops.unknown_node, 2, "unknown node");
     assert_eq!(drops.foreign_source, 2, "foreign source");
     assert_eq!(drops.malformed, 2, "malformed");
-    assert_eq!(drops.total(), 5, "all drops");
-    assert_eq!(oracle.stop_at(6).len(), 6, "packets on the underlay");
+    assert_eq!(drops.total(), 6, "all drops");
+    assert_eq!(oracle.stop_at(7).len(), 7, "packets on the underlay");
     let frame = live.next_frame(SOON).unwrap().expect("a frame");
     same(&frame.octets, &good, "the packet that passed");
     // Whatever else is there is the kernel's answer that nobody listens on port 4000.
@@ -103,20 +104,45 @@ pub(crate) fn a_partial_checksum_arrives_finished() {
     assert_eq!(finished(), 1, "finished");
 }
 
-/// A pod behind node B, with the MTU of the tunnel.
-fn pod_behind(node: &Netns, addr: Ipv4Addr) -> Netns {
-    let pod = Netns::create_unnamed().unwrap();
-    let veth = format!("ip link add cali0 type veth peer name eth0 netns {pod}");
-    sh(node, &veth);
-    let up = "ip link set eth0 mtu 1480 up";
-    sh(&pod, &format!("ip addr add {addr}/32 dev eth0; {up}"));
-    sh(node, "ip link set cali0 mtu 1480 up");
-    sh(node, &format!("ip route add {addr} dev cali0"));
-    sh(node, "sysctl -qw net.ipv4.ip_forward=1");
-    soon("the pod's interface is up", || {
-        try_sh(&pod, "ip -o link show eth0").is_ok_and(|text| text.contains("state UP"))
+pub(crate) fn a_congestion_mark_is_handed_on() {
+    let tunnel = Tunnel::new();
+    let mut live = Live::open(&tunnel.pair.b, &name("tunl0")).unwrap();
+    let with_ecn = |protocol, source, destination, ecn| Ipv4Header {
+        dscp: Dscp::of_tos(0x28),
+        ecn,
+        ..header(protocol, source, destination)
+    };
+    let marked = |ecn| {
+        let inner = packet(with_ecn(253, IN_A, IN_B, ecn), b"inner");
+        packet(with_ecn(4, A, B, Ecn::Ce), &inner)
+    };
+    // The first can tell of congestion only by being dropped.
+    let packets = [marked(Ecn::NotEct), marked(Ecn::Ect0), marked(Ecn::Ect1)];
+    inject(&tunnel.pair.a, &packets);
+    let congested = packet(with_ecn(253, IN_A, IN_B, Ecn::Ce), b"inner");
+    let mut delivered = Vec::new();
+    while delivered.len() < 2 {
+        let frame = live.next_frame(SOON).unwrap().expect("a frame");
+        // The others are the kernel's answer that nobody takes this protocol.
+        if frame.direction == Direction::Incoming {
+            delivered.push(frame.octets);
+        }
+    }
+    same(&delivered, &vec![congested; 2], "what is delivered");
+    soon("both are counted", || {
+        tunnel.path_b.counters().received.packets == 2
     });
-    pod
+    let counters = tunnel.path_b.counters();
+    assert_eq!(counters.drops.congestion, 1, "drops of congestion");
+    assert_eq!(counters.drops.total(), 1, "all drops");
+    assert_eq!(counters.ecn_alarms, 0, "alarms");
+    // ECT(0) around a packet without ECN: a rule is broken, the packet is not.
+    let inner = packet(with_ecn(253, IN_A, IN_B, Ecn::NotEct), b"inner");
+    let odd = packet(with_ecn(4, A, B, Ecn::Ect0), &inner);
+    inject(&tunnel.pair.a, &[odd]);
+    soon("the alarm is counted", || {
+        tunnel.path_b.counters().ecn_alarms == 1
+    });
 }
 
 pub(crate) fn joined_segments_pass_a_smaller_mtu() {

@@ -5,10 +5,13 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
+use ipip_core::sys::raw::RawSocket;
 use ipip_core::wire::{Ipv4View, Layer};
 
 use crate::support::{Tcpdump, sh, soon};
-use crate::world::{BRIEFLY, IN_A, IN_B, SOON, Tunnel, echo, peers, udp_socket};
+use crate::world::{
+    BRIEFLY, IN_A, IN_B, SOON, Tunnel, echo, peers, pod_behind, udp, udp_socket, whole,
+};
 
 pub(crate) fn echoes_come_back_and_are_counted() {
     let tunnel = Tunnel::new();
@@ -124,19 +127,66 @@ pub(crate) fn the_mtu_is_used_to_the_last_octet() {
     assert_eq!(lengths, vec![1514], "frames on the underlay");
 }
 
-pub(crate) fn a_packet_too_long_for_the_underlay_is_counted() {
+/// The underlay carries less than the tunnel device thinks.
+fn with_a_narrow_underlay() -> Tunnel {
     let tunnel = Tunnel::new();
     for netns in [&tunnel.pair.a, &tunnel.pair.b] {
         sh(netns, "ip link set eth0 mtu 1400");
     }
-    send_with_df(&tunnel.pair.a, IN_B, 1452);
-    soon("the drop is counted", || {
-        tunnel.path_a.counters().drops.too_long == 1
+    tunnel
+}
+
+pub(crate) fn a_packet_too_long_for_the_underlay_is_answered() {
+    let tunnel = with_a_narrow_underlay();
+    let node = &tunnel.pair.a;
+    let pod = pod_behind(node, Ipv4Addr::new(10, 244, 79, 20));
+    for (sender, what) in [(&pod, "a pod"), (node, "the node")] {
+        let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
+        let before = tunnel.path_a.counters();
+        // Too long, then what fits to the last octet: 1380 less 28 of IPv4 and UDP.
+        let said = sh(sender, &format!("python3 -c \"{TOLD}\""));
+        assert_eq!(said, "1380 90\n90\n1352\n", "MTU and sends of {what}");
+        let received = there.recv(&mut [0; 2000]).unwrap();
+        assert_eq!(received, 1352, "what fits, from {what}");
+        let counters = tunnel.path_a.counters();
+        let dropped = counters.drops.too_long - before.drops.too_long;
+        assert_eq!(dropped, 1, "packets of {what} that were dropped");
+    }
+}
+
+/// Sends with DF what is too long, says which MTU the socket knows once it has been told (`IP_MTU` is 14) and
+/// the error that waits on it (`SO_ERROR` is 4, `EMSGSIZE` 90), and sends one octet too many and one less.
+const TOLD: &str = "import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(0, 10, 2)
+s.connect(('10.244.244.65', 4000))
+before = s.getsockopt(0, 14)
+s.send(bytes(1452))
+for _ in range(200):
+    if s.getsockopt(0, 14) != before: break
+    time.sleep(.01)
+print(s.getsockopt(0, 14), s.getsockopt(1, 4))
+for len in [1353, 1352]:
+    try: print(s.send(bytes(len)))
+    except OSError as error:
+        print(error.errno)";
+
+pub(crate) fn a_packet_too_long_for_the_underlay_is_cut() {
+    let tunnel = with_a_narrow_underlay();
+    let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
+    let oracle = Tcpdump::start(&tunnel.pair.b, "eth0", "ip proto 4");
+    let whole = udp(IN_A, &[9; 1452], whole);
+    let socket = tunnel.pair.a.enter(RawSocket::ipip).unwrap().unwrap();
+    assert!(socket.send(&whole, IN_B).unwrap(), "sent");
+    assert_eq!(there.recv(&mut [0; 2000]).unwrap(), 1452, "received");
+    // Two whole outer packets around fragments: 20 and 20 and 1360 octets, and what is left of 1460.
+    let lengths: Vec<_> = oracle.stop_at(2).iter().map(Vec::len).collect();
+    assert_eq!(lengths, vec![14 + 1400, 14 + 140], "frames on the underlay");
+    soon("one packet is counted", || {
+        tunnel.path_a.counters().sent.packets == 1
     });
-    assert_eq!(tunnel.path_a.counters().sent.packets, 0, "packets sent");
-    // The path still works for what fits.
-    let came = echo(&tunnel.pair.a, IN_B, 1, SOON);
-    assert!(came, "no echo");
+    let drops = tunnel.path_a.counters().drops;
+    assert_eq!(drops.total(), 0, "drops");
 }
 
 pub(crate) fn peers_change_at_run_time() {

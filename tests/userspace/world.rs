@@ -10,7 +10,7 @@ use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;
 use ipip_core::wire::{self, Echo, EchoKind, EchoView, Ipv4Header, Ipv4View, Layer};
 
-use crate::support::{A, B, Pair, name, sh};
+use crate::support::{A, B, Pair, name, sh, soon, try_sh};
 
 /// The tunnel addresses of the two nodes.
 pub(crate) const IN_A: Ipv4Addr = Ipv4Addr::new(10, 244, 79, 1);
@@ -67,6 +67,28 @@ fn configure(netns: &Netns, addr: Ipv4Addr, remote: &str) {
         netns,
         &format!("ip route add {remote} dev tunl0 src {addr}"),
     );
+}
+
+/// A pod behind a node, with the MTU of the tunnel.
+pub(crate) fn pod_behind(node: &Netns, addr: Ipv4Addr) -> Netns {
+    let pod = Netns::create_unnamed().unwrap();
+    let veth = format!("ip link add cali0 type veth peer name eth0 netns {pod}");
+    sh(node, &veth);
+    let up = "ip link set eth0 mtu 1480 up";
+    sh(&pod, &format!("ip addr add {addr}/32 dev eth0; {up}"));
+    sh(node, "ip link set cali0 mtu 1480 up");
+    sh(node, &format!("ip route add {addr} dev cali0"));
+    sh(
+        node,
+        "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.cali0.proxy_arp=1",
+    );
+    sh(node, "ip route add default dev eth0");
+    let gateway = "ip route add 169.254.1.1 dev eth0; ip route add default via 169.254.1.1";
+    sh(&pod, gateway);
+    soon("the pod's interface is up", || {
+        try_sh(&pod, "ip -o link show eth0").is_ok_and(|text| text.contains("state UP"))
+    });
+    pod
 }
 
 /// Sends one echo request from `netns`; whether its reply came within `wait`.

@@ -20,6 +20,9 @@ pub struct Counters {
     pub received: Traffic,
     /// Received packets whose partial transport checksum was finished here; part of `received`.
     pub checksums_finished: u64,
+    /// Received packets whose two ECN fields should not have met: somebody on the way does not keep to
+    /// the rules (<https://www.rfc-editor.org/rfc/rfc6040#section-4.2>); part of `received`.
+    pub ecn_alarms: u64,
     /// What was dropped.
     pub drops: Drops,
 }
@@ -33,16 +36,20 @@ pub struct Drops {
     pub unsendable: u64,
     /// Outbound: the inner destination is behind no node.
     pub no_peer: u64,
-    /// Outbound: with its outer header longer than the way to the node carries.
+    /// Outbound: with its outer header longer than the way to the node carries, and not to be cut (DF);
+    /// the sender is told.
     pub too_long: u64,
     /// Outbound: the kernel did not send it: no route, no neighbour, a filter, a full queue.
     pub send_failed: u64,
     /// Inbound: not IPv4 in IPv4, or headers that are damaged.
     pub malformed: u64,
-    /// Inbound: the outer source is not a node we know.
+    /// Inbound: the outer source is not another node that we know.
     pub unknown_node: u64,
     /// Inbound: the inner source is not behind the node that sent it.
     pub foreign_source: u64,
+    /// Inbound: it met congestion, and its sender understands no other sign of that than a drop
+    /// (<https://www.rfc-editor.org/rfc/rfc6040#section-4.2>).
+    pub congestion: u64,
     /// Inbound: the device did not take it, because it is down or its queue is full.
     pub device_refused: u64,
 }
@@ -56,7 +63,7 @@ impl Drops {
 
     /// Each reason's name and count, outbound ones first.
     #[must_use]
-    pub fn by_reason(&self) -> [(&'static str, u64); 9] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 10] {
         [
             ("not_ipv4", self.not_ipv4),
             ("unsendable", self.unsendable),
@@ -66,6 +73,7 @@ impl Drops {
             ("malformed", self.malformed),
             ("unknown_node", self.unknown_node),
             ("foreign_source", self.foreign_source),
+            ("congestion", self.congestion),
             ("device_refused", self.device_refused),
         ]
     }
@@ -82,6 +90,7 @@ pub(super) enum Reason {
     Malformed,
     UnknownNode,
     ForeignSource,
+    Congestion,
     DeviceRefused,
 }
 
@@ -91,7 +100,8 @@ pub(super) struct Tally {
     sent: Pair,
     received: Pair,
     checksums_finished: AtomicU64,
-    drops: [AtomicU64; 9],
+    ecn_alarms: AtomicU64,
+    drops: [AtomicU64; 10],
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +123,10 @@ impl Tally {
         self.checksums_finished.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn ecn_alarm(&self) {
+        self.ecn_alarms.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn dropped(&self, reason: Reason) {
         if let Some(count) = self.drops.get(reason as usize) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -128,6 +142,7 @@ impl Tally {
             sent: self.sent.snapshot(),
             received: self.received.snapshot(),
             checksums_finished: self.checksums_finished.load(Ordering::Relaxed),
+            ecn_alarms: self.ecn_alarms.load(Ordering::Relaxed),
             drops: Drops {
                 not_ipv4: dropped(Reason::NotIpv4),
                 unsendable: dropped(Reason::Unsendable),
@@ -137,6 +152,7 @@ impl Tally {
                 malformed: dropped(Reason::Malformed),
                 unknown_node: dropped(Reason::UnknownNode),
                 foreign_source: dropped(Reason::ForeignSource),
+                congestion: dropped(Reason::Congestion),
                 device_refused: dropped(Reason::DeviceRefused),
             },
         }
@@ -173,6 +189,7 @@ mod tests {
             Reason::Malformed,
             Reason::UnknownNode,
             Reason::ForeignSource,
+            Reason::Congestion,
             Reason::DeviceRefused,
         ];
         let tally = Tally::default();
@@ -181,7 +198,7 @@ mod tests {
         }
         let drops = tally.snapshot().drops;
         let counts = drops.by_reason().map(|(_, count)| count);
-        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(drops.total(), 45);
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(drops.total(), 55);
     }
 }

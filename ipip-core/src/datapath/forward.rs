@@ -5,8 +5,8 @@ use crate::addr::NodeAddr;
 use crate::peers::{PeerError, Peers};
 use crate::sys::tun::Note;
 use crate::wire::{
-    self, Endpoints, HEADER_LEN, IpipView, Ipv4View, Layer, Outer, PartialChecksum, WireError,
-    protocol,
+    self, EcnAlarm, Endpoints, HEADER_LEN, IpipView, Ipv4View, Layer, Outer, PartialChecksum,
+    WireError, protocol,
 };
 
 /// Where an inner packet goes and what goes there.
@@ -46,8 +46,10 @@ pub(super) fn outbound<'a>(
 /// An inner packet to be delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Inbound<'a> {
-    pub(super) packet: &'a [u8],
+    pub(super) packet: &'a mut [u8],
     pub(super) note: Note,
+    /// What was odd about the two ECN fields.
+    pub(super) alarm: Option<EcnAlarm>,
     /// Whether its transport checksum was finished here.
     pub(super) checksum_finished: bool,
 }
@@ -55,41 +57,47 @@ pub(super) struct Inbound<'a> {
 /// Takes the inner packet out of the packet in `buffer`, if `peers` allows it, ready for a device of
 /// the MTU that `mtu` gives (octets; it is only asked where it matters).
 ///
+/// The node itself is nobody's peer, whatever `peers` holds of its own blocks. A congestion mark of
+/// the underlay goes on to the inner packet (<https://www.rfc-editor.org/rfc/rfc6040#section-4.2>).
+///
 /// A sender on the same machine leaves a transport checksum partial, and so does a kernel that has
 /// joined segments (GRO). A raw socket cannot see that they did, so the octets have to tell.
 pub(super) fn inbound<'a>(
     buffer: &'a mut [u8],
+    local: NodeAddr,
     peers: &Peers,
     mtu: impl FnOnce() -> Option<u32>,
 ) -> Result<Inbound<'a>, Reason> {
     let view = IpipView::parse(buffer).map_err(|_| Reason::Malformed)?;
     let node = NodeAddr(view.outer.source());
+    if node == local {
+        return Err(Reason::UnknownNode);
+    }
     peers
         .check(node, view.inner.source())
         .map_err(|error| match error {
             PeerError::UnknownNode { .. } => Reason::UnknownNode,
             _ => Reason::ForeignSource,
         })?;
-    // "If the TTL is 0 after decapsulation, the datagram MUST be discarded":
-    // https://www.rfc-editor.org/rfc/rfc2003#section-3.1
-    if view.inner.ttl() == 0 {
-        return Err(Reason::Malformed);
-    }
-    let (range, note) = (view.inner_range(), joined(&view.inner, mtu));
-    let packet = buffer.get_mut(range).ok_or(Reason::Malformed)?;
-    if let Some(note) = note {
-        return Ok(Inbound {
-            packet,
-            note,
-            checksum_finished: false,
-        });
-    }
-    let finished = wire::finish_partial_checksum(packet).map_err(|_| Reason::Malformed)?;
-    Ok(Inbound {
+    let note = joined(&view.inner, mtu);
+    let wire::Decapsulated { packet, alarm } =
+        wire::decapsulate_in_place(buffer).map_err(|error| match error {
+            WireError::EcnDrop => Reason::Congestion,
+            _ => Reason::Malformed,
+        })?;
+    let mut inbound = Inbound {
         packet,
-        note: Note::Plain,
-        checksum_finished: matches!(finished, PartialChecksum::Finished { .. }),
-    })
+        note: note.unwrap_or(Note::Plain),
+        alarm,
+        checksum_finished: false,
+    };
+    // The kernel finishes those of the segments that it cuts.
+    if inbound.note == Note::Plain {
+        let finished = wire::finish_partial_checksum(inbound.packet);
+        let finished = finished.map_err(|_| Reason::Malformed)?;
+        inbound.checksum_finished = matches!(finished, PartialChecksum::Finished { .. });
+    }
+    Ok(inbound)
 }
 
 /// How a TCP segment that is longer than the device's MTU, and whose checksum is still to be

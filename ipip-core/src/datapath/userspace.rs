@@ -7,9 +7,10 @@
 //!
 //! It lives in an object of the process that holds it: when that ends, device and routes go with it.
 //! The kernel reassembles outer fragments before the raw socket sees them, and cuts inner packets to
-//! the device's MTU before they are read, so neither happens here. A congestion mark that the outer
-//! header got on its way (ECN CE) is lost here, against
-//! <https://www.rfc-editor.org/rfc/rfc6040#section-4.2>; the kernel's driver copies it.
+//! the device's MTU before they are read, so neither happens here. Where the underlay carries less than
+//! that, `too_long` cuts, or answers with "fragmentation needed".
+
+mod too_long;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -46,7 +47,7 @@ pub struct Userspace {
 struct Shared {
     tun: Tun,
     raw: RawSocket,
-    /// For the device's MTU; opened in its namespace.
+    /// For the MTU of the device and of the ways to other nodes; opened in its namespace.
     interfaces: Interfaces,
     device: InterfaceName,
     netns: PathBuf,
@@ -231,7 +232,12 @@ impl Shared {
                 self.tally.sent(outbound.packet.len() - HEADER_LEN);
                 Ok(())
             }
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => Err(Reason::TooLong),
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                let inner = outbound.packet.get(HEADER_LEN..).unwrap_or_default();
+                self.send_in_pieces(inner, outbound.node)?;
+                self.tally.sent(inner.len());
+                Ok(())
+            }
             Ok(false) | Err(_) => Err(Reason::SendFailed),
         }
     }
@@ -256,7 +262,7 @@ impl Shared {
 
     fn deliver(&self, buffer: &mut [u8]) -> Result<(), Reason> {
         let mtu = || self.interfaces.mtu(&self.device).ok();
-        let inbound = inbound(buffer, &self.peers(), mtu)?;
+        let inbound = inbound(buffer, self.local, &self.peers(), mtu)?;
         // The device refuses while it is down (EIO) and when its queue is full.
         if !matches!(self.tun.write(inbound.packet, inbound.note), Ok(true)) {
             return Err(Reason::DeviceRefused);
@@ -264,6 +270,9 @@ impl Shared {
         self.tally.received(inbound.packet.len());
         if inbound.checksum_finished {
             self.tally.checksum_finished();
+        }
+        if inbound.alarm.is_some() {
+            self.tally.ecn_alarm();
         }
         Ok(())
     }

@@ -78,6 +78,20 @@ impl AllocatorConfig {
         Ok(())
     }
 
+    /// What to store where `self` is stored and `wanted` is asked for: fields that we do not know
+    /// stay, unless `wanted` has some of its own.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check) of `wanted`.
+    pub fn updated(&self, wanted: &Self) -> Result<Self, ConfigError> {
+        wanted.check()?;
+        Ok(Self {
+            kube_virt: self.kube_virt.or_newer(&wanted.kube_virt),
+            extra: self.extra.or_newer(&wanted.extra),
+            ..wanted.clone()
+        })
+    }
+
     /// Reads the stored value.
     ///
     /// # Errors
@@ -85,11 +99,13 @@ impl AllocatorConfig {
     pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
         let mut object = Object::parse(text)?;
         let flag = |value: Option<bool>| value.unwrap_or_default();
+        // 32 bits, so that no clock runs over when it is added.
+        let cooldown: Option<u32> = object.take("ipCooldownSeconds")?;
         Ok(Self {
             strict_affinity: flag(object.take("strict_affinity")?),
             auto_allocate_blocks: flag(object.take("auto_allocate_blocks")?),
             max_blocks_per_node: object.take("maxBlocksPerHost")?.unwrap_or_default(),
-            cooldown: Duration::from_secs(object.take("ipCooldownSeconds")?.unwrap_or_default()),
+            cooldown: Duration::from_secs(cooldown.unwrap_or_default().into()),
             kube_virt: object.take_extra("kubeVirtVMAddressPersistence"),
             extra: object.into_extra(),
         })
@@ -111,5 +127,117 @@ impl AllocatorConfig {
         }
         object.end(&self.extra);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> AllocatorConfig {
+        AllocatorConfig::from_json(text.as_bytes()).unwrap()
+    }
+
+    fn written(config: &AllocatorConfig) -> String {
+        String::from_utf8(config.to_json()).unwrap()
+    }
+
+    #[test]
+    fn calicos_own_json_is_reproduced() {
+        for text in [
+            r#"{"strict_affinity":true,"auto_allocate_blocks":true,"maxBlocksPerHost":4}"#,
+            r#"{"auto_allocate_blocks":true}"#,
+            r#"{"auto_allocate_blocks":true,"kubeVirtVMAddressPersistence":"Enabled"}"#,
+            r#"{"auto_allocate_blocks":true,"kubeVirtVMAddressPersistence":"Disabled","ipCooldownSeconds":30}"#,
+            r#"{"auto_allocate_blocks":true,"later":{"exact":18446744073709551615}}"#,
+            "{}",
+        ] {
+            assert_eq!(written(&read(text)), text);
+        }
+        assert_eq!(
+            written(&AllocatorConfig::default()),
+            r#"{"auto_allocate_blocks":true}"#
+        );
+    }
+
+    #[test]
+    fn what_is_missing_in_a_stored_one_is_false() {
+        for text in [
+            "{}",
+            r#"{"auto_allocate_blocks":null,"maxBlocksPerHost":0}"#,
+        ] {
+            let config = read(text);
+            assert!(
+                !config.auto_allocate_blocks && !config.strict_affinity,
+                "{text}"
+            );
+            assert_eq!(
+                (config.max_blocks_per_node, config.cooldown),
+                (0, Duration::ZERO)
+            );
+        }
+        assert!(
+            read(r#"{"Strict_Affinity":true}"#).strict_affinity,
+            "Go reads any letter case"
+        );
+    }
+
+    #[test]
+    fn faults_name_field_or_rule() {
+        for (text, field) in [
+            (r#"{"strict_affinity":1}"#, "strict_affinity"),
+            (r#"{"maxBlocksPerHost":-1}"#, "maxBlocksPerHost"),
+            (r#"{"maxBlocksPerHost":4294967296}"#, "maxBlocksPerHost"),
+            (r#"{"ipCooldownSeconds":"30s"}"#, "ipCooldownSeconds"),
+            (
+                r#"{"ipCooldownSeconds":18446744073709551615}"#,
+                "ipCooldownSeconds",
+            ),
+        ] {
+            let message = AllocatorConfig::from_json(text.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.starts_with(&format!("field {field}: ")),
+                "{message}"
+            );
+        }
+        let rule = |strict, auto, limit, cooldown| {
+            let config = AllocatorConfig {
+                strict_affinity: strict,
+                auto_allocate_blocks: auto,
+                max_blocks_per_node: limit,
+                cooldown: Duration::from_millis(cooldown),
+                ..AllocatorConfig::default()
+            };
+            config.check().map_err(|fault| fault.to_string())
+        };
+        let refused = |text: &str| Err(text.to_owned());
+        assert_eq!(rule(false, true, 0, 1_200_000), Ok(()));
+        assert_eq!(rule(true, false, 4, 0), Ok(()));
+        assert_eq!(
+            rule(false, false, 0, 0),
+            refused("auto_allocate_blocks false needs strict_affinity true")
+        );
+        assert_eq!(
+            rule(false, true, 4, 0),
+            refused("max_blocks_per_node 4 needs strict_affinity true")
+        );
+        for (cooldown, text) in [(1_201_000, "1201s"), (1500, "1.5s")] {
+            let message = format!("cooldown {text} is not whole seconds of at most 1200s");
+            assert_eq!(rule(false, true, 0, cooldown), Err(message));
+        }
+    }
+
+    #[test]
+    fn an_update_keeps_what_we_do_not_know() {
+        let stored =
+            read(r#"{"strict_affinity":true,"kubeVirtVMAddressPersistence":"Disabled","x":1}"#);
+        let updated = stored.updated(&AllocatorConfig::default()).unwrap();
+        assert_eq!(
+            written(&updated),
+            r#"{"auto_allocate_blocks":true,"kubeVirtVMAddressPersistence":"Disabled","x":1}"#
+        );
+        assert!(stored.updated(&read("{}")).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::{AllocatorConfig, BlockPrefix, BlockPrefixError, Sequence};
+use super::{AllocatorConfig, BlockPrefix, BlockPrefixError, IpipMode, Sequence};
 use crate::addr::{Ipv4Prefix, PrefixError};
 
 /// Why a text is not the JSON of one of Calico's values.
@@ -86,6 +86,9 @@ pub enum ResourceError {
     /// The pool breaks a rule.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The reservation breaks a rule.
+    #[error(transparent)]
+    Reservation(#[from] ReservationError),
 }
 
 /// Why a block refuses an assignment or a release; the block is as before.
@@ -196,6 +199,57 @@ pub enum PoolError {
         /// The pool's prefix.
         cidr: Ipv4Prefix,
     },
+    /// The pool asks for two encapsulations.
+    #[error("pool {name}: ipip mode {ipip} and vxlan mode {vxlan} exclude each other")]
+    TwoEncapsulations {
+        /// The pool's name.
+        name: String,
+        /// When packets are encapsulated by IPIP.
+        ipip: IpipMode,
+        /// When packets are encapsulated by VXLAN.
+        vxlan: IpipMode,
+    },
+}
+
+/// Why a pool may not become another one; it stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolUpdateError {
+    /// A pool's name is its key.
+    #[error("pool {name} cannot become {wanted}: a pool is never renamed")]
+    Name {
+        /// The pool's name.
+        name: String,
+        /// The name asked for.
+        wanted: String,
+    },
+    /// The prefix of a pool stays.
+    #[error(
+        "pool {name}: {cidr} cannot become {wanted}: blocks and addresses in use would be in no pool; create another pool and delete this one"
+    )]
+    Prefix {
+        /// The pool's name.
+        name: String,
+        /// Its prefix.
+        cidr: Ipv4Prefix,
+        /// The prefix asked for.
+        wanted: Ipv4Prefix,
+    },
+    /// The block size of a pool stays.
+    #[error(
+        "pool {name}: block size /{block_len} cannot become /{wanted}: new blocks would overlap those in use; create another pool and delete this one"
+    )]
+    BlockLen {
+        /// The pool's name.
+        name: String,
+        /// The prefix length of its blocks, in bits.
+        block_len: u8,
+        /// The length asked for.
+        wanted: u8,
+    },
+    /// What is asked for breaks a rule for pools.
+    #[error(transparent)]
+    Rule(#[from] PoolError),
 }
 
 /// Why a configuration of the allocator is not to be stored.

@@ -31,6 +31,12 @@ impl PartialEq for Extra {
 impl Eq for Extra {}
 
 impl Extra {
+    /// The fields of `self`, unless `newer` has some.
+    pub(crate) fn or_newer(&self, newer: &Self) -> Self {
+        let kept = if newer.0.is_empty() { self } else { newer };
+        kept.clone()
+    }
+
     /// The one field `name` with an empty object as its value.
     pub(crate) fn empty_object(name: &str) -> Self {
         let raw = RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");

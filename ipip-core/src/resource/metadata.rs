@@ -28,6 +28,16 @@ impl Metadata {
         self.created = created;
     }
 
+    /// The same record with the labels of `wanted`: it keeps its id, its times, and what we do not
+    /// know.
+    pub(super) fn updated(&self, wanted: &Self) -> Self {
+        Self {
+            labels: wanted.labels.clone(),
+            extra: self.extra.or_newer(&wanted.extra),
+            ..self.clone()
+        }
+    }
+
     /// Takes the envelope off `object`: the name, the metadata, and `spec` (empty if missing).
     pub(super) fn take(object: &mut Object) -> Result<(String, Self, Object), ResourceError> {
         let metadata = object.take_object("metadata")?;

@@ -37,7 +37,9 @@ pub use affinity::{Affinity, AffinityState, BlockAffinity};
 pub use attribute::Attribute;
 pub use block::{Assignment, Block, Release, Released, ReleasedGroup, Sequence};
 pub use config::AllocatorConfig;
-pub use error::{BlockError, ConfigError, PoolError, ReservationError, ResourceError};
+pub use error::{
+    BlockError, ConfigError, PoolError, PoolUpdateError, ReservationError, ResourceError,
+};
 pub use handle::Handle;
 pub use node::Node;
 pub use pool::{AssignmentMode, IpipMode, IpipModeError, Pool, Use};

@@ -2,6 +2,8 @@
 
 mod json;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -10,7 +12,9 @@ use ipnetwork::Ipv4Network;
 
 use super::json::Extra;
 use super::metadata::{Metadata, is_kubernetes_name};
-use super::{BlockPrefix, MAX_BLOCK_LEN, MIN_BLOCK_LEN, PoolError, Selector, SelectorError};
+use super::{
+    BlockPrefix, MAX_BLOCK_LEN, MIN_BLOCK_LEN, PoolError, PoolUpdateError, Selector, SelectorError,
+};
 use crate::addr::Ipv4Prefix;
 use spec::Spec;
 pub use spec::{AssignmentMode, IpipMode, IpipModeError, Use};
@@ -127,6 +131,51 @@ impl Pool {
         self
     }
 
+    /// What to store where `self` is stored and `wanted` is asked for: the fields of `wanted`, with
+    /// the id and times of `self`, its status, and its fields that we do not know.
+    ///
+    /// # Errors
+    /// [`PoolUpdateError`] with the reason if name, prefix or block size differ, or if `wanted` asks
+    /// for both IPIP and VXLAN.
+    pub fn updated(&self, wanted: &Self) -> Result<Self, PoolUpdateError> {
+        let name = self.name.clone();
+        if wanted.name != name {
+            let wanted = wanted.name.clone();
+            return Err(PoolUpdateError::Name { name, wanted });
+        }
+        if wanted.cidr != self.cidr {
+            let (cidr, wanted) = (self.cidr, wanted.cidr);
+            return Err(PoolUpdateError::Prefix { name, cidr, wanted });
+        }
+        if wanted.block_len != self.block_len {
+            let (block_len, wanted) = (self.block_len, wanted.block_len);
+            return Err(PoolUpdateError::BlockLen {
+                name,
+                block_len,
+                wanted,
+            });
+        }
+        wanted.check_encapsulation()?;
+        Ok(Self {
+            spec: Spec {
+                extra: self.spec.extra.or_newer(&wanted.spec.extra),
+                ..wanted.spec.clone()
+            },
+            metadata: self.metadata.updated(&wanted.metadata),
+            ..self.clone()
+        })
+    }
+
+    /// One packet, one tunnel: Calico's clients refuse a pool that asks for both.
+    fn check_encapsulation(&self) -> Result<(), PoolError> {
+        let (ipip, vxlan) = (self.ipip_mode(), self.vxlan_mode());
+        if ipip == IpipMode::Never || vxlan == IpipMode::Never {
+            return Ok(());
+        }
+        let name = self.name.clone();
+        Err(PoolError::TwoEncapsulations { name, ipip, vxlan })
+    }
+
     /// The pool's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -149,6 +198,12 @@ impl Pool {
     #[must_use]
     pub fn ipip_mode(&self) -> IpipMode {
         self.spec.ipip_mode.unwrap_or_default()
+    }
+
+    /// When packets are encapsulated by VXLAN instead, which is somebody else's to do.
+    #[must_use]
+    pub fn vxlan_mode(&self) -> IpipMode {
+        self.spec.vxlan_mode.unwrap_or_default()
     }
 
     /// Whether packets that leave the cluster take the node's address.

@@ -35,10 +35,7 @@ impl Reservation {
     /// # Errors
     /// [`ReservationError`] if the name is none that Kubernetes accepts, or a prefix has host bits.
     pub fn try_new(name: &str, cidrs: &[Ipv4Network]) -> Result<Self, ReservationError> {
-        if !is_kubernetes_name(name) {
-            let name = name.to_owned();
-            return Err(ReservationError::Name { name });
-        }
+        check_name(name)?;
         let mut texts = Vec::with_capacity(cidrs.len());
         for cidr in cidrs {
             let prefix = Ipv4Prefix::try_from(*cidr).map_err(|fault| ReservationError::Prefix {
@@ -85,10 +82,11 @@ impl Reservation {
     /// Reads the stored value.
     ///
     /// # Errors
-    /// [`ResourceError`] naming the field.
+    /// [`ResourceError`] naming the field, or the rule for names.
     pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
         let mut object = Object::parse(text)?;
         let (name, metadata, mut spec) = Metadata::take(&mut object)?;
+        check_name(&name)?;
         let cidrs: Option<Vec<Option<String>>> = spec.take("reservedCIDRs")?;
         let cidrs = cidrs.unwrap_or_default().into_iter();
         Ok(Self {
@@ -113,6 +111,14 @@ impl Reservation {
         self.metadata
             .resource("IPReservation", &self.name, spec, &self.extra)
     }
+}
+
+fn check_name(name: &str) -> Result<(), ReservationError> {
+    if is_kubernetes_name(name) {
+        return Ok(());
+    }
+    let name = name.to_owned();
+    Err(ReservationError::Name { name })
 }
 
 fn ipv4(text: &str) -> Option<Ipv4Prefix> {
@@ -192,4 +198,117 @@ impl FromIterator<Ipv4Prefix> for Reserved {
 
 fn ends(prefix: Ipv4Prefix) -> (u32, u32) {
     (prefix.network().to_bits(), prefix.last().to_bits())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn prefix(text: &str) -> Ipv4Prefix {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn foreign_entries_are_read_as_calico_reads_them() {
+        let text = r#"{"kind":"IPReservation","apiVersion":"projectcalico.org/v3","metadata":{"name":"r","uid":"u","creationTimestamp":"2026-08-22T13:30:00Z","annotations":{"a":"b"}},"spec":{"reservedCIDRs":["10.0.0.0/30"," 10.0.0.9 ","10.0.1.7/24","fd80::/64","fd80::1","10.0.0.0/33","10.0.0","","a/b"],"later":1.50},"x":18446744073709551615}"#;
+        let reservation = Reservation::from_json(text.as_bytes()).unwrap();
+        let cidrs: Vec<_> = reservation.cidrs().collect();
+        assert_eq!(
+            cidrs,
+            ["10.0.0.0/30", "10.0.0.9/32", "10.0.1.0/24"].map(prefix)
+        );
+        let malformed: Vec<_> = reservation.malformed().collect();
+        assert_eq!(malformed, ["10.0.0.0/33", "10.0.0", "", "a/b"]);
+        assert_eq!(String::from_utf8(reservation.to_json()).unwrap(), text);
+    }
+
+    #[test]
+    fn a_new_one_is_written_as_calico_does() {
+        let cidrs = ["10.0.0.0/30", "10.0.0.9/32"].map(|text| text.parse().unwrap());
+        let reservation = Reservation::try_new("r", &cidrs).unwrap();
+        let recorded = reservation.recorded("u".to_owned(), "2026-08-22T13:30:00Z".to_owned());
+        assert_eq!(
+            String::from_utf8(recorded.to_json()).unwrap(),
+            r#"{"kind":"IPReservation","apiVersion":"projectcalico.org/v3","metadata":{"name":"r","uid":"u","creationTimestamp":"2026-08-22T13:30:00Z"},"spec":{"reservedCIDRs":["10.0.0.0/30","10.0.0.9/32"]}}"#
+        );
+        let none = Reservation::from_json(br#"{"metadata":{"name":"r"}}"#).unwrap();
+        assert_eq!(
+            (none.cidrs().count(), Reserved::of([&none]).is_empty()),
+            (0, true)
+        );
+    }
+
+    #[test]
+    fn faults_name_field_or_rule() {
+        let fault = |text: &str| {
+            Reservation::from_json(text.as_bytes())
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(fault("{}"), "field metadata is missing");
+        assert_eq!(fault(r#"{"metadata":{}}"#), "field name is missing");
+        assert!(
+            fault(r#"{"metadata":{"name":"a/b"}}"#).starts_with("reservation name \"a/b\" must be")
+        );
+        for spec in [
+            "[]",
+            r#"{"reservedCIDRs":"10.0.0.0/30"}"#,
+            r#"{"reservedCIDRs":[1]}"#,
+        ] {
+            let message = fault(&format!(r#"{{"metadata":{{"name":"r"}},"spec":{spec}}}"#));
+            assert!(
+                message.starts_with("field spec: ") || message.starts_with("field reservedCIDRs: "),
+                "{message}"
+            );
+        }
+        let error = Reservation::try_new("r", &["10.0.0.1/30".parse().unwrap()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "reservation r: 10.0.0.1/30 has host bits set, the prefix is 10.0.0.0/30"
+        );
+    }
+
+    #[test]
+    fn the_union_reaches_both_ends_of_the_address_space() {
+        let all: Reserved = ["0.0.0.0/1", "128.0.0.0/1"]
+            .map(prefix)
+            .into_iter()
+            .collect();
+        assert!(all.covers(Ipv4Prefix::ALL) && all.contains(Ipv4Addr::BROADCAST));
+        assert_eq!(all.count_in(Ipv4Prefix::ALL), 1 << 32);
+        let last: Reserved = ["255.255.255.255/32", "255.255.255.254/32"]
+            .map(prefix)
+            .into_iter()
+            .collect();
+        assert!(
+            last.covers(prefix("255.255.255.254/31")) && !last.covers(prefix("255.255.255.252/30"))
+        );
+        assert!(!Reserved::default().contains(Ipv4Addr::UNSPECIFIED));
+        assert_eq!(Reserved::default().count_in(Ipv4Prefix::ALL), 0);
+    }
+
+    fn small_prefixes() -> impl Strategy<Value = Vec<Ipv4Prefix>> {
+        let one = (any::<u8>(), 24..=32u8)
+            .prop_map(|(last, len)| Ipv4Prefix::containing([10, 0, 0, last].into(), len).unwrap());
+        prop::collection::vec(one, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn the_union_holds_what_its_prefixes_hold(prefixes in small_prefixes(), asked in small_prefixes()) {
+            let reserved: Reserved = prefixes.iter().copied().collect();
+            let addresses = |prefix: Ipv4Prefix| (0..256).filter_map(move |i| prefix.nth(i));
+            let naive: BTreeSet<_> = prefixes.iter().flat_map(|one| addresses(*one)).collect();
+            for addr in addresses(prefix("10.0.0.0/24")) {
+                prop_assert_eq!(reserved.contains(addr), naive.contains(&addr));
+            }
+            for one in asked {
+                let count = addresses(one).filter(|addr| naive.contains(addr)).count();
+                prop_assert_eq!(reserved.count_in(one), count as u64);
+                prop_assert_eq!(reserved.covers(one), one.size() == count as u64);
+            }
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Calico's selectors: which labels a node must have.
 
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

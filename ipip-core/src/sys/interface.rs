@@ -1,9 +1,10 @@
 //! What a socket must know of an interface: its number, its hardware type and its MTU, by name, in
-//! the namespace of the calling thread. Needs no privilege.
+//! the namespace of the calling thread; and the MTU of the way to an address. Needs no privilege.
 
-use std::ffi::{c_char, c_ulong};
+use std::ffi::{c_char, c_int, c_ulong};
 use std::io;
 use std::mem::zeroed;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::socket;
@@ -65,6 +66,17 @@ impl Interfaces {
         u32::try_from(mtu).map_err(io::Error::other)
     }
 
+    /// The longest packet that goes to `to` in one piece, in octets: the MTU of the route and its device, or
+    /// less if a router on the way has said so. Nothing is sent.
+    ///
+    /// # Errors
+    /// `ENETUNREACH` without a route.
+    pub fn mtu_of_way(&self, to: Ipv4Addr) -> io::Result<u32> {
+        socket::connect(&self.fd, to)?;
+        let mtu = socket::option::<c_int>(&self.fd, libc::IPPROTO_IP, libc::IP_MTU)?;
+        u32::try_from(mtu).map_err(io::Error::other)
+    }
+
     fn ask(&self, question: c_ulong, name: &InterfaceName) -> io::Result<libc::ifreq> {
         let mut request = request(name);
         // SAFETY: the three questions of this file read the name and write one member of the request,
@@ -97,6 +109,15 @@ mod tests {
         assert_eq!(interfaces.index(&lo).unwrap(), 1);
         let sysfs = std::fs::read_to_string("/sys/class/net/lo/mtu").unwrap();
         assert_eq!(interfaces.mtu(&lo).unwrap().to_string(), sysfs.trim());
+    }
+
+    #[test]
+    fn the_way_to_ourselves_is_as_wide_as_loopback() {
+        let interfaces = Interfaces::open().unwrap();
+        let lo = interfaces.mtu(&InterfaceName::try_new("lo").unwrap());
+        let way = interfaces.mtu_of_way(Ipv4Addr::LOCALHOST);
+        // No way is wider than the longest packet.
+        assert_eq!(way.unwrap(), lo.unwrap().min(65_535));
     }
 
     #[test]

@@ -166,31 +166,14 @@ impl PacketSocket {
     pub fn statistics(&self) -> io::Result<Statistics> {
         // struct tpacket_stats: tp_packets (dropped ones included), tp_drops.
         let [seen, dropped] =
-            self.option::<[c_uint; 2]>(libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
+            socket::option::<[c_uint; 2]>(&self.fd, libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
         Ok(Statistics { seen, dropped })
     }
 
     /// Takes the error that waits on the socket; `None` if there is none.
     fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let error = self.option::<c_int>(libc::SOL_SOCKET, libc::SO_ERROR)?;
+        let error = socket::option::<c_int>(&self.fd, libc::SOL_SOCKET, libc::SO_ERROR)?;
         Ok((error != 0).then(|| io::Error::from_raw_os_error(error)))
-    }
-
-    fn option<T: Copy + Default>(&self, level: c_int, name: c_int) -> io::Result<T> {
-        let mut value = T::default();
-        let mut len = socket::len_of::<T>();
-        // SAFETY: the pointer and the length describe `value`, which outlives the call; both callers
-        // pass integers, for which any octets are valid.
-        let result = unsafe {
-            libc::getsockopt(
-                self.fd.as_raw_fd(),
-                level,
-                name,
-                (&raw mut value).cast(),
-                &raw mut len,
-            )
-        };
-        socket::check(result).map(|()| value)
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::mem::zeroed;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -46,7 +45,7 @@ impl RawSocket {
     /// # Errors
     /// `EADDRNOTAVAIL` if no interface of the namespace has that address.
     pub fn bind(&self, local: Ipv4Addr) -> io::Result<()> {
-        let address = sockaddr(local);
+        let address = socket::address(local);
         // SAFETY: the pointer and the length describe `address`, which outlives the call.
         let result = unsafe {
             libc::bind(
@@ -80,7 +79,7 @@ impl RawSocket {
     /// `EMSGSIZE` if it is longer than the MTU of the way out, `ENETUNREACH` without a route,
     /// `EPERM` if a filter refuses it.
     pub fn send(&self, packet: &[u8], to: Ipv4Addr) -> io::Result<bool> {
-        let address = sockaddr(to);
+        let address = socket::address(to);
         // SAFETY: packet and address are described by their own pointers and lengths and outlive the
         // call.
         let result = unsafe {
@@ -120,12 +119,4 @@ impl AsFd for RawSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-fn sockaddr(addr: Ipv4Addr) -> libc::sockaddr_in {
-    // SAFETY: a sockaddr_in is numbers only, for which zero is valid.
-    let mut address: libc::sockaddr_in = unsafe { zeroed() };
-    address.sin_family = libc::sa_family_t::try_from(libc::AF_INET).expect("a number below 65536");
-    address.sin_addr.s_addr = u32::from_ne_bytes(addr.octets());
-    address
 }

@@ -2,6 +2,8 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::mem::zeroed;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// A new socket, close-on-exec and non-blocking.
@@ -35,6 +37,47 @@ pub(super) fn set_option<T: Copy>(
         )
     };
     check(result)
+}
+
+/// The value of the option `name`, which must be integers only.
+pub(super) fn option<T: Copy + Default>(fd: impl AsFd, level: c_int, name: c_int) -> io::Result<T> {
+    let mut value = T::default();
+    let mut len = len_of::<T>();
+    // SAFETY: the pointer and the length describe `value`, which outlives the call; all callers ask for
+    // integers, for which any octets are valid.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            level,
+            name,
+            (&raw mut value).cast(),
+            &raw mut len,
+        )
+    };
+    check(result).map(|()| value)
+}
+
+/// Names `to` as the other end of a socket that sends datagrams; nothing is sent.
+pub(super) fn connect(fd: &OwnedFd, to: Ipv4Addr) -> io::Result<()> {
+    let address = address(to);
+    // SAFETY: the pointer and the length describe `address`, which outlives the call.
+    let result = unsafe {
+        libc::connect(
+            fd.as_raw_fd(),
+            std::ptr::from_ref(&address).cast(),
+            len_of::<libc::sockaddr_in>(),
+        )
+    };
+    check(result)
+}
+
+/// An IPv4 address as the kernel takes it, port 0.
+pub(super) fn address(addr: Ipv4Addr) -> libc::sockaddr_in {
+    // SAFETY: a sockaddr_in is numbers only, for which zero is valid.
+    let mut address: libc::sockaddr_in = unsafe { zeroed() };
+    address.sin_family = libc::sa_family_t::try_from(libc::AF_INET).expect("a number below 65536");
+    address.sin_addr.s_addr = u32::from_ne_bytes(addr.octets());
+    address
 }
 
 /// Asks for a receive buffer of `octets`, past the system's limit where we may, up to it elsewhere.

@@ -47,8 +47,8 @@ impl Default for DscpPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EcnPolicy {
     /// The inner one, but ECT(0) where the inner one is CE: the full-functionality option of
-    /// <https://www.rfc-editor.org/rfc/rfc3168#section-9.1.1>, and what Linux does (seen on 6.18: inner
-    /// TOS 0x03 leaves a tunnel with outer TOS 0x02).
+    /// <https://www.rfc-editor.org/rfc/rfc3168#section-9.1.1>, and what Linux does (seen on 6.1: inner
+    /// TOS 0x03 leaves `tunl0` with outer TOS 0x02).
     #[default]
     Kernel,
     /// The inner one as it is, CE included: normal mode of

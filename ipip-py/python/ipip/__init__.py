@@ -6,7 +6,8 @@ packets             ``encapsulate``, ``encapsulate_into``, ``decapsulate``, ``pa
                     ``echo_request``, ``echo_reply``, ``parse_echo``
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
                     ``HeaderBatch``, ``SpanBatch``
-addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``
+addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore``; ``AllocatorConfig``,
+                    ``Reservation``, ``NodeRecord``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 live capture        ``LiveCapture``, ``Frame``
@@ -51,6 +52,7 @@ do; ``remove_…`` take it away again.
 from __future__ import annotations
 
 from ._ipip import (
+    AllocatorConfig,
     Assignment,
     Blackhole,
     Block,
@@ -67,10 +69,12 @@ from ._ipip import (
     LiveCapture,
     MemoryStore,
     Netns,
+    NodeRecord,
     Outer,
     PeerRoute,
     Pool,
     Released,
+    Reservation,
     SpanBatch,
     Tunnel,
     WorkloadEndpoint,
@@ -118,6 +122,7 @@ from .errors import (
 )
 
 __all__ = [
+    "AllocatorConfig",
     "AlreadyExists",
     "Assignment",
     "Blackhole",
@@ -145,12 +150,14 @@ __all__ = [
     "NoDriver",
     "NoPrivilege",
     "NoSuchObject",
+    "NodeRecord",
     "NotFound",
     "Outer",
     "PacketError",
     "PeerRoute",
     "Pool",
     "Released",
+    "Reservation",
     "SpanBatch",
     "StoreError",
     "Taken",

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::wire::Ipv4Header;
+use crate::wire::{Dscp, Ecn, Ipv4Header};
 
 const A: NodeAddr = NodeAddr(Ipv4Addr::new(172, 18, 0, 3));
 const B: NodeAddr = NodeAddr(Ipv4Addr::new(172, 18, 0, 2));
@@ -56,8 +56,11 @@ fn a_packet_goes_to_the_node_that_holds_its_destination_and_back_out() {
     let out = outbound(&mut buffer, A, &peers()).unwrap();
     assert_eq!((out.node, out.packet.len()), (B, 48));
     let mut wire = out.packet.to_vec();
-    let received = inbound(&mut wire, &peers(), no_mtu).unwrap();
-    assert_eq!((received.packet, received.note), (&inner[..], Note::Plain));
+    let received = inbound(&mut wire, B, &peers(), no_mtu).unwrap();
+    assert_eq!(
+        (&*received.packet, received.note),
+        (&inner[..], Note::Plain)
+    );
 }
 
 #[test]
@@ -90,6 +93,7 @@ fn outbound_refusals() {
 #[test]
 fn inbound_refusals() {
     let inner = packet(protocol::UDP, b"12345678");
+    let from_b = emit(header(protocol::UDP, POD_B, POD_B), b"12345678");
     let stranger = NodeAddr(Ipv4Addr::new(172, 18, 0, 9));
     let ttl = Ipv4Header {
         ttl: 0,
@@ -99,8 +103,10 @@ fn inbound_refusals() {
     checksum[10] ^= 1;
     let cases = [
         (wrapped(stranger, &inner), Reason::UnknownNode),
-        // Pod A's address, sent by B's node.
-        (wrapped(B, &inner), Reason::ForeignSource),
+        // Pod B's address, sent by A's node.
+        (wrapped(A, &from_b), Reason::ForeignSource),
+        // B itself, which `peers` has too.
+        (wrapped(B, &from_b), Reason::UnknownNode),
         (wrapped(A, &emit(ttl, b"")), Reason::Malformed),
         (wrapped(A, &inner[..27]), Reason::Malformed),
         (checksum, Reason::Malformed),
@@ -108,7 +114,41 @@ fn inbound_refusals() {
         (Vec::new(), Reason::Malformed),
     ];
     for (mut buffer, reason) in cases {
-        assert_eq!(inbound(&mut buffer, &peers(), no_mtu), Err(reason));
+        assert_eq!(inbound(&mut buffer, B, &peers(), no_mtu), Err(reason));
+    }
+}
+
+#[test]
+fn congestion_on_the_underlay_reaches_the_inner_packet() {
+    use Ecn::{Ce, Ect0, Ect1, NotEct};
+    // The table of RFC 6040 section 4.2: a row for each inner field, a column for each outer one.
+    let outers = [NotEct, Ect0, Ect1, Ce];
+    let table = [
+        (NotEct, [Some(NotEct), Some(NotEct), Some(NotEct), None]),
+        (Ect0, [Some(Ect0), Some(Ect0), Some(Ect1), Some(Ce)]),
+        (Ect1, [Some(Ect1), Some(Ect1), Some(Ect1), Some(Ce)]),
+        (Ce, [Some(Ce); 4]),
+    ];
+    let with_ecn = |ecn| Ipv4Header {
+        dscp: Dscp::of_tos(0xb8),
+        ecn,
+        ..header(17, POD_A, POD_B)
+    };
+    for (inner, row) in table {
+        for (outer, delivered) in outers.into_iter().zip(row) {
+            let outside = Ipv4Header {
+                ecn: outer,
+                ..header(protocol::IPIP, A.0, B.0)
+            };
+            let mut buffer = emit(outside, &emit(with_ecn(inner), b"12345678"));
+            let found = inbound(&mut buffer, B, &peers(), no_mtu);
+            let found = found.map(|found| (found.packet.to_vec(), found.alarm.is_some()));
+            let odd = [(NotEct, Ect0), (NotEct, Ect1), (Ect1, Ect0), (Ce, Ect1)];
+            let odd = odd.contains(&(inner, outer));
+            let expected = delivered.map(|ecn| (emit(with_ecn(ecn), b"12345678"), odd));
+            let expected = expected.ok_or(Reason::Congestion);
+            assert_eq!(found, expected, "inner {inner:?}, outer {outer:?}");
+        }
     }
 }
 
@@ -136,13 +176,13 @@ fn finished(payload_len: usize) -> Vec<u8> {
 #[test]
 fn a_partial_checksum_is_finished() {
     let mut buffer = wrapped(A, &partial(1440));
-    let received = inbound(&mut buffer, &peers(), || Some(1480)).unwrap();
+    let received = inbound(&mut buffer, B, &peers(), || Some(1480)).unwrap();
     assert!(received.checksum_finished);
     assert_eq!(received.packet, finished(1440));
     // A checksum that is right, or wrong in another way, is none of our business.
     for inner in [finished(1440), segment(1440, |_, pseudo| pseudo ^ 1)] {
         let mut buffer = wrapped(A, &inner);
-        let received = inbound(&mut buffer, &peers(), || Some(1480)).unwrap();
+        let received = inbound(&mut buffer, B, &peers(), || Some(1480)).unwrap();
         assert!(!received.checksum_finished);
         assert_eq!(received.packet, inner);
     }
@@ -152,23 +192,23 @@ fn a_partial_checksum_is_finished() {
 fn joined_segments_are_left_for_the_kernel_to_cut() {
     let inner = partial(1441);
     let mut buffer = wrapped(A, &inner);
-    let received = inbound(&mut buffer, &peers(), || Some(1480)).unwrap();
+    let received = inbound(&mut buffer, B, &peers(), || Some(1480)).unwrap();
     let note = Note::Segment {
         size: 1440,
         tcp_at: 20,
         payload_at: 40,
     };
-    assert_eq!((received.packet, received.note), (&inner[..], note));
+    assert_eq!((&*received.packet, received.note), (&inner[..], note));
     // Neither a whole checksum nor an unknown MTU makes one.
     for (inner, mtu) in [(finished(1441), Some(1480)), (partial(1441), None)] {
-        let received = inbound(&mut wrapped(A, &inner), &peers(), || mtu).map(|r| r.note);
+        let received = inbound(&mut wrapped(A, &inner), B, &peers(), || mtu).map(|r| r.note);
         assert_eq!(received, Ok(Note::Plain));
     }
     // A header length below its minimum, or past the end, is left to the receiver.
     for (payload_len, words, mtu) in [(1441, 4, 1480), (4, 15, 30), (4, 15, 79)] {
         let mut odd = partial(payload_len);
         odd[HEADER_LEN + 12] = words << 4;
-        let received = inbound(&mut wrapped(A, &odd), &peers(), || Some(mtu)).map(|r| r.note);
+        let received = inbound(&mut wrapped(A, &odd), B, &peers(), || Some(mtu)).map(|r| r.note);
         assert_eq!(received, Ok(Note::Plain), "{words} words");
     }
 }

@@ -30,7 +30,7 @@ impl Pool {
             Some(len) => len,
         };
         check(&name, cidr, block_len)?;
-        Ok(Some(Self {
+        let pool = Self {
             name,
             cidr,
             block_len,
@@ -38,7 +38,9 @@ impl Pool {
             metadata,
             unallocatable: is_unallocatable(&object)?,
             extra: object.into_extra(),
-        }))
+        };
+        pool.check_encapsulation()?;
+        Ok(Some(pool))
     }
 
     /// The value to be stored, as Calico writes it.
@@ -52,13 +54,9 @@ impl Pool {
 
 impl Spec {
     fn from_object(mut object: Object) -> Result<Self, ResourceError> {
-        let mode: Option<String> = object.take("ipipMode")?;
         Ok(Self {
-            vxlan_mode: object.take("vxlanMode")?.unwrap_or_default(),
-            ipip_mode: mode
-                .filter(|m| !m.is_empty())
-                .map(|m| ipip_mode(&m))
-                .transpose()?,
+            vxlan_mode: mode(&mut object, "vxlanMode")?,
+            ipip_mode: mode(&mut object, "ipipMode")?,
             nat_outgoing: object.take("natOutgoing")?.unwrap_or_default(),
             disabled: object.take("disabled")?.unwrap_or_default(),
             disable_bgp_export: object.take("disableBGPExport")?.unwrap_or_default(),
@@ -73,8 +71,9 @@ impl Spec {
     fn write(&self, pool: &Pool, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::new(out);
         object.field("cidr", &pool.cidr.to_string());
-        object.text("vxlanMode", &self.vxlan_mode);
-        object.text("ipipMode", self.ipip_mode.map_or("", IpipMode::as_str));
+        let text = |mode: Option<IpipMode>| mode.map_or("", IpipMode::as_str);
+        object.text("vxlanMode", text(self.vxlan_mode));
+        object.text("ipipMode", text(self.ipip_mode));
         object.flag("natOutgoing", self.nat_outgoing);
         object.flag("disabled", self.disabled);
         object.flag("disableBGPExport", self.disable_bgp_export);
@@ -108,11 +107,15 @@ fn selector(object: &mut Object, name: &'static str) -> Result<Chosen, ResourceE
     Ok(text.unwrap_or_default().into())
 }
 
-fn ipip_mode(text: &str) -> Result<IpipMode, ResourceError> {
+fn mode(object: &mut Object, field: &'static str) -> Result<Option<IpipMode>, ResourceError> {
+    let text: Option<String> = object.take(field)?;
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
     let mode = text.parse::<IpipMode>();
     let mode = mode.ok().filter(|mode| mode.as_str() == text);
-    mode.ok_or_else(|| ResourceError::Field {
-        field: "ipipMode",
+    mode.map(Some).ok_or_else(|| ResourceError::Field {
+        field,
         detail: format!("{text:?} is not Never, Always or CrossSubnet"),
     })
 }

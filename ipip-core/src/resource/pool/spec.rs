@@ -169,7 +169,8 @@ impl Chosen {
 /// Calico's "not given".
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Spec {
-    pub(super) vxlan_mode: String,
+    /// Of another kind of tunnel, with the same three modes.
+    pub(super) vxlan_mode: Option<IpipMode>,
     pub(super) ipip_mode: Option<IpipMode>,
     pub(super) nat_outgoing: bool,
     pub(super) disabled: bool,
@@ -187,7 +188,7 @@ impl Spec {
     /// What `calicoctl` writes for a pool of which only the prefix is said.
     pub(super) fn new() -> Self {
         Self {
-            vxlan_mode: "Never".to_owned(),
+            vxlan_mode: Some(IpipMode::Never),
             ipip_mode: Some(IpipMode::Never),
             node_selector: Selector::all().into(),
             allowed_uses: uses(&Use::DEFAULT),
