@@ -149,7 +149,7 @@ fn blocks_of_another_size_in_the_way_are_noticed() {
     net.refuses(
         |ipam| ipam.assign_any(&node("a"), &owner("h")),
         IpamErrorKind::Exhausted,
-        "no block is left for node a in pools: pool-0",
+        "nothing is left for node a in pools: pool-0",
     );
 }
 

@@ -3,6 +3,8 @@
 
 mod calico;
 mod foreign;
+mod lessons;
+mod lost;
 mod model;
 mod pools;
 mod race;

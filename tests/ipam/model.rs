@@ -1,264 +1,242 @@
-//! The allocator against plain sets: several nodes, any order of operations, no store in the model.
+//! The allocator against plain lists: several nodes, any order of operations, no store in the model.
+//! Where the allocator may choose, the model does not say what it does but judges what it did.
+
+mod judge;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, UNIX_EPOCH};
 
-use ipip_core::ipam::{Ipam, IpamErrorKind};
-use ipip_core::resource::{Attribute, Block, Pool, Release};
+use ipip_core::datastore::Memory;
+use ipip_core::ipam::{Ambient, Ipam, IpamErrorKind, Request};
+use ipip_core::resource::{AllocatorConfig, Attribute, Block, Pool, Release, Reservation};
 use proptest::prelude::*;
 
-use crate::support::{Network, handle, network, node, owner};
+use crate::support::{Network, handle, node, owner};
+use judge::{Holder, Model};
 
 /// Four blocks of four addresses: 10.0.0.0/28 cut into /30s.
 const BLOCKS: u8 = 4;
 const SIZE: u8 = 4;
+const NODES: u8 = 3;
+const START: u64 = 1_787_405_600;
 
 #[derive(Debug, Clone)]
 enum Op {
     Claim(u8, u8),
     ClaimAny(u8),
     Assign(u8, u8, u8),
-    AssignAny(u8, u8),
+    /// Node, handle, how many, the most blocks.
+    AssignMany(u8, u8, u32, u32),
     Release(u8, Option<u8>),
+    ReleaseMany(Vec<(u8, Option<u8>)>),
     ReleaseHandle(u8),
     ReleaseBlock(u8, u8),
+    /// Strict affinity, cool-down in seconds.
+    Configure(bool, u64),
+    Wait(u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let (node, handle, block) = (0u8..3, 0u8..4, 0..BLOCKS);
+    let (node, handle, block) = (0u8..NODES, 0u8..4, 0..BLOCKS);
     // Places 16 and 17 are outside the pool.
     let place = 0..BLOCKS * SIZE + 2;
+    let expected = prop::option::weighted(0.3, handle.clone());
+    let several = prop::collection::vec((place.clone(), expected.clone()), 1..8);
     prop_oneof![
         1 => (node.clone(), block.clone()).prop_map(|(n, b)| Op::Claim(n, b)),
         1 => node.clone().prop_map(Op::ClaimAny),
         2 => (node.clone(), place.clone(), handle.clone()).prop_map(|(n, p, h)| Op::Assign(n, p, h)),
-        6 => (node.clone(), handle.clone()).prop_map(|(n, h)| Op::AssignAny(n, h)),
-        4 => (place, prop::option::of(handle.clone())).prop_map(|(p, h)| Op::Release(p, h)),
+        6 => (node.clone(), handle.clone(), 1u32..9, 1u32..4)
+            .prop_map(|(n, h, count, limit)| Op::AssignMany(n, h, count, limit)),
+        3 => (place, expected).prop_map(|(p, h)| Op::Release(p, h)),
+        3 => several.prop_map(Op::ReleaseMany),
         1 => handle.prop_map(Op::ReleaseHandle),
         1 => (node, block).prop_map(|(n, b)| Op::ReleaseBlock(n, b)),
+        1 => (any::<bool>(), prop_oneof![Just(0u64), Just(30)]).prop_map(|(s, c)| Op::Configure(s, c)),
+        1 => (1u64..90).prop_map(Op::Wait),
     ]
-}
-
-/// Who owns each block that is there (`None`: nobody any more), and who has each address.
-#[derive(Debug, Default)]
-struct Model {
-    blocks: BTreeMap<u8, Option<u8>>,
-    owners: BTreeMap<u8, u8>,
-}
-
-/// What the model allows as an answer.
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Refused(IpamErrorKind),
-    /// Done with these places.
-    Places(BTreeSet<u8>),
-    /// Done with one of these.
-    OneOf(BTreeSet<u8>),
-}
-
-use Answer::{OneOf, Places, Refused};
-use IpamErrorKind::{Exhausted, Invalid, NotFound, Taken};
-
-impl Model {
-    fn free_in(&self, block: u8) -> impl Iterator<Item = u8> {
-        let places = block * SIZE..(block + 1) * SIZE;
-        places.filter(|place| !self.owners.contains_key(place))
-    }
-
-    fn free_blocks(&self) -> impl Iterator<Item = u8> {
-        (0..BLOCKS).filter(|block| !self.blocks.contains_key(block))
-    }
-
-    fn owned(&self, node: u8) -> impl Iterator<Item = u8> {
-        let mine = move |(_, owner): &(&u8, &Option<u8>)| **owner == Some(node);
-        self.blocks.iter().filter(mine).map(|(block, _)| *block)
-    }
-
-    /// What may be answered; `record` then takes over what was.
-    fn answer(&self, op: &Op) -> Answer {
-        match *op {
-            Op::Claim(node, block) => match self.blocks.get(&block) {
-                Some(owner) if *owner != Some(node) => Refused(Taken),
-                _ => Places([block].into()),
-            },
-            Op::ClaimAny(_) => match self.free_blocks().collect::<BTreeSet<_>>() {
-                free if free.is_empty() => Refused(Exhausted),
-                free => OneOf(free),
-            },
-            Op::Assign(_, place, _) if place >= BLOCKS * SIZE => Refused(Invalid),
-            Op::Assign(node, place, _) => match self.blocks.get(&(place / SIZE)) {
-                Some(owner) if *owner != Some(node) => Refused(Taken),
-                _ if self.owners.contains_key(&place) => Refused(Taken),
-                _ => Places([place].into()),
-            },
-            Op::AssignAny(node, _) => {
-                let own: BTreeSet<u8> = self.owned(node).flat_map(|b| self.free_in(b)).collect();
-                let new: BTreeSet<u8> = self.free_blocks().map(|b| b * SIZE).collect();
-                match (own.is_empty(), new.is_empty()) {
-                    (false, _) => OneOf(own),
-                    (true, false) => OneOf(new),
-                    (true, true) => Refused(Exhausted),
-                }
-            }
-            Op::Release(place, expected) => match self.owners.get(&place) {
-                None => Refused(NotFound),
-                Some(owner) if expected.is_some_and(|e| e != *owner) => Refused(Taken),
-                Some(_) => Places([place].into()),
-            },
-            Op::ReleaseHandle(owner) => {
-                let has = |(_, o): &(&u8, &u8)| **o == owner;
-                let places: BTreeSet<u8> = self.owners.iter().filter(has).map(|e| *e.0).collect();
-                if places.is_empty() {
-                    Refused(NotFound)
-                } else {
-                    Places(places)
-                }
-            }
-            Op::ReleaseBlock(node, block) => match self.blocks.get(&block) {
-                None => Refused(NotFound),
-                Some(owner) if *owner != Some(node) => Refused(Taken),
-                Some(_) => Places([block].into()),
-            },
-        }
-    }
-
-    fn record(&mut self, op: &Op, places: &BTreeSet<u8>) {
-        for place in places {
-            match *op {
-                Op::Claim(node, _) | Op::ClaimAny(node) => {
-                    self.blocks.insert(*place, Some(node));
-                }
-                Op::Assign(node, _, owner) | Op::AssignAny(node, owner) => {
-                    self.blocks.insert(place / SIZE, Some(node));
-                    self.owners.insert(*place, owner);
-                }
-                Op::Release(..) | Op::ReleaseHandle(_) => {
-                    self.owners.remove(place);
-                }
-                Op::ReleaseBlock(_, block) => {
-                    self.blocks.insert(block, None);
-                }
-            }
-        }
-        let used: BTreeSet<u8> = self.owners.keys().map(|place| place / SIZE).collect();
-        self.blocks
-            .retain(|block, owner| owner.is_some() || used.contains(block));
-    }
 }
 
 fn addr(place: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, place)
 }
 
-fn apply(ipam: &Ipam, op: &Op) -> Result<BTreeSet<u8>, IpamErrorKind> {
-    let n = |number: u8| node(&format!("node-{number}"));
-    let id = |number: u8| format!("h{number}");
-    let block = |number: u8| ipnetwork::Ipv4Network::new(addr(number * SIZE), 30).unwrap();
-    let one = |addr: Ipv4Addr| BTreeSet::from([addr.octets()[3]]);
-    let number = |block: ipnetwork::Ipv4Network| BTreeSet::from([block.ip().octets()[3] / SIZE]);
-    match *op {
-        Op::Claim(node, b) => ipam.claim(&n(node), block(b)).map(|c| number(c.block)),
-        Op::ClaimAny(node) => ipam.claim_any(&n(node)).map(|c| number(c.block)),
-        Op::Assign(node, p, h) => ipam
-            .assign(&n(node), addr(p), &owner(&id(h)))
-            .map(|a| one(a.addr)),
-        Op::AssignAny(node, h) => ipam
-            .assign_any(&n(node), &owner(&id(h)))
-            .map(|a| one(a.addr)),
-        Op::Release(p, h) => {
-            let handle = h.map(|h| handle(&id(h)));
-            ipam.release(&Release {
-                handle,
-                ..Release::of(addr(p))
-            })
-            .map(|r| one(r.addr))
-        }
-        Op::ReleaseHandle(h) => ipam
-            .release_handle(&handle(&id(h)))
-            .map(|all| all.iter().map(|r| r.addr.octets()[3]).collect()),
-        Op::ReleaseBlock(node, b) => ipam.release_block(&n(node), block(b)).map(|_| [b].into()),
+fn place(addr: Ipv4Addr) -> u8 {
+    addr.octets()[3]
+}
+
+fn prefix(block: u8) -> ipnetwork::Ipv4Network {
+    ipnetwork::Ipv4Network::new(addr(block * SIZE), 30).unwrap()
+}
+
+fn name(node: u8) -> String {
+    format!("node-{node}")
+}
+
+fn id(handle: u8) -> String {
+    format!("h{handle}")
+}
+
+fn release(place: u8, expected: Option<u8>) -> Release {
+    Release {
+        handle: expected.map(|h| handle(&id(h))),
+        ..Release::of(addr(place))
     }
-    .map_err(|error| error.kind())
+}
+
+/// Does `op` with the allocator, and lets the model judge what came of it.
+fn step(ipam: &Ipam, model: &mut Model, op: &Op) -> Result<(), IpamErrorKind> {
+    let kind = |error: ipip_core::ipam::IpamError| error.kind();
+    match op {
+        Op::Claim(n, b) => {
+            let done = ipam.claim(&node(&name(*n)), prefix(*b)).map_err(kind);
+            model.claimed(*n, *b, done.map(|claimed| claimed.newly))
+        }
+        Op::ClaimAny(n) => {
+            let done = ipam.claim_any(&node(&name(*n))).map_err(kind);
+            model.claimed_any(*n, done.map(|claimed| place(claimed.block.ip()) / SIZE))
+        }
+        Op::Assign(n, p, h) => {
+            let done = ipam.assign(&node(&name(*n)), addr(*p), &owner(&id(*h)));
+            model.assigned(*n, *p, *h, done.map(|one| one.borrowed).map_err(kind))
+        }
+        Op::AssignMany(n, h, count, limit) => {
+            let request = Request {
+                max_blocks: Some(*limit),
+                ..Request::new(node(&name(*n)), *count, owner(&id(*h)))
+            };
+            let done = ipam.assign_many(&request).unwrap();
+            model.assigned_many(&request, *n, *h, &done);
+            Ok(())
+        }
+        Op::Release(p, h) => {
+            let done = ipam.release(&release(*p, *h)).map_err(kind);
+            model.released(*p, *h, done.map(|one| place(one.addr)))
+        }
+        Op::ReleaseMany(several) => {
+            let releases: Vec<_> = several.iter().map(|(p, h)| release(*p, *h)).collect();
+            model.released_many(several, &ipam.release_many(&releases).unwrap());
+            Ok(())
+        }
+        Op::ReleaseHandle(h) => {
+            let done = ipam.release_handle(&handle(&id(*h))).map_err(kind);
+            let places = done.map(|all| all.iter().map(|one| place(one.addr)).collect());
+            model.released_handle(*h, places)
+        }
+        Op::ReleaseBlock(n, b) => {
+            let done = ipam.release_block(&node(&name(*n)), prefix(*b));
+            model.released_block(*n, *b, done.map_err(kind))
+        }
+        Op::Configure(strict, cooldown) => {
+            let mut config = AllocatorConfig::default();
+            config.strict_affinity = *strict;
+            config.cooldown = Duration::from_secs(*cooldown);
+            ipam.set_config(&config).unwrap();
+            (model.strict, model.cooldown) = (*strict, *cooldown);
+            Ok(())
+        }
+        Op::Wait(seconds) => {
+            model.now += seconds;
+            Ok(())
+        }
+    }
 }
 
 /// Blocks, claims and handles say the same, and what the model says.
 fn compare(net: &Network, model: &Model) {
     let blocks = net.ipam.blocks().unwrap();
-    let numbers = |blocks: &[Block]| -> BTreeSet<u8> {
-        let first = |block: &Block| block.prefix().prefix().network().octets()[3] / SIZE;
-        blocks.iter().map(first).collect()
-    };
+    let number = |block: &Block| place(block.prefix().prefix().network()) / SIZE;
+    let numbers = |blocks: &[Block]| -> BTreeSet<u8> { blocks.iter().map(number).collect() };
     assert_eq!(numbers(&blocks), model.blocks.keys().copied().collect());
-    let assigned = blocks.iter().flat_map(Block::assigned);
-    let place = |(addr, attribute): (Ipv4Addr, &Attribute)| {
-        (
-            addr.octets()[3],
-            attribute.handle().unwrap()[1..].parse().unwrap(),
-        )
+    for block in &blocks {
+        let expected = &model.blocks[&number(block)];
+        let free: Vec<u8> = block.free().map(place).collect();
+        assert_eq!(free, expected.queue, "free ones and their order");
+    }
+    let holder = |attribute: &Attribute| match attribute.handle() {
+        Some(handle) => Holder::Handle(handle[1..].parse().unwrap()),
+        None => Holder::Cooling,
     };
-    assert_eq!(
-        assigned.map(place).collect::<BTreeMap<u8, u8>>(),
-        model.owners
-    );
+    let assigned = blocks.iter().flat_map(Block::assigned);
+    let assigned: BTreeMap<u8, Holder> = assigned
+        .map(|(addr, attribute)| (place(addr), holder(attribute)))
+        .collect();
+    assert_eq!(assigned, model.holders());
     let mut records = blocks.len();
-    for number in 0..3 {
-        let own = net
-            .ipam
-            .blocks_of(&node(&format!("node-{number}")))
-            .unwrap();
-        assert_eq!(numbers(&own), model.owned(number).collect());
+    for n in 0..NODES {
+        let own = net.ipam.blocks_of(&node(&name(n))).unwrap();
+        assert_eq!(numbers(&own), model.owned(n).collect());
         records += own.len();
     }
-    let mut counts: BTreeMap<(u8, u8), u64> = BTreeMap::new();
-    for (place, owner) in &model.owners {
-        *counts.entry((*owner, place / SIZE)).or_default() += 1;
+    let mut counts: BTreeMap<u8, BTreeMap<String, u64>> = BTreeMap::new();
+    for (place, holder) in &assigned {
+        if let Holder::Handle(handle) = holder {
+            let text = prefix(place / SIZE).to_string();
+            *counts.entry(*handle).or_default().entry(text).or_default() += 1;
+        }
     }
-    let owners: BTreeSet<u8> = model.owners.values().copied().collect();
-    for owner in &owners {
-        let text = net
-            .value(&format!("/calico/ipam/v2/handle/h{owner}"))
-            .unwrap();
-        let blocks = (0..BLOCKS).filter_map(|b| Some((b, counts.get(&(*owner, b))?)));
-        let mut blocks: Vec<_> = blocks
-            .map(|(b, n)| format!("\"10.0.0.{}/30\":{n}", b * SIZE))
-            .collect();
-        blocks.sort_unstable();
-        assert_eq!(
-            text,
-            format!(r#"{{"block":{{{}}},"deleted":false}}"#, blocks.join(","))
-        );
+    for (handle, counts) in &counts {
+        let text = net.value(&format!("/calico/ipam/v2/handle/{}", id(*handle)));
+        let counts = counts
+            .iter()
+            .map(|(block, count)| format!("\"{block}\":{count}"));
+        let blocks = counts.collect::<Vec<_>>().join(",");
+        let expected = format!(r#"{{"block":{{{blocks}}},"deleted":false}}"#);
+        assert_eq!(text, Some(expected));
     }
+    let stored = net.records();
+    let config = stored
+        .iter()
+        .filter(|(key, _)| key.ends_with("/config"))
+        .count();
     assert_eq!(
-        net.records().len(),
-        records + owners.len(),
+        stored.len() - config,
+        records + counts.len(),
         "and nothing else is stored"
     );
 }
 
+/// A network whose clock says what the returned number says.
+fn timed(reserved: &BTreeSet<u8>) -> (Network, Arc<AtomicU64>) {
+    let store = Arc::new(Memory::new());
+    let time = Arc::new(AtomicU64::new(START));
+    let clock = Arc::clone(&time);
+    let ambient = Ambient::system()
+        .with_clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Relaxed)))
+        .with_random(|| 0)
+        .with_pause(|_| ());
+    let ipam = Ipam::new(Arc::<Memory>::clone(&store), ambient);
+    let pool = Pool::try_new("p", "10.0.0.0/28".parse().unwrap(), 30).unwrap();
+    ipam.create_pool(&pool).unwrap();
+    let net = Network { store, ipam };
+    let cidrs: Vec<_> = reserved.iter().map(|place| addr(*place).into()).collect();
+    let reservation = Reservation::try_new("r", &cidrs).unwrap();
+    let key = ipip_core::datastore::key::reservation("r");
+    net.put(&key, std::str::from_utf8(&reservation.to_json()).unwrap());
+    (net, time)
+}
+
 proptest! {
     #[test]
-    fn several_nodes_do_what_plain_sets_do(ops in prop::collection::vec(op(), 1..40)) {
-        let net = network(&[], 30);
-        let pool = Pool::try_new("p", "10.0.0.0/28".parse().unwrap(), 30).unwrap();
-        net.ipam.create_pool(&pool).unwrap();
-        let mut model = Model::default();
+    fn several_nodes_do_what_plain_lists_do(
+        ops in prop::collection::vec(op(), 1..40),
+        reserved in prop_oneof![
+            Just(BTreeSet::new()),
+            prop::collection::btree_set(0..BLOCKS * SIZE, 0..4),
+            (0..BLOCKS).prop_map(|block| (block * SIZE..(block + 1) * SIZE).collect()),
+        ],
+    ) {
+        let (net, time) = timed(&reserved);
+        let mut model = Model::new(START, reserved);
         for op in &ops {
             let before = net.records();
-            let (allowed, answer) = (model.answer(op), apply(&net.ipam, op));
-            match (&allowed, &answer) {
-                (Refused(kind), Err(found)) => {
-                    prop_assert_eq!(kind, found, "{:?}", op);
-                    prop_assert_eq!(net.records(), before, "a refused call changes nothing");
-                }
-                (Places(places), Ok(found)) => prop_assert_eq!(places, found, "{:?}", op),
-                (OneOf(places), Ok(found)) => {
-                    prop_assert!(found.len() == 1 && found.is_subset(places), "{:?}: {:?}", op, found);
-                }
-                _ => prop_assert!(false, "{:?}: {:?} instead of {:?}", op, answer, allowed),
+            if let Err(refused) = step(&net.ipam, &mut model, op) {
+                prop_assert_eq!(net.records(), before, "{:?} refused as {:?} changes nothing", op, refused);
             }
-            if let Ok(places) = &answer {
-                model.record(op, places);
-            }
+            time.store(model.now, Relaxed);
             compare(&net, &model);
         }
     }

@@ -2,8 +2,9 @@
 //! has read everything, just before its commit.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ipip_core::datastore::{
     Changes, Commit, Compare, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
@@ -132,8 +133,8 @@ fn a_block_claimed_meanwhile_is_the_others() {
             }
         },
     );
-    let error = ipam.assign_any(&node("a"), &owner("h")).unwrap_err();
-    assert_eq!(error.kind(), IpamErrorKind::Exhausted);
+    let assigned = ipam.assign_any(&node("a"), &owner("h")).unwrap();
+    assert!(assigned.borrowed, "the others' blocks stay theirs");
     assert_eq!(ipam.blocks_of(&node("b")).unwrap().len(), 2);
 }
 
@@ -357,13 +358,25 @@ impl Store for Contended {
 
 #[test]
 fn endless_conflicts_end() {
-    let ipam = allocator(Arc::new(Contended(Memory::new())));
-    let pool = Pool::try_new("p", "10.0.0.0/28".parse().unwrap(), 29).unwrap();
-    ipam.create_pool(&pool).unwrap();
-    let error = ipam.assign_any(&node("a"), &owner("h")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "node a changed during each of 100 attempts"
-    );
-    assert_eq!(error.kind(), IpamErrorKind::Busy);
+    // Each pause takes a second of the clock that the deadline is measured by; or none, as if the
+    // clock stood still.
+    for (step, message) in [
+        (1, "node a changed during each of 4 attempts in 3000 ms"),
+        (0, "node a changed during each of 10000 attempts in 0 ms"),
+    ] {
+        let time = Arc::new(AtomicU64::new(1_787_405_600));
+        let [clock, pauses] = [Arc::clone(&time), time];
+        let ambient = Ambient::system()
+            .with_clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Relaxed)))
+            .with_pause(move |_| {
+                pauses.fetch_add(step, Relaxed);
+            });
+        let store = Arc::new(Contended(Memory::new()));
+        let ipam = Ipam::new(store, ambient).with_deadline(Duration::from_secs(3));
+        let pool = Pool::try_new("p", "10.0.0.0/28".parse().unwrap(), 29).unwrap();
+        ipam.create_pool(&pool).unwrap();
+        let error = ipam.assign_any(&node("a"), &owner("h")).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.kind(), IpamErrorKind::Busy);
+    }
 }

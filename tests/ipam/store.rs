@@ -38,6 +38,11 @@ fn the_store_holds_what_calico_would_write() {
         free,
         list(2, 64)
     );
+    assert_eq!(
+        net.value("/calico/ipam/v2/host/node1").as_deref(),
+        Some("{}"),
+        "the node as an owner, as Calico writes it"
+    );
     let handle = r#"{"block":{"192.168.166.128/26":1},"deleted":false}"#;
     let claim = r#"{"state":"confirmed","deleted":false}"#;
     let expected = [

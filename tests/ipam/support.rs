@@ -34,15 +34,15 @@ pub(crate) fn network(pools: &[&str], len: u8) -> Network {
 }
 
 impl Network {
-    /// Every record as text, pools left out.
+    /// Every record as text, without pools and without what stands for nodes as owners of blocks.
     pub(crate) fn records(&self) -> Vec<(String, String)> {
-        let records = self
-            .store
-            .list("/calico/ipam/")
-            .unwrap()
-            .entries
-            .into_iter();
-        records
+        let records = self.store.list("/calico/ipam/").unwrap().entries;
+        let node = |key: &str| {
+            let rest = key.strip_prefix("/calico/ipam/v2/host/");
+            rest.is_some_and(|rest| !rest.contains('/'))
+        };
+        let others = records.into_iter().filter(|record| !node(&record.key));
+        others
             .map(|r| (r.key, String::from_utf8(r.value).unwrap()))
             .collect()
     }

@@ -1,6 +1,7 @@
 //! The configuration of the allocator, one for the whole cluster.
 
-use super::{Ipam, IpamError, Stored, parse};
+use super::read::Stored;
+use super::{Ipam, IpamError};
 use crate::datastore::{Commit, key};
 use crate::resource::AllocatorConfig;
 
@@ -23,15 +24,12 @@ impl Ipam {
         let mut commit = Commit::new();
         commit.put(key::config(), config.to_json());
         self.retry(&"the configuration", || {
-            Ok(self.commit(commit.clone())?.map(|_| ()))
+            // Without a compare it is never in vain, and to repeat it does no harm.
+            Ok(self.commit(commit.clone())?.revision().map(|_| ()))
         })
     }
 
     pub(super) fn read_config(&self) -> Result<Option<Stored<AllocatorConfig>>, IpamError> {
-        let record = self.store.get(key::config())?;
-        let config = record
-            .map(|record| parse(record, AllocatorConfig::from_json))
-            .transpose()?;
-        Ok(config.map(|(_, config)| config))
+        self.read(key::config(), AllocatorConfig::from_json)
     }
 }

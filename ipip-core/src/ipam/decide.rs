@@ -79,23 +79,57 @@ impl Taken {
     }
 }
 
-/// The first free block of `pool` from the index `start` on, around its end to its beginning.
-pub(super) fn free_block(pool: &Pool, taken: &Taken, start: u64) -> Option<BlockPrefix> {
-    let count = pool.block_count();
-    let free = |block: &BlockPrefix| taken.overlapping(block.prefix()).is_none();
-    (0..count)
-        .filter_map(|step| pool.block((start % count + step) % count))
-        .find(free)
+/// The order in which a node looks at the blocks of a pool: each once, from a place that its name
+/// says, in strides that its name says too, so that nodes rarely meet and one that is full of blocks
+/// does not send all who begin there into the next ones. Calico's order is another; any is right.
+///
+/// In a pool of single addresses the start is random, as Calico's is the time: a node takes many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order {
+    start: u64,
+    /// Odd, and the number of blocks is a power of two: so it leads to every block.
+    stride: u64,
+    count: u64,
 }
 
-/// Where `node` begins to look for a free block, so that nodes rarely meet: the FNV-1 hash of its
-/// name. Calico seeds a generator with the same hash; any order is right, so we take it as it is.
-/// In a pool of single addresses it is `random`, as Calico's is the time: a node takes many of those.
-pub(super) fn start_index(node: &NodeName, pool: &Pool, random: u64) -> u64 {
-    if pool.block_len() == MAX_BLOCK_LEN {
-        return random % pool.block_count();
+impl Order {
+    pub(super) fn of(node: &NodeName, pool: &Pool, random: impl Fn() -> u64) -> Self {
+        let hash = u64::from(fnv1(node.as_str()));
+        let single = pool.block_len() == MAX_BLOCK_LEN;
+        // 2⁶⁴ divided by the golden ratio, as Fibonacci hashing does: the low bits are in the start.
+        let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        Self {
+            start: if single { random() } else { hash },
+            stride: mixed | 1,
+            count: pool.block_count(),
+        }
     }
-    u64::from(fnv1(node.as_str())) % pool.block_count()
+
+    /// How many blocks there are.
+    pub(super) fn count(self) -> u64 {
+        self.count
+    }
+
+    /// The index in its pool of the block that comes after `number` others.
+    pub(super) fn index(self, number: u64) -> u64 {
+        let index = number.wrapping_mul(self.stride).wrapping_add(self.start);
+        index & (self.count - 1)
+    }
+}
+
+/// The first free block of `pool` from place `from` of `order` on that is `wanted`, and its place.
+pub(super) fn free_block(
+    pool: &Pool,
+    taken: &Taken,
+    order: Order,
+    from: u64,
+    wanted: impl Fn(BlockPrefix) -> bool,
+) -> Option<(u64, BlockPrefix)> {
+    (from..order.count()).find_map(|number| {
+        let block = pool.block(order.index(number))?;
+        let free = taken.overlapping(block.prefix()).is_none() && wanted(block);
+        free.then_some((number, block))
+    })
 }
 
 /// FNV-1, 32 bits: https://datatracker.ietf.org/doc/html/draft-eastlake-fnv#section-2
@@ -171,36 +205,49 @@ mod tests {
     }
 
     #[test]
-    fn the_search_wraps_and_ends() {
-        let pool = pool("10.0.0.0/24", 26);
-        let mut taken = Vec::new();
-        for expected in [
-            "10.0.0.192/26",
-            "10.0.0.0/26",
-            "10.0.0.64/26",
-            "10.0.0.128/26",
+    fn the_search_finds_every_block_once_and_ends() {
+        let node = NodeName::try_new("node-a").unwrap();
+        for (cidr, len) in [
+            ("10.0.0.0/24", 26),
+            ("10.0.0.0/20", 20),
+            ("10.0.0.0/18", 32),
         ] {
-            let free = free_block(&pool, &taken.iter().copied().collect(), 3).unwrap();
-            assert_eq!(free.to_string(), expected);
-            taken.push(free.prefix());
+            let pool = pool(cidr, len);
+            let order = Order::of(&node, &pool, || u64::MAX);
+            let mut taken = BTreeSet::new();
+            let mut from = 0;
+            let every = |_| true;
+            while let Some((number, block)) =
+                free_block(&pool, &Taken(taken.clone()), order, from, every)
+            {
+                assert!(taken.insert(block.prefix()));
+                from = number;
+                if taken.len() > 64 {
+                    taken = pool.blocks().map(BlockPrefix::prefix).collect();
+                }
+            }
+            assert_eq!(taken.len() as u64, pool.block_count());
         }
-        assert_eq!(free_block(&pool, &taken.into_iter().collect(), 3), None);
-        assert_eq!(
-            free_block(&pool, &Taken::default(), u64::MAX)
-                .unwrap()
-                .to_string(),
-            "10.0.0.192/26"
-        );
+        let indexes = |pool: &Pool| -> BTreeSet<u64> {
+            let order = Order::of(&node, pool, || 7);
+            (0..order.count())
+                .map(|number| order.index(number))
+                .collect()
+        };
+        let pool = pool("10.0.0.0/16", 26);
+        assert_eq!(indexes(&pool), (0..1024).collect());
     }
 
     #[test]
     fn nodes_begin_where_their_name_says() {
         let [a, b] = ["node-a", "node-b"].map(|name| NodeName::try_new(name).unwrap());
+        let first =
+            |node: &NodeName, pool: &Pool, random: u64| Order::of(node, pool, || random).index(0);
         let blocks = pool("10.244.0.0/16", 26);
-        assert_eq!(start_index(&a, &blocks, 1), start_index(&a, &blocks, 2));
-        assert_ne!(start_index(&a, &blocks, 1), start_index(&b, &blocks, 1));
+        assert_eq!(first(&a, &blocks, 1), first(&a, &blocks, 2));
+        assert_ne!(first(&a, &blocks, 1), first(&b, &blocks, 1));
         let hosts = pool("10.244.0.0/16", 32);
-        assert_eq!(start_index(&a, &hosts, 65_539), 3);
+        assert_eq!(first(&a, &hosts, 65_539), 3);
     }
 
     proptest! {

@@ -1,8 +1,11 @@
 //! Why the allocator refuses.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use super::Request;
+use ipnetwork::Ipv4Network;
+
+use super::{Request, Shortfall};
 use crate::addr::Ipv4Prefix;
 use crate::datastore::StoreError;
 use crate::name::NameError;
@@ -32,16 +35,30 @@ pub enum IpamError {
         /// The pool's name.
         pool: String,
     },
-    /// There is no pool from which any node may take any address.
-    #[error("there is no enabled pool for automatic assignment")]
+    /// There is no pool from which the node may take any address for this use.
+    #[error("no enabled pool serves this node and use")]
     NoPool,
-    /// Every block of every pool is claimed, and those of the node are full.
-    #[error("no block is left for node {node} in pools: {}", pools.join(", "))]
+    /// A pool that is named is not there.
+    #[error("there is no pool {cidr}")]
+    PoolUnknown {
+        /// Its prefix.
+        cidr: Ipv4Network,
+    },
+    /// Every address of every pool is assigned; or every block is claimed, where one was asked for.
+    #[error("nothing is left for node {node} in pools: {}", pools.join(", "))]
     PoolsExhausted {
         /// The node that asked.
         node: String,
         /// The names of the pools that were searched.
         pools: Vec<String>,
+    },
+    /// The node gets no address, though the pools may have some.
+    #[error("nothing is assigned to node {node}: {shortfall}")]
+    Short {
+        /// The node that asked.
+        node: String,
+        /// Why not.
+        shortfall: Shortfall,
     },
     /// A block of another size than the pool is cut into.
     #[error("block {block} is not a /{block_len}, the size of the blocks of pool {pool}")]
@@ -155,12 +172,14 @@ pub enum IpamError {
         found: String,
     },
     /// Others changed the same records faster, each time.
-    #[error("{object} changed during each of {attempts} attempts")]
+    #[error("{object} changed during each of {attempts} attempts in {} ms", waited.as_millis())]
     Busy {
         /// What was to be changed.
         object: String,
         /// How often it was tried.
         attempts: u32,
+        /// How long it was tried.
+        waited: Duration,
     },
 }
 
@@ -195,6 +214,7 @@ impl IpamError {
             Self::OutsidePools { .. }
             | Self::BlockOutsidePools { .. }
             | Self::PoolDisabled { .. }
+            | Self::PoolUnknown { .. }
             | Self::WrongBlockSize { .. }
             | Self::Count { .. }
             | Self::Prefix(_)
@@ -207,7 +227,7 @@ impl IpamError {
             | Self::PoolExists { .. }
             | Self::PoolOverlaps { .. }
             | Self::PoolBlockSize { .. } => Taken,
-            Self::NoPool | Self::PoolsExhausted { .. } => Exhausted,
+            Self::NoPool | Self::PoolsExhausted { .. } | Self::Short { .. } => Exhausted,
             Self::Busy { .. } => Busy,
             Self::Value { .. } | Self::Misplaced { .. } => Damaged,
             Self::Store(_) => Store,

@@ -1,9 +1,10 @@
 //! Reading and creating pools.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use super::decide::Taken;
-use super::{Ipam, IpamError, Stored, parse};
+use super::read::Stored;
+use super::{Ipam, IpamError};
 use crate::datastore::{Commit, key};
 use crate::resource::{BlockPrefix, Pool, rfc3339};
 
@@ -29,7 +30,7 @@ impl Ipam {
                     });
                 }
             }
-            let taken = self.taken()?;
+            let taken = self.taken_around(pool.cidr())?;
             let around = taken
                 .overlapping(pool.cidr())
                 .filter(|b| b.len() < pool.cidr().len());
@@ -46,7 +47,7 @@ impl Ipam {
             let key = key::pool(pool.name());
             let mut commit = Commit::new();
             commit.expect(&key, None).put(&key, recorded.to_json());
-            Ok(self.commit(commit)?.map(|_| ()))
+            Ok(self.commit(commit)?.revision().map(|_| ()))
         })
     }
 
@@ -56,38 +57,16 @@ impl Ipam {
     /// [`IpamError`] if the store cannot be read or holds a damaged pool.
     pub fn pools(&self) -> Result<Vec<Pool>, IpamError> {
         let pools = self.read_pools()?.into_iter();
-        Ok(pools.map(|stored| stored.value).collect())
-    }
-
-    pub(super) fn read_pools(&self) -> Result<Vec<Stored<Pool>>, IpamError> {
-        let mut pools = Vec::new();
-        for record in self.store.list(key::pool_prefix())?.entries {
-            let (key, stored) = parse(record, Pool::from_json)?;
-            let Some(value) = stored.value else {
-                continue;
-            };
-            if key != key::pool(value.name()) {
-                let found = format!("pool {}", value.name());
-                return Err(IpamError::Misplaced { key, found });
-            }
-            let revision = stored.revision;
-            pools.push(Stored { value, revision });
-        }
-        Ok(pools)
-    }
-
-    /// The pools from which any node may take any block.
-    pub(super) fn automatic_pools(&self) -> Result<Vec<Stored<Pool>>, IpamError> {
-        let mut pools = self.read_pools()?;
-        pools.retain(|pool| pool.value.is_automatic());
-        if pools.is_empty() {
-            return Err(IpamError::NoPool);
-        }
-        Ok(pools)
+        Ok(pools
+            .map(|stored| Arc::unwrap_or_clone(stored.value))
+            .collect())
     }
 
     /// The pool of `addr`, and the block in it, whether that was made or not.
-    pub(super) fn pool_of(&self, addr: Ipv4Addr) -> Result<(Stored<Pool>, BlockPrefix), IpamError> {
+    pub(super) fn pool_of(
+        &self,
+        addr: Ipv4Addr,
+    ) -> Result<(Stored<Arc<Pool>>, BlockPrefix), IpamError> {
         let found = self.read_pools()?.into_iter().find_map(|pool| {
             let block = pool.value.block_of(addr)?;
             Some((pool, block))
@@ -98,14 +77,5 @@ impl Ipam {
             return Err(IpamError::PoolDisabled { pool });
         }
         Ok((pool, block))
-    }
-
-    /// The prefixes of all blocks there are.
-    pub(super) fn taken(&self) -> Result<Taken, IpamError> {
-        let keys = self.store.list_keys(key::block_prefix())?.entries;
-        Ok(keys
-            .iter()
-            .filter_map(|key| key::parse_block(key))
-            .collect())
     }
 }

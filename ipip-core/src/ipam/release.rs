@@ -1,83 +1,129 @@
-//! Releasing addresses: one, or all of a handle.
+//! Releasing addresses: one, several, or all of a handle.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use super::{Ipam, IpamError, RefusedBlock, ReleasedMany, Stored};
+use super::read::Stored;
+use super::retry::Written;
+use super::terms::collected;
+use super::{Ipam, IpamError, RefusedBlock, ReleasedMany};
 use crate::datastore::{Commit, Revision, key};
 use crate::name::HandleId;
-use crate::resource::{Attribute, Block, BlockError, BlockPrefix, Release, Released};
+use crate::resource::{
+    Attribute, Block, BlockError, BlockPrefix, Handle, Release, Released, ReleasedGroup, Sequence,
+};
+
+/// A release that was tried.
+#[derive(Debug)]
+struct Attempt {
+    group: ReleasedGroup,
+    /// When the addresses had been assigned.
+    assigned: Vec<(Ipv4Addr, Sequence)>,
+}
+
+impl Attempt {
+    fn of(before: &Block, group: ReleasedGroup) -> Self {
+        let addrs = group.released.iter().map(|one| one.addr);
+        let assigned = addrs.filter_map(|addr| Some((addr, before.sequence_of(addr)?)));
+        Self {
+            assigned: assigned.collect(),
+            group,
+        }
+    }
+
+    /// Whether it did what it should, where `block` stands now: all of the assignments are gone, as
+    /// one commit released all or none.
+    fn took_effect(&self, block: Option<&Block>) -> bool {
+        let stands = |(addr, sequence): &(Ipv4Addr, Sequence)| {
+            block.and_then(|block| block.sequence_of(*addr)) == Some(*sequence)
+        };
+        !self.assigned.iter().any(stands)
+    }
+}
 
 impl Ipam {
     /// Releases one address, whichever node it was assigned on; a pool need not contain it any
-    /// more. With a handle or a sequence number in `release` it happens only if they match.
+    /// more. With a handle or a sequence number in `release` it happens only if they match. Where
+    /// the configuration says so, the address cools down before it is free.
     ///
     /// # Errors
     /// [`BlockError::NotAssigned`], [`BlockError::HandleMismatch`] and
     /// [`BlockError::SequenceMismatch`], each in [`IpamError::Block`].
     pub fn release(&self, release: &Release) -> Result<Released, IpamError> {
         let addr = release.addr;
-        self.retry(&format_args!("address {addr}"), || {
-            let Some(stored) = self.find_block(addr)? else {
-                return Err(BlockError::NotAssigned { addr }.into());
-            };
-            let Stored {
-                mut value,
-                revision,
-            } = stored;
-            let released = value.release(release)?;
-            let mut commit = Commit::new();
-            put_released(&mut commit, &value, revision);
-            if let Some(handle) = &released.handle {
-                self.subtract(&mut commit, handle, &value)?;
-            }
-            let done = self.commit(commit)?;
-            Ok(done.map(|_| released.clone()))
-        })
+        let not_assigned = || BlockError::NotAssigned { addr };
+        let Some(block) = self.find_block(addr, &self.read_pools()?)? else {
+            return Err(not_assigned().into());
+        };
+        let group = self.release_group(block.value.prefix(), std::slice::from_ref(release))?;
+        let released = group.released.into_iter().next();
+        released.ok_or_else(|| not_assigned().into())
     }
 
-    /// Releases several addresses.
+    /// Releases several addresses, those of one block in one commit with their handles. If one does
+    /// not match the handle or the sequence number that it is given, nothing of its block is
+    /// released: what the caller knows of it is old. An address that nobody has is no error.
     ///
     /// # Errors
-    /// [`IpamError`] if the store cannot be read.
+    /// [`IpamError`] if the store failed before anything was released; later failures are in the
+    /// answer.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use ipip_core::datastore::Memory;
+    /// # use ipip_core::ipam::{Ambient, Ipam, Request};
+    /// # use ipip_core::name::NodeName;
+    /// # use ipip_core::resource::{Attribute, Pool, Release};
+    /// # let ipam = Ipam::new(Arc::new(Memory::new()), Ambient::system());
+    /// # ipam.create_pool(&Pool::try_new("pods", "10.244.0.0/24".parse()?, 26)?)?;
+    /// # let node = NodeName::try_new("node-a")?;
+    /// let many = ipam.assign_many(&Request::new(node, 100, Attribute::default()))?;
+    /// let releases: Vec<_> = many.assigned.iter().map(|one| Release::of(one.addr)).collect();
+    /// assert_eq!(ipam.release_many(&releases)?.released.len(), 100);
+    /// assert_eq!(ipam.release_many(&releases)?.not_assigned.len(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn release_many(&self, releases: &[Release]) -> Result<ReleasedMany, IpamError> {
         let mut many = ReleasedMany::default();
-        for release in releases {
-            let addr = release.addr;
-            match self.release(release) {
-                Ok(released) => many.released.push(released),
-                Err(IpamError::Block(BlockError::NotAssigned { addr })) => {
-                    many.not_assigned.push(addr)
+        for (prefix, group) in self.by_block(releases, &mut many.not_assigned)? {
+            match self.release_group(prefix, &group) {
+                Ok(group) => {
+                    many.released.extend(group.released);
+                    many.not_assigned.extend(group.not_assigned);
                 }
-                Err(error) => {
-                    let Some(block) = self.block_of(addr)? else {
-                        return Err(error);
-                    };
-                    let block = block.prefix().into();
-                    many.refused.push(RefusedBlock { block, error });
-                }
+                Err(error) => many.refused.push(RefusedBlock {
+                    block: prefix.into(),
+                    error,
+                }),
             }
         }
-        Ok(many)
+        many.not_assigned.sort_unstable();
+        many.not_assigned.dedup();
+        let of_store = |refused: &RefusedBlock| !matches!(refused.error, IpamError::Block(_));
+        match many.refused.iter().position(of_store) {
+            Some(at) if many.released.is_empty() => Err(many.refused.swap_remove(at).error),
+            _ => Ok(many),
+        }
     }
 
-    /// The addresses of `handle`, in order of block and address; none if it has none.
+    /// The addresses of `handle`, with all that is known of their owner, in order; none if it has
+    /// none.
     ///
     /// # Errors
     /// [`IpamError`] if the store cannot be read or holds a damaged value.
     pub fn addresses_of(&self, handle: &HandleId) -> Result<Vec<(Ipv4Addr, Attribute)>, IpamError> {
-        let mut found = Vec::new();
         let record = self.read_handle(handle)?;
         let mut blocks: Vec<BlockPrefix> = record.iter().flat_map(|r| r.value.blocks()).collect();
         blocks.sort_unstable();
+        let mut found = Vec::new();
         for prefix in blocks {
             let Some(block) = self.read_block(prefix)? else {
                 continue;
             };
-            let has = |(_, attribute): &(Ipv4Addr, &Attribute)| {
-                attribute.handle() == Some(handle.as_str())
-            };
-            let own = block.value.assigned().filter(has);
-            found.extend(own.map(|(addr, attribute)| (addr, attribute.clone())));
+            let assigned = block.value.assigned();
+            let own = assigned.filter(|(_, who)| who.handle() == Some(handle.as_str()));
+            found.extend(own.map(|(addr, who)| (addr, who.clone())));
         }
         Ok(found)
     }
@@ -90,83 +136,201 @@ impl Ipam {
     /// # Errors
     /// [`IpamError::HandleUnknown`] if there is no record of it.
     pub fn release_handle(&self, handle: &HandleId) -> Result<Vec<Released>, IpamError> {
+        let mut unsure = None;
         self.retry(&format_args!("handle {handle}"), || {
             let Some(stored) = self.read_handle(handle)? else {
+                // Perhaps it was this call that removed it, and the reply was lost.
                 let handle = handle.to_string();
-                return Err(IpamError::HandleUnknown { handle });
+                let unknown = IpamError::HandleUnknown { handle };
+                return unsure.take().map(Some).ok_or(unknown);
             };
-            let Stored {
-                mut value,
-                revision,
-            } = stored;
-            let mut commit = Commit::new();
-            let mut released = Vec::new();
-            let blocks: Vec<_> = value.blocks().collect();
-            for prefix in blocks {
-                value.forget(prefix);
-                let Some(mut block) = self.read_block(prefix)? else {
-                    continue;
-                };
-                let found = block.value.release_handle(handle);
-                if !found.is_empty() {
-                    put_released(&mut commit, &block.value, block.revision);
+            let (commit, released) = self.handle_released(handle, stored)?;
+            match self.commit(commit)? {
+                Written::Yes(_) => Ok(Some(released)),
+                Written::No => Ok(None),
+                Written::Perhaps => {
+                    unsure = Some(released);
+                    Ok(None)
                 }
-                released.extend(found);
             }
-            let key = key::handle(handle);
-            commit.expect(&key, Some(revision));
-            if value.is_empty() {
-                commit.delete(&key);
-            } else {
-                commit.put(&key, value.to_json());
-            }
-            Ok(self.commit(commit)?.map(|_| released))
         })
     }
 
-    /// Adds to `commit` that `handle` has one address fewer in `block`.
+    /// The commit that releases all of `handle`, whose record is `stored`, and what it releases.
+    fn handle_released(
+        &self,
+        handle: &HandleId,
+        stored: Stored<Handle>,
+    ) -> Result<(Commit, Vec<Released>), IpamError> {
+        let mut counts = stored.value;
+        let key = key::handle(handle);
+        let mut commit = Commit::new();
+        commit.expect(&key, Some(stored.revision));
+        let config = self.config()?;
+        let now = self.ambient.now();
+        let cooling = (!config.cooldown.is_zero()).then_some(now);
+        let mut released = Vec::new();
+        let blocks: Vec<_> = counts.blocks().collect();
+        for prefix in blocks {
+            counts.forget(prefix);
+            let Some(block) = self.read_block(prefix)? else {
+                continue;
+            };
+            let mut value = self.to_change(collected(block.value, now, &config));
+            let own: Vec<_> = value.addresses_of(handle).map(Release::of).collect();
+            let group = value.release_many(&own, cooling)?;
+            if !group.released.is_empty() {
+                put_released(&mut commit, &value, block.revision);
+            }
+            released.extend(group.released);
+        }
+        put_counts(&mut commit, &key, &counts);
+        Ok((commit, released))
+    }
+
+    /// `releases` by their blocks; those that are in none are added to `not_assigned`.
+    fn by_block(
+        &self,
+        releases: &[Release],
+        not_assigned: &mut Vec<Ipv4Addr>,
+    ) -> Result<BTreeMap<BlockPrefix, Vec<Release>>, IpamError> {
+        let pools = self.read_pools()?;
+        let mut groups: BTreeMap<BlockPrefix, Vec<Release>> = BTreeMap::new();
+        let mut latest: Option<BlockPrefix> = None;
+        for release in releases {
+            let known = latest.filter(|block| block.contains(release.addr));
+            let block = match known {
+                Some(known) => Some(known),
+                None => self
+                    .find_block(release.addr, &pools)?
+                    .map(|block| block.value.prefix()),
+            };
+            match block {
+                Some(block) => groups.entry(block).or_default().push(release.clone()),
+                None => not_assigned.push(release.addr),
+            }
+            latest = block.or(latest);
+        }
+        Ok(groups)
+    }
+
+    /// Releases addresses of one block in one commit, or none.
+    fn release_group(
+        &self,
+        prefix: BlockPrefix,
+        releases: &[Release],
+    ) -> Result<ReleasedGroup, IpamError> {
+        let mut unsure: Option<Attempt> = None;
+        self.retry(&format_args!("block {prefix}"), || {
+            let block = self.read_block(prefix)?;
+            let now = block.as_ref().map(|block| block.value.as_ref());
+            if let Some(attempt) = unsure.take().filter(|attempt| attempt.took_effect(now)) {
+                return Ok(Some(attempt.group));
+            }
+            let Some(block) = block else {
+                let mut not_assigned: Vec<_> = releases.iter().map(|one| one.addr).collect();
+                not_assigned.sort_unstable();
+                not_assigned.dedup();
+                return Ok(Some(ReleasedGroup {
+                    not_assigned,
+                    ..ReleasedGroup::default()
+                }));
+            };
+            let attempt = match self.try_release(block, releases)? {
+                (Written::No, _) => return Ok(None),
+                (Written::Yes(_), attempt) => return Ok(Some(attempt.group)),
+                (Written::Perhaps, attempt) => attempt,
+            };
+            unsure = Some(attempt);
+            Ok(None)
+        })
+    }
+
+    fn try_release(
+        &self,
+        block: Stored<Arc<Block>>,
+        releases: &[Release],
+    ) -> Result<(Written, Attempt), IpamError> {
+        let prefix = block.value.prefix();
+        let config = self.config()?;
+        let now = self.ambient.now();
+        let cooling = (!config.cooldown.is_zero()).then_some(now);
+        let before = collected(block.value, now, &config);
+        let mut value = Block::clone(&before);
+        let group = value.release_many(releases, cooling)?;
+        let attempt = Attempt::of(&before, group);
+        let released = &attempt.group.released;
+        if released.is_empty() {
+            return Ok((Written::Yes(block.revision), attempt));
+        }
+        let mut commit = Commit::new();
+        let stays = put_released(&mut commit, &value, block.revision);
+        self.count_down(&mut commit, released, prefix)?;
+        let written = self.commit(commit)?;
+        if let (Written::Yes(revision), true) = (written, stays) {
+            self.keep_block(value, revision);
+        }
+        Ok((written, attempt))
+    }
+
+    /// Adds to `commit` that the handles of `released` have fewer addresses in `block`.
     ///
     /// The truth is in the block: where the record is missing, or the handle is nobody's name for
     /// a record, the address is released all the same.
-    fn subtract(&self, commit: &mut Commit, handle: &str, block: &Block) -> Result<(), IpamError> {
-        let id = match HandleId::try_new(handle) {
-            Ok(id) => id,
-            Err(error) => {
-                log::warn!("block {}: {error}, so it has no record", block.prefix());
-                return Ok(());
-            }
-        };
-        let Some(Stored {
-            mut value,
-            revision,
-        }) = self.read_handle(&id)?
-        else {
-            log::warn!(
-                "handle {id} has an address in block {} and no record",
-                block.prefix()
-            );
-            return Ok(());
-        };
-        value.subtract(block.prefix(), 1);
-        let key = key::handle(&id);
-        commit.expect(&key, Some(revision));
-        if value.is_empty() {
-            commit.delete(&key);
-        } else {
-            commit.put(&key, value.to_json());
+    fn count_down(
+        &self,
+        commit: &mut Commit,
+        released: &[Released],
+        block: BlockPrefix,
+    ) -> Result<(), IpamError> {
+        let mut fewer: BTreeMap<&str, u32> = BTreeMap::new();
+        for handle in released.iter().filter_map(|one| one.handle.as_deref()) {
+            *fewer.entry(handle).or_default() += 1;
+        }
+        for (handle, count) in fewer {
+            let id = match HandleId::try_new(handle) {
+                Ok(id) => id,
+                Err(error) => {
+                    log::warn!("block {block}: {error}, so it has no record");
+                    continue;
+                }
+            };
+            let Some(Stored {
+                mut value,
+                revision,
+            }) = self.read_handle(&id)?
+            else {
+                log::warn!("handle {id} has an address in block {block} and no record");
+                continue;
+            };
+            value.subtract(block, count);
+            let key = key::handle(&id);
+            commit.expect(&key, Some(revision));
+            put_counts(commit, &key, &value);
         }
         Ok(())
     }
 }
 
-/// Adds the write of `block`, read at `revision`, from which addresses were released. A block that
-/// nobody owns ends with its last address.
-fn put_released(commit: &mut Commit, block: &Block, revision: Revision) {
+/// Adds the write of `block`, read at `revision`, from which addresses were released, and says
+/// whether it stays. A block that nobody owns ends with its last address.
+fn put_released(commit: &mut Commit, block: &Block, revision: Revision) -> bool {
     let key = key::block(block.prefix().into());
     commit.expect(&key, Some(revision));
-    if block.is_empty() && block.affinity().is_none() {
-        commit.delete(&key);
-    } else {
+    let stays = !block.is_empty() || block.affinity().is_some();
+    if stays {
         commit.put(&key, block.to_json());
+    } else {
+        commit.delete(&key);
+    }
+    stays
+}
+
+/// Adds the write of a handle's record, which ends with its last address.
+fn put_counts(commit: &mut Commit, key: &str, counts: &Handle) {
+    if counts.is_empty() {
+        commit.delete(key);
+    } else {
+        commit.put(key, counts.to_json());
     }
 }

@@ -157,6 +157,13 @@ impl Block {
         self.used_count() == 0 || self.assigned().all(|(_, who)| who.is_windows_reserved())
     }
 
+    /// Whether addresses of it cool down, or have cooled down and were not collected yet.
+    pub(crate) fn has_cooling(&self) -> bool {
+        self.attributes
+            .as_ref()
+            .is_some_and(Attributes::has_cooling)
+    }
+
     /// The free addresses, the next one to be assigned first.
     pub fn free(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.unallocated.iter().map(|place| self.addr_at(*place))

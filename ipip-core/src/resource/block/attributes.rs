@@ -21,6 +21,18 @@ struct Entry {
     hash: u64,
     /// How many addresses point to it.
     references: u16,
+    cooling: bool,
+}
+
+impl From<Attribute> for Entry {
+    fn from(attribute: Attribute) -> Self {
+        Self {
+            hash: attribute.hash(),
+            cooling: attribute.is_cooling_down(),
+            attribute,
+            references: 0,
+        }
+    }
 }
 
 /// So many entries that nothing points to are let be.
@@ -29,13 +41,8 @@ const SPARE: usize = 16;
 impl Attributes {
     /// The attributes as they are stored, nothing pointing to them yet.
     pub(super) fn stored(attributes: Vec<Attribute>) -> Self {
-        let entry = |attribute: Attribute| Entry {
-            hash: attribute.hash(),
-            attribute,
-            references: 0,
-        };
         Self {
-            entries: attributes.into_iter().map(entry).collect(),
+            entries: attributes.into_iter().map(Entry::from).collect(),
             ..Self::default()
         }
     }
@@ -59,11 +66,7 @@ impl Attributes {
             found
         } else {
             // At the end, as Calico does, even if an entry like it has gone before.
-            self.entries.push(Entry {
-                attribute,
-                hash,
-                references: 0,
-            });
+            self.entries.push(Entry::from(attribute));
             self.entries.len() - 1
         };
         self.last = found;
@@ -116,6 +119,12 @@ impl Attributes {
     pub(super) fn get(&self, index: u16) -> Option<&Attribute> {
         let entry = self.entries.get(usize::from(index))?;
         Some(&entry.attribute)
+    }
+
+    /// Whether one of them stands for addresses that cool down.
+    pub(super) fn has_cooling(&self) -> bool {
+        let live = |entry: &Entry| entry.cooling && entry.references > 0;
+        self.entries.iter().any(live)
     }
 
     /// Those that are pointed to, in order.

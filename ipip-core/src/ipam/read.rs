@@ -1,0 +1,223 @@
+//! Reading what is stored: each value is parsed once for each revision, and checked against its key.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::decide::Taken;
+use super::{Ipam, IpamError};
+use crate::addr::Ipv4Prefix;
+use crate::datastore::{Record, Revision, key};
+use crate::name::{HandleId, NodeName};
+use crate::resource::{
+    Block, BlockAffinity, BlockPrefix, Handle, MIN_BLOCK_LEN, Pool, Reservation, Reserved,
+    ResourceError,
+};
+
+/// A value as it was read.
+#[derive(Debug)]
+pub(super) struct Stored<T> {
+    pub(super) value: T,
+    pub(super) revision: Revision,
+}
+
+/// A node's claim as it was read.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) block: BlockPrefix,
+    pub(super) affinity: Stored<BlockAffinity>,
+}
+
+impl Ipam {
+    pub(super) fn read_block(
+        &self,
+        prefix: BlockPrefix,
+    ) -> Result<Option<Stored<Arc<Block>>>, IpamError> {
+        let Some(record) = self.store.get(&key::block(prefix.into()))? else {
+            return Ok(None);
+        };
+        let block = self.parse_block(record)?;
+        let key = key::block(prefix.into());
+        let kept = Arc::clone(&block.value);
+        self.cache.blocks.keep(&key, block.revision, kept);
+        Ok(Some(block))
+    }
+
+    /// The block of `record`, as it was remembered or parsed.
+    pub(super) fn parse_block(&self, record: Record) -> Result<Stored<Arc<Block>>, IpamError> {
+        let revision = record.revision;
+        if let Some(value) = self.cache.blocks.get(&record.key, revision) {
+            return Ok(Stored { value, revision });
+        }
+        let (key, block) = parse(record, Block::from_json)?;
+        checked_place(&key, block.value.prefix())?;
+        let value = Arc::new(block.value);
+        Ok(Stored { value, revision })
+    }
+
+    /// The block to be changed: the cache lets go of it, so that it need not be copied.
+    pub(super) fn to_change(&self, block: Arc<Block>) -> Block {
+        self.cache.blocks.forget(&key::block(block.prefix().into()));
+        Arc::unwrap_or_clone(block)
+    }
+
+    pub(super) fn keep_block(&self, block: Block, revision: Revision) {
+        let key = key::block(block.prefix().into());
+        self.cache.blocks.keep(&key, revision, Arc::new(block));
+    }
+
+    /// The block that holds `addr`: of the size that the pool says, or, if it outlived a pool, of
+    /// any other.
+    pub(super) fn find_block(
+        &self,
+        addr: Ipv4Addr,
+        pools: &[Stored<Arc<Pool>>],
+    ) -> Result<Option<Stored<Arc<Block>>>, IpamError> {
+        let expected = pools.iter().find_map(|pool| pool.value.block_of(addr));
+        if let Some(expected) = expected
+            && let Some(block) = self.read_block(expected)?
+        {
+            return Ok(Some(block));
+        }
+        let taken = self.taken_around(Ipv4Prefix::host(addr))?;
+        let found = taken.overlapping(Ipv4Prefix::host(addr));
+        match found.and_then(|found| BlockPrefix::try_from(found).ok()) {
+            Some(found) => self.read_block(found),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn read_handle(
+        &self,
+        handle: &HandleId,
+    ) -> Result<Option<Stored<Handle>>, IpamError> {
+        self.read(&key::handle(handle), Handle::from_json)
+    }
+
+    pub(super) fn read_affinity(
+        &self,
+        node: &NodeName,
+        block: BlockPrefix,
+    ) -> Result<Option<Stored<BlockAffinity>>, IpamError> {
+        self.read(&key::affinity(node, block.into()), BlockAffinity::from_json)
+    }
+
+    /// The revision of `node` as an owner of blocks, which every claim writes.
+    pub(super) fn owner_revision(&self, node: &NodeName) -> Result<Option<Revision>, IpamError> {
+        let record = self.store.get(&key::ipam_host(node))?;
+        Ok(record.map(|record| record.revision))
+    }
+
+    pub(super) fn claims_of(&self, node: &NodeName) -> Result<Vec<Claim>, IpamError> {
+        let mut claims = Vec::new();
+        for record in self.store.list(&key::affinity_prefix(node))?.entries {
+            let (key, affinity) = parse(record, BlockAffinity::from_json)?;
+            let prefix = key::parse_affinity(&key).map(|(_, prefix)| prefix);
+            let Some(block) = prefix.and_then(|prefix| BlockPrefix::try_from(prefix).ok()) else {
+                log::warn!("key {key} names no block, passed over");
+                continue;
+            };
+            claims.push(Claim { block, affinity });
+        }
+        Ok(claims)
+    }
+
+    /// The IPv4 pools, by name.
+    pub(super) fn read_pools(&self) -> Result<Vec<Stored<Arc<Pool>>>, IpamError> {
+        let mut pools = Vec::new();
+        for record in self.store.list(key::pool_prefix())?.entries {
+            let revision = record.revision;
+            let value = match self.cache.pools.get(&record.key, revision) {
+                Some(known) => known,
+                None => self.parse_pool(record)?,
+            };
+            pools.extend(value.map(|value| Stored { value, revision }));
+        }
+        Ok(pools)
+    }
+
+    fn parse_pool(&self, record: Record) -> Result<Option<Arc<Pool>>, IpamError> {
+        let (key, stored) = parse(record, Pool::from_json)?;
+        let pool = stored.value.map(Arc::new);
+        if let Some(pool) = pool.as_ref().filter(|pool| key != key::pool(pool.name())) {
+            let found = format!("pool {}", pool.name());
+            return Err(IpamError::Misplaced { key, found });
+        }
+        self.cache.pools.keep(&key, stored.revision, pool.clone());
+        Ok(pool)
+    }
+
+    /// The addresses that nobody is assigned unasked.
+    pub(super) fn reserved(&self) -> Result<Reserved, IpamError> {
+        let records = self.store.list(key::reservation_prefix())?.entries;
+        let reservations = records.into_iter().map(|record| {
+            let (_, stored) = parse(record, Reservation::from_json)?;
+            Ok(stored.value)
+        });
+        let reservations: Vec<_> = reservations.collect::<Result<_, IpamError>>()?;
+        Ok(Reserved::of(&reservations))
+    }
+
+    /// The prefixes of all blocks that share addresses with `prefix`, and of others around it.
+    pub(super) fn taken_around(&self, prefix: Ipv4Prefix) -> Result<Taken, IpamError> {
+        let [a, b, c, _] = prefix.network().octets();
+        let blocks = key::block_prefix();
+        let below = match prefix.len() {
+            24.. => format!("{blocks}{a}.{b}.{c}."),
+            16.. => format!("{blocks}{a}.{b}."),
+            8.. => format!("{blocks}{a}."),
+            _ => blocks.to_owned(),
+        };
+        let keys = self.store.list_keys(&below)?.entries;
+        let mut taken: Vec<_> = keys
+            .iter()
+            .filter_map(|key| key::parse_block(key))
+            .collect();
+        // Larger blocks whose network address has another third octet. No block is larger than a
+        // /20, so with two octets every block that matters is listed.
+        for len in (MIN_BLOCK_LEN..24).filter(|_| prefix.len() >= 24) {
+            let around = Ipv4Prefix::containing(prefix.network(), len);
+            let around = around
+                .ok()
+                .filter(|around| around.network().octets()[2] != c);
+            if let Some(around) = around
+                && self.store.get(&key::block(around))?.is_some()
+            {
+                taken.push(around);
+            }
+        }
+        Ok(taken.into_iter().collect())
+    }
+
+    /// The value under `key`, if there is one.
+    pub(super) fn read<T>(
+        &self,
+        key: &str,
+        from_json: impl FnOnce(&[u8]) -> Result<T, ResourceError>,
+    ) -> Result<Option<Stored<T>>, IpamError> {
+        let record = self.store.get(key)?;
+        let parsed = record.map(|record| parse(record, from_json)).transpose()?;
+        Ok(parsed.map(|(_, stored)| stored))
+    }
+}
+
+pub(super) fn parse<T>(
+    record: Record,
+    from_json: impl FnOnce(&[u8]) -> Result<T, ResourceError>,
+) -> Result<(String, Stored<T>), IpamError> {
+    let (key, revision) = (record.key, record.revision);
+    match from_json(&record.value) {
+        Ok(value) => Ok((key, Stored { value, revision })),
+        Err(fault) => Err(IpamError::Value { key, fault }),
+    }
+}
+
+/// A block must stand under its own key: written back under another one it would be there twice.
+fn checked_place(key: &str, prefix: BlockPrefix) -> Result<(), IpamError> {
+    if key == key::block(prefix.into()) {
+        return Ok(());
+    }
+    Err(IpamError::Misplaced {
+        key: key.to_owned(),
+        found: format!("block {prefix}"),
+    })
+}
