@@ -10,6 +10,8 @@ const BLOCKS: &str = "/calico/ipam/v2/assignment/ipv4/block/";
 const HOSTS: &str = "/calico/ipam/v2/host/";
 const HANDLES: &str = "/calico/ipam/v2/handle/";
 const CONFIG: &str = "/calico/ipam/v2/config";
+const VIRTUALS: &str = "/calico/ipam/v2/virtual/";
+const POOL_CREATION: &str = "/calico/ipam/v2/pools";
 const POOLS: &str = "/calico/resources/v3/projectcalico.org/ippools/";
 const RESERVATIONS: &str = "/calico/resources/v3/projectcalico.org/ipreservations/";
 const NODES: &str = "/calico/resources/v3/projectcalico.org/nodes/";
@@ -65,6 +67,32 @@ pub fn parse_affinity(key: &str) -> Option<(NodeName, Ipv4Prefix)> {
     Some((NodeName::try_new(node).ok()?, parse_element(block)?))
 }
 
+/// The key of the claim of a virtual owner, such as a load balancer, on the block `prefix` (Calico
+/// 3.30 and later).
+#[must_use]
+pub fn virtual_affinity(owner: &str, prefix: Ipv4Prefix) -> String {
+    format!("{VIRTUALS}{owner}/ipv4/block/{}", element(prefix))
+}
+
+/// What lists blocks, claims, handles and configuration at one instant.
+#[must_use]
+pub fn ipam_prefix() -> &'static str {
+    "/calico/ipam/v2/"
+}
+
+/// What the key of each handle's record begins with.
+#[must_use]
+pub fn handle_prefix() -> &'static str {
+    HANDLES
+}
+
+/// The handle of the record with this key, as it stands there; `None` if it is no handle's key.
+#[must_use]
+pub fn parse_handle(key: &str) -> Option<&str> {
+    let handle = key.strip_prefix(HANDLES)?;
+    (!handle.is_empty() && !handle.contains('/')).then_some(handle)
+}
+
 /// The key of `handle`'s record.
 #[must_use]
 pub fn handle(handle: &HandleId) -> String {
@@ -75,6 +103,14 @@ pub fn handle(handle: &HandleId) -> String {
 #[must_use]
 pub fn pool(name: &str) -> String {
     format!("{POOLS}{name}")
+}
+
+/// The key that every creation of a pool writes, so that of two at once that would overlap only one
+/// lands. Its value is `{}`. It is ours alone: of what is below `/calico/ipam/v2/` Calico lists
+/// `assignment/`, `host/`, `virtual/` and `handle/`, and reads `config`.
+#[must_use]
+pub fn pool_creation() -> &'static str {
+    POOL_CREATION
 }
 
 /// What every pool's key begins with.

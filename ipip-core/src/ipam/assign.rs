@@ -31,20 +31,7 @@ impl Ipam {
         attribute: &Attribute,
     ) -> Result<Assigned, IpamError> {
         let request = Request::new(node.clone(), 1, attribute.clone());
-        let Assignments {
-            assigned,
-            shortfall,
-        } = self.assign_many(&request)?;
-        if let Some(assigned) = assigned.into_iter().next() {
-            return Ok(assigned);
-        }
-        let node = node.to_string();
-        Err(match shortfall {
-            Some(Shortfall::PoolsExhausted { pools }) => IpamError::PoolsExhausted { node, pools },
-            Some(Shortfall::Failed { error }) => *error,
-            Some(shortfall) => IpamError::Short { node, shortfall },
-            None => unreachable!("one address was asked for"),
-        })
+        self.assign_many(&request)?.one(node)
     }
 
     /// Assigns as many addresses as `request` asks for, or as there are.
@@ -184,5 +171,21 @@ impl Ipam {
             borrowed: false,
         };
         self.put(commit, wanted, filled)
+    }
+}
+
+impl Assignments {
+    /// The one address that was asked for on `node`.
+    pub(super) fn one(self, node: &NodeName) -> Result<Assigned, IpamError> {
+        if let Some(assigned) = self.assigned.into_iter().next() {
+            return Ok(assigned);
+        }
+        let node = node.to_string();
+        Err(match self.shortfall {
+            Some(Shortfall::PoolsExhausted { pools }) => IpamError::PoolsExhausted { node, pools },
+            Some(Shortfall::Failed { error }) => *error,
+            Some(shortfall) => IpamError::Short { node, shortfall },
+            None => unreachable!("one address was asked for"),
+        })
     }
 }

@@ -10,7 +10,8 @@ use crate::addr::Ipv4Prefix;
 use crate::datastore::StoreError;
 use crate::name::NameError;
 use crate::resource::{
-    BlockError, BlockPrefix, BlockPrefixError, ConfigError, PoolError, ResourceError,
+    BlockError, BlockPrefix, BlockPrefixError, ConfigError, PoolError, PoolUpdateError,
+    ResourceError,
 };
 
 /// Why an operation of the allocator was refused; the store is as it was.
@@ -43,6 +44,24 @@ pub enum IpamError {
     PoolUnknown {
         /// Its prefix.
         cidr: Ipv4Network,
+    },
+    /// There is no pool of this name.
+    #[error("there is no pool named {pool}")]
+    PoolMissing {
+        /// The name.
+        pool: String,
+    },
+    /// There is a reservation of this name.
+    #[error("reservation {reservation} exists already")]
+    ReservationExists {
+        /// The name.
+        reservation: String,
+    },
+    /// There is no reservation of this name.
+    #[error("there is no reservation named {reservation}")]
+    ReservationMissing {
+        /// The name.
+        reservation: String,
     },
     /// Every address of every pool is assigned; or every block is claimed, where one was asked for.
     #[error("nothing is left for node {node} in pools: {}", pools.join(", "))]
@@ -146,6 +165,9 @@ pub enum IpamError {
     /// Not a pool.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// Not what a stored pool may become.
+    #[error(transparent)]
+    PoolUpdate(#[from] PoolUpdateError),
     /// Not a configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -219,12 +241,17 @@ impl IpamError {
             | Self::Count { .. }
             | Self::Prefix(_)
             | Self::Pool(_)
+            | Self::PoolUpdate(_)
             | Self::Config(_)
             | Self::Name(_) => Invalid,
-            Self::BlockNotClaimed { .. } | Self::HandleUnknown { .. } => NotFound,
+            Self::BlockNotClaimed { .. }
+            | Self::HandleUnknown { .. }
+            | Self::PoolMissing { .. }
+            | Self::ReservationMissing { .. } => NotFound,
             Self::BlockOwned { .. }
             | Self::BlockOverlaps { .. }
             | Self::PoolExists { .. }
+            | Self::ReservationExists { .. }
             | Self::PoolOverlaps { .. }
             | Self::PoolBlockSize { .. } => Taken,
             Self::NoPool | Self::PoolsExhausted { .. } | Self::Short { .. } => Exhausted,

@@ -40,15 +40,19 @@ mod claim;
 mod config;
 mod decide;
 mod error;
+mod nodes;
+mod pool_deletion;
 mod pools;
 mod probe;
 mod put;
 mod read;
 mod release;
 mod request;
+mod reservations;
 mod retry;
 mod search;
 mod terms;
+mod tunnel_address;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -57,6 +61,8 @@ use std::time::Duration;
 pub use ambient::Ambient;
 pub use claim::{BlockRelease, Claimed};
 pub use error::{IpamError, IpamErrorKind};
+pub use nodes::NodeRemoval;
+pub use pool_deletion::{PoolDeletion, Remaining};
 pub use request::{Assigned, Assignments, RefusedBlock, ReleasedMany, Request, Shortfall};
 
 use crate::datastore::{Record, Store, key};

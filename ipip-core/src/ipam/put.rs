@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::read::Stored;
 use super::retry::Written;
 use super::{Assigned, Ipam, IpamError};
+use crate::addr::TunnelAddr;
 use crate::datastore::{Commit, Revision, StoreError, key};
 use crate::name::{HandleId, NodeName};
 use crate::resource::{Assignment, Attribute, Block, BlockPrefix, Pool};
@@ -15,6 +16,8 @@ pub(super) struct Wanted<'a> {
     pub(super) node: &'a NodeName,
     pub(super) attribute: Attribute,
     handle: Option<HandleId>,
+    /// Whether the address is that of the node's tunnel device, and written into the node's record.
+    pub(super) is_tunnel_addr: bool,
 }
 
 /// A block with addresses assigned in it, to be stored.
@@ -47,6 +50,7 @@ impl<'a> Wanted<'a> {
             node,
             attribute,
             handle,
+            is_tunnel_addr: false,
         })
     }
 }
@@ -79,6 +83,9 @@ impl Ipam {
             self.count_up(&mut commit, handle, prefix, count)?;
         }
         let assigned = filled.addresses();
+        if let (true, Some(first)) = (wanted.is_tunnel_addr, assigned.first()) {
+            self.record_tunnel_addr(&mut commit, wanted.node, Some(TunnelAddr(first.addr)))?;
+        }
         let revision = match self.commit(commit)? {
             Written::Yes(revision) => revision,
             Written::No => return Ok(Put::Changed),

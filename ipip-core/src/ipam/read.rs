@@ -159,15 +159,8 @@ impl Ipam {
 
     /// The prefixes of all blocks that share addresses with `prefix`, and of others around it.
     pub(super) fn taken_around(&self, prefix: Ipv4Prefix) -> Result<Taken, IpamError> {
-        let [a, b, c, _] = prefix.network().octets();
-        let blocks = key::block_prefix();
-        let below = match prefix.len() {
-            24.. => format!("{blocks}{a}.{b}.{c}."),
-            16.. => format!("{blocks}{a}.{b}."),
-            8.. => format!("{blocks}{a}."),
-            _ => blocks.to_owned(),
-        };
-        let keys = self.store.list_keys(&below)?.entries;
+        let c = prefix.network().octets()[2];
+        let keys = self.store.list_keys(&blocks_below(prefix))?.entries;
         let mut taken: Vec<_> = keys
             .iter()
             .filter_map(|key| key::parse_block(key))
@@ -197,6 +190,18 @@ impl Ipam {
         let record = self.store.get(key)?;
         let parsed = record.map(|record| parse(record, from_json)).transpose()?;
         Ok(parsed.map(|(_, stored)| stored))
+    }
+}
+
+/// What the keys of the blocks inside `prefix` begin with, and of few others.
+pub(super) fn blocks_below(prefix: Ipv4Prefix) -> String {
+    let [a, b, c, _] = prefix.network().octets();
+    let blocks = key::block_prefix();
+    match prefix.len() {
+        24.. => format!("{blocks}{a}.{b}.{c}."),
+        16.. => format!("{blocks}{a}.{b}."),
+        8.. => format!("{blocks}{a}."),
+        _ => blocks.to_owned(),
     }
 }
 

@@ -67,7 +67,7 @@ impl Ipam {
     }
 
     /// The labels of `node`, read only if a pool asks for one; a node without a record has none.
-    fn labels(
+    pub(super) fn labels(
         &self,
         node: &NodeName,
         pools: &[Stored<Arc<Pool>>],

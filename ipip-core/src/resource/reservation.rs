@@ -54,7 +54,6 @@ impl Reservation {
     }
 
     /// The same reservation with a unique id and the time of its creation.
-    #[allow(dead_code, reason = "for the allocator, where it stores the record")]
     pub(crate) fn recorded(mut self, uid: String, created: String) -> Self {
         self.metadata.record(uid, created);
         self

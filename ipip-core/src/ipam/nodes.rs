@@ -1,0 +1,235 @@
+//! Records of nodes, and removing a node with all that it has.
+
+use std::net::Ipv4Addr;
+
+use ipnetwork::Ipv4Network;
+
+use super::pool_deletion::remaining;
+use super::read::parse;
+use super::tunnel_address::tunnel_handle;
+use super::{Ipam, IpamError, RefusedBlock, Remaining};
+use crate::addr::TunnelAddr;
+use crate::datastore::{Commit, Record, Revision, key};
+use crate::name::NodeName;
+use crate::resource::{Attribute, Block, Node, Release, Released, rfc3339};
+
+/// What was done to remove a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeRemoval {
+    /// The addresses that were released, wherever they were, with those of its tunnel devices.
+    pub released: Vec<Released>,
+    /// Its blocks that were empty then and are gone, in order.
+    pub deleted: Vec<Ipv4Network>,
+    /// Its blocks with addresses that nothing says are the node's, in order: nobody owns them now.
+    pub orphaned: Vec<Ipv4Network>,
+    /// The addresses in those.
+    pub remaining: Vec<Remaining>,
+    /// Blocks of which nothing was released, and why.
+    pub refused: Vec<RefusedBlock>,
+    /// The keys of blocks that are damaged: whether the node has addresses there nobody can tell.
+    pub unreadable: Vec<String>,
+    /// Whether there was a record of it.
+    pub had_record: bool,
+}
+
+impl Ipam {
+    /// The nodes that have a record, by name.
+    ///
+    /// # Errors
+    /// [`IpamError`] if the store cannot be read or holds a damaged record.
+    pub fn nodes(&self) -> Result<Vec<Node>, IpamError> {
+        let records = self.store.list(key::node_prefix())?.entries;
+        let node = |record| {
+            let (_, stored) = parse(record, Node::from_json)?;
+            Ok(stored.value)
+        };
+        records.into_iter().map(node).collect()
+    }
+
+    /// The record of the node `name`, if there is one.
+    ///
+    /// # Errors
+    /// As [`Ipam::nodes`].
+    pub fn node(&self, name: &NodeName) -> Result<Option<Node>, IpamError> {
+        let stored = self.read(&key::node(name), Node::from_json)?;
+        Ok(stored.map(|stored| stored.value))
+    }
+
+    /// Stores the labels and addresses of `node`, in a record with a unique id if there is none. The
+    /// address of its tunnel device stays if `node` says none: [`Ipam::ensure_tunnel_address`] writes
+    /// it. Fields that we do not know stay too.
+    ///
+    /// # Errors
+    /// [`IpamError`] if the store fails or holds a damaged record.
+    pub fn put_node(&self, node: &Node) -> Result<(), IpamError> {
+        let name = node.name();
+        self.retry(&format_args!("node {name}"), || {
+            let mut commit = Commit::new();
+            // First, so that the record itself is never the fence of a lost reply.
+            commit.expect(&key::ipam_host(name), self.owner_revision(name)?);
+            let changed = self.put_record(&mut commit, name, |stored| {
+                let tunnel_addr = node.tunnel_addr().or(stored.tunnel_addr());
+                stored.updated(&node.clone().with_tunnel_addr(tunnel_addr))
+            })?;
+            if !changed {
+                return Ok(Some(()));
+            }
+            Ok(self.commit(commit)?.revision().map(|_| ()))
+        })
+    }
+
+    /// Adds to `commit` that the record of `name`, a new one if there is none, becomes what `change`
+    /// says; `false`: it is that already.
+    fn put_record(
+        &self,
+        commit: &mut Commit,
+        name: &NodeName,
+        change: impl FnOnce(&Node) -> Node,
+    ) -> Result<bool, IpamError> {
+        let key = key::node(name);
+        let stored = self.read(&key, Node::from_json)?;
+        commit.expect(&key, stored.as_ref().map(|stored| stored.revision));
+        let found = stored.map(|stored| stored.value);
+        let new = || {
+            let created = rfc3339(self.ambient.now());
+            Node::new(name.clone()).recorded(self.ambient.uuid(), created)
+        };
+        let before = found.clone().unwrap_or_else(new);
+        let after = change(&before);
+        commit.put(&key, after.to_json());
+        Ok(found != Some(after))
+    }
+
+    /// Adds to `commit` that the tunnel device of `name` holds `addr`, or none, and says whether that
+    /// changes its record.
+    pub(super) fn record_tunnel_addr(
+        &self,
+        commit: &mut Commit,
+        name: &NodeName,
+        addr: Option<TunnelAddr>,
+    ) -> Result<bool, IpamError> {
+        self.put_record(commit, name, |node| node.clone().with_tunnel_addr(addr))
+    }
+
+    /// Removes the node `name` and what it has: the addresses of its workloads and tunnel devices,
+    /// borrowed ones too, are released; its blocks are given up, the empty ones deleted, those with
+    /// addresses that nothing says are the node's left to nobody; then its record is deleted.
+    ///
+    /// The node should not be running any more. Each step is one commit, and a call that ended early is
+    /// completed by the next. A node that nothing is known of is removed already.
+    ///
+    /// # Errors
+    /// [`IpamError`] if the store failed; what could not be done for other reasons is in the answer.
+    pub fn remove_node(&self, name: &NodeName) -> Result<NodeRemoval, IpamError> {
+        let mut removal = NodeRemoval::default();
+        self.retry(&format_args!("node {name}"), || {
+            // Read first: whoever claims a block for the node meanwhile changes it.
+            let owner = self.owner_revision(name)?;
+            self.release_all_of(name, &mut removal)?;
+            if !self.give_up_all_of(name, &mut removal)? {
+                return Ok(None);
+            }
+            self.delete_record(name, owner, &mut removal)
+        })?;
+        removal.deleted.sort_unstable();
+        Ok(removal)
+    }
+
+    /// Releases the addresses of `name` in all blocks, its own or others'.
+    fn release_all_of(&self, name: &NodeName, removal: &mut NodeRemoval) -> Result<(), IpamError> {
+        removal.unreadable.clear();
+        removal.refused.clear();
+        let mut releases = Vec::new();
+        for record in self.store.list(key::block_prefix())?.entries {
+            let key = record.key.clone();
+            match self.parse_block(record) {
+                Ok(block) => releases.extend(of_node(&block.value, name)),
+                Err(_) => removal.unreadable.push(key),
+            }
+        }
+        let many = self.release_many(&releases)?;
+        removal.released.extend(many.released);
+        removal.refused.extend(many.refused);
+        match self.release_handle(&tunnel_handle(name)?) {
+            Ok(released) => removal.released.extend(released),
+            Err(IpamError::HandleUnknown { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Gives up the blocks of `name` and its claims; `false`: somebody was faster.
+    fn give_up_all_of(
+        &self,
+        name: &NodeName,
+        removal: &mut NodeRemoval,
+    ) -> Result<bool, IpamError> {
+        let mut settled = true;
+        for claim in self.store.list(&key::affinity_prefix(name))?.entries {
+            settled &= self.give_up_claim(name, &claim, removal)?;
+        }
+        Ok(settled)
+    }
+
+    fn give_up_claim(
+        &self,
+        name: &NodeName,
+        claim: &Record,
+        removal: &mut NodeRemoval,
+    ) -> Result<bool, IpamError> {
+        let prefix = key::parse_affinity(&claim.key).map(|(_, prefix)| prefix);
+        let Some(block) = prefix.and_then(|prefix| prefix.try_into().ok()) else {
+            return Ok(true);
+        };
+        let owned = self.read_block(block)?;
+        let owned = owned.filter(|stored| super::decide::is_owned_by(&stored.value, name));
+        let Some(stored) = owned else {
+            return self.drop_claim(claim);
+        };
+        let remaining = remaining(&stored.value);
+        Ok(match self.give_up(stored)? {
+            None => false,
+            Some(true) => {
+                removal.deleted.push(block.into());
+                true
+            }
+            Some(false) => {
+                removal.orphaned.push(block.into());
+                removal.remaining.extend(remaining);
+                true
+            }
+        })
+    }
+
+    /// Deletes what stands for `name` as a node and, read at `owner`, as an owner of blocks.
+    fn delete_record(
+        &self,
+        name: &NodeName,
+        owner: Option<Revision>,
+        removal: &mut NodeRemoval,
+    ) -> Result<Option<()>, IpamError> {
+        let record = self.store.get(&key::node(name))?;
+        removal.had_record |= record.is_some();
+        if record.is_none() && owner.is_none() {
+            return Ok(Some(()));
+        }
+        let mut commit = Commit::new();
+        commit.expect(&key::ipam_host(name), owner);
+        commit.expect(&key::node(name), record.map(|record| record.revision));
+        commit
+            .delete(&key::ipam_host(name))
+            .delete(&key::node(name));
+        Ok(self.commit(commit)?.revision().map(|_| ()))
+    }
+}
+
+/// The releases of the addresses of `node` in `block`, as they are assigned now.
+fn of_node(block: &Block, node: &NodeName) -> Vec<Release> {
+    let name = Some(node.as_str());
+    let is_its = |who: &Attribute| who.secondary().get("node").map(String::as_str) == name;
+    let release = |(addr, who): (Ipv4Addr, &Attribute)| {
+        let sequence = block.sequence_of(addr)?;
+        is_its(who).then(|| Release::of(addr).at(sequence))
+    };
+    block.assigned().filter_map(release).collect()
+}

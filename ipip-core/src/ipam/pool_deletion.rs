@@ -1,0 +1,184 @@
+//! Deleting a pool, with the claims on its blocks.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnetwork::Ipv4Network;
+
+use super::read::{Stored, blocks_below};
+use super::retry::Written;
+use super::{Ipam, IpamError};
+use crate::addr::Ipv4Prefix;
+use crate::datastore::{Commit, Record, key};
+use crate::resource::{Affinity, Block, BlockPrefix};
+
+/// What became of the blocks of a pool that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PoolDeletion {
+    /// The blocks that were empty and are gone, in order.
+    pub deleted: Vec<Ipv4Network>,
+    /// The blocks that have addresses still, in order: nobody owns them, and they end with their last
+    /// address.
+    pub orphaned: Vec<Ipv4Network>,
+    /// The addresses in them, in order: somebody may be using each.
+    pub remaining: Vec<Remaining>,
+}
+
+/// An address that somebody may still be using.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remaining {
+    /// The address.
+    pub addr: Ipv4Addr,
+    /// The handle that has it.
+    pub handle: Option<String>,
+}
+
+impl Ipam {
+    /// Deletes the pool `name`, as Calico does: it is disabled first, so that nobody assigns or claims
+    /// from it; then its blocks are given up, the empty ones deleted; then it is deleted.
+    ///
+    /// Addresses in use do not keep the pool: they are told, stay assigned, and can be released as
+    /// before, and a later pool that covers them does not assign them again. Whoever wants to wait for
+    /// them disables the pool and looks at [`Ipam::usage`].
+    ///
+    /// Each block is one commit. A call that ends early, by an error or a crash, leaves the pool
+    /// disabled; calling again goes on.
+    ///
+    /// # Errors
+    /// [`IpamError::PoolMissing`]. [`IpamError::Value`] if one of its blocks is damaged; the pool is as
+    /// before then.
+    pub fn delete_pool(&self, name: &str) -> Result<PoolDeletion, IpamError> {
+        let cidr = self.read_pool(name)?.value.cidr();
+        self.blocks_in(cidr)?;
+        self.disable_pool(name)?;
+        let mut deletion = PoolDeletion::default();
+        let mut unsure = false;
+        self.retry(&format_args!("pool {name}"), || {
+            let stored = match self.read_pool(name) {
+                Err(IpamError::PoolMissing { .. }) if unsure => return Ok(Some(())),
+                stored => stored?,
+            };
+            // Until nothing is found: Calico's nodes may have been claiming when it was disabled.
+            if !self.give_up_all(cidr, &mut deletion)? {
+                return Ok(None);
+            }
+            let key = key::pool(name);
+            let mut commit = Commit::new();
+            commit.expect(&key, Some(stored.revision)).delete(&key);
+            let written = self.commit(commit)?;
+            unsure |= written == Written::Perhaps;
+            Ok(written.revision().map(|_| ()))
+        })?;
+        deletion.deleted.sort_unstable();
+        Ok(deletion)
+    }
+
+    /// Gives up every block inside `cidr` and every claim on one; `false`: somebody was faster.
+    fn give_up_all(
+        &self,
+        cidr: Ipv4Prefix,
+        deletion: &mut PoolDeletion,
+    ) -> Result<bool, IpamError> {
+        (deletion.orphaned, deletion.remaining) = Default::default();
+        let mut settled = true;
+        for stored in self.blocks_in(cidr)? {
+            let prefix = stored.value.prefix();
+            let remaining = remaining(&stored.value);
+            match self.give_up(stored)? {
+                None => settled = false,
+                Some(true) => deletion.deleted.push(prefix.into()),
+                Some(false) => {
+                    deletion.orphaned.push(prefix.into());
+                    deletion.remaining.extend(remaining);
+                }
+            }
+        }
+        let mut claims = self.store.list(key::all_affinities_prefix())?.entries;
+        let inside = |key: &str| key::parse_affinity(key).is_some_and(|(_, b)| cidr.covers(b));
+        claims.retain(|record| inside(&record.key));
+        for claim in claims {
+            settled &= self.drop_claim(&claim)?;
+        }
+        Ok(settled)
+    }
+
+    /// The blocks inside `cidr`, in order.
+    fn blocks_in(&self, cidr: Ipv4Prefix) -> Result<Vec<Stored<Arc<Block>>>, IpamError> {
+        let mut records = self.store.list(&blocks_below(cidr))?.entries;
+        records.retain(|record| {
+            let prefix = key::parse_block(&record.key);
+            prefix.is_some_and(|prefix| cidr.covers(prefix))
+        });
+        let mut blocks: Vec<_> = records
+            .into_iter()
+            .map(|record| self.parse_block(record))
+            .collect::<Result<_, _>>()?;
+        blocks.sort_unstable_by_key(|block| block.value.prefix());
+        Ok(blocks)
+    }
+
+    /// Ends whoever's claim on `block`, and deletes the block if it is empty, which `true` says; `None`:
+    /// somebody was faster.
+    pub(super) fn give_up(&self, block: Stored<Arc<Block>>) -> Result<Option<bool>, IpamError> {
+        let prefix = block.value.prefix();
+        let key = key::block(prefix.into());
+        let is_empty = block.value.is_empty();
+        let owner = block.value.affinity().cloned();
+        if !is_empty && owner.is_none() {
+            return Ok(Some(false));
+        }
+        let mut commit = Commit::new();
+        commit.expect(&key, Some(block.revision));
+        if is_empty {
+            commit.delete(&key);
+        } else {
+            let mut value = self.to_change(block.value);
+            value.orphan();
+            commit.put(&key, value.to_json());
+        }
+        if let Some(claim) = owner.and_then(|owner| claim_key(&owner, prefix)) {
+            commit.delete(&claim);
+        }
+        Ok(self.commit(commit)?.revision().map(|_| is_empty))
+    }
+
+    /// Removes a claim unless its node owns the block; `false`: it does, or somebody was faster.
+    pub(super) fn drop_claim(&self, claim: &Record) -> Result<bool, IpamError> {
+        let Some((node, prefix)) = key::parse_affinity(&claim.key) else {
+            return Ok(true);
+        };
+        let Ok(prefix) = BlockPrefix::try_from(prefix) else {
+            return Ok(true);
+        };
+        let block = self.read_block(prefix)?;
+        if let Some(block) = &block
+            && super::decide::is_owned_by(&block.value, &node)
+        {
+            return Ok(false);
+        }
+        let mut commit = Commit::new();
+        commit.expect(&claim.key, Some(claim.revision));
+        let revision = block.map(|block| block.revision);
+        commit.expect(&key::block(prefix.into()), revision);
+        commit.delete(&claim.key);
+        Ok(self.commit(commit)?.revision().is_some())
+    }
+}
+
+/// The key of the claim that goes with `owner` of `block`, if we know one.
+fn claim_key(owner: &Affinity, block: BlockPrefix) -> Option<String> {
+    match owner {
+        Affinity::Host(node) => Some(key::affinity(node, block.into())),
+        Affinity::Virtual(name) => Some(key::virtual_affinity(name, block.into())),
+        Affinity::Other(_) => None,
+    }
+}
+
+/// The addresses of `block` that somebody may be using.
+pub(super) fn remaining(block: &Block) -> Vec<Remaining> {
+    let in_use = |(addr, who): (Ipv4Addr, &crate::resource::Attribute)| {
+        let handle = who.handle().map(str::to_owned);
+        (!who.is_cooling_down()).then_some(Remaining { addr, handle })
+    };
+    block.assigned().filter_map(in_use).collect()
+}
