@@ -12,32 +12,34 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 /// How the scheduler lets a stopped call go on.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Grant {
-    pub fault: Fault,
-    /// How many revisions ago a read looks.
-    pub behind: u64,
+pub(crate) struct Grant {
+    pub(crate) fault: Fault,
+    /// How many revisions ago a read looks, at most.
+    pub(crate) behind: u64,
 }
 
 /// What goes wrong in one store call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     #[default]
     None,
     /// Nothing happens, and the caller learns only that it may have.
     Refused,
     /// It happens, and the caller learns only that it may have.
     LostReply,
+    /// It happens some time later, or not, and the caller learns only that it may.
+    OnTheWay,
     /// It happens, and the caller dies before it learns it.
     DiesAfter,
 }
 
 /// Where the store finds the coroutine that calls it; null outside of one.
 #[derive(Debug, Default)]
-pub struct Seat(AtomicPtr<Yielder<Grant, ()>>);
+pub(crate) struct Seat(AtomicPtr<Yielder<Grant, ()>>);
 
 impl Seat {
     /// Stops the calling operation until it is let go on; outside of one, goes on at once.
-    pub fn stop(&self) -> Grant {
+    pub(crate) fn stop(&self) -> Grant {
         let yielder = self.0.load(Ordering::Relaxed);
         if yielder.is_null() {
             return Grant::default();
@@ -50,14 +52,14 @@ impl Seat {
 }
 
 /// An operation under way.
-pub struct Task<R: 'static> {
+pub(crate) struct Task<R: 'static> {
     coroutine: Option<Coroutine<Grant, (), R>>,
     seat: Arc<Seat>,
 }
 
 impl<R: 'static> Task<R> {
     /// Prepares `operation`; it begins with the first [`Task::go_on`].
-    pub fn new(
+    pub(crate) fn new(
         seat: &Arc<Seat>,
         stack: DefaultStack,
         operation: impl FnOnce() -> R + 'static,
@@ -75,7 +77,7 @@ impl<R: 'static> Task<R> {
     }
 
     /// Lets the operation go on to its next store call, or to its end.
-    pub fn go_on(&mut self, grant: Grant) -> Option<R> {
+    pub(crate) fn go_on(&mut self, grant: Grant) -> Option<R> {
         let coroutine = self.coroutine.as_mut().expect("taken by `die` alone");
         match coroutine.resume(grant) {
             CoroutineResult::Yield(()) => None,
@@ -84,7 +86,7 @@ impl<R: 'static> Task<R> {
     }
 
     /// Ends it where it stands, as a crash would, and gives its stack back.
-    pub fn end(mut self) -> DefaultStack {
+    pub(crate) fn end(mut self) -> DefaultStack {
         let mut coroutine = self.coroutine.take().expect("taken here alone");
         coroutine.force_unwind();
         coroutine.into_stack()

@@ -4,10 +4,16 @@
 //!
 //! `IPIP_SEED=N` replays one history and prints it.
 
+mod addresses;
+mod answers;
+mod calico;
 mod chance;
 mod coroutine;
 mod operation;
 mod oracle;
+mod record;
+mod scene;
+mod state;
 mod truth;
 mod world;
 

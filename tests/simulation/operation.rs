@@ -1,89 +1,87 @@
-//! What nodes do: an operation of the allocator drawn by chance, and what it answered.
+//! What nodes do: one call of the allocator, and what it answered.
 
 use std::net::Ipv4Addr;
 
 use ipip_core::ipam::{Ipam, IpamError, Request};
 use ipip_core::name::{HandleId, NodeName};
-use ipip_core::resource::{Attribute, Release, Sequence};
+use ipip_core::resource::{
+    AllocatorConfig, Attribute, IpipMode, Node, Pool, Release, Reservation, Selector, Sequence,
+};
 use ipnetwork::Ipv4Network;
 
-use crate::chance::Chance;
+use crate::calico::Calico;
+use crate::record::{Attribute as Who, Range};
 
-/// One call of the allocator.
+/// One call of the allocator, or what Calico does in its place.
 #[derive(Debug, Clone)]
-pub enum Operation {
-    AssignAny { handle: HandleId },
-    AssignMany { handle: HandleId, count: u32 },
-    Assign { handle: HandleId, addr: Ipv4Addr },
+pub(crate) enum Operation {
+    AssignAny {
+        handle: HandleId,
+    },
+    AssignMany {
+        handle: HandleId,
+        count: u32,
+    },
+    Assign {
+        handle: HandleId,
+        addr: Ipv4Addr,
+    },
     Release(Release),
     ReleaseMany(Vec<Release>),
     ReleaseHandle(HandleId),
     Claim(Ipv4Network),
     ClaimAny,
     ReleaseBlock(Ipv4Network),
+    CreatePool(PoolPlan),
+    /// Whether it is for all nodes, or for those of zone a.
+    UpdatePool(PoolPlan, bool),
+    DisablePool(&'static str),
+    EnablePool(&'static str),
+    DeletePool(&'static str),
+    SetConfig(AllocatorConfig),
+    Reserve(&'static str, Ipv4Network),
+    Unreserve(&'static str),
+    /// Into this zone.
+    PutNode(&'static str),
+    RemoveNode(NodeName),
+    EnsureTunnel,
+    ReleaseTunnel,
+    Calico(Calico),
+}
+
+/// A pool as it is created.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolPlan {
+    pub(crate) name: &'static str,
+    pub(crate) cidr: Ipv4Network,
+    pub(crate) block_len: u8,
 }
 
 /// What an operation answered.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
-    pub assigned: Vec<(Ipv4Addr, Sequence)>,
-    pub released: Vec<Ipv4Addr>,
-    pub error: Option<IpamError>,
+pub(crate) struct Answer {
+    pub(crate) assigned: Vec<(Ipv4Addr, Sequence)>,
+    pub(crate) released: Vec<Ipv4Addr>,
+    pub(crate) error: Option<IpamError>,
     /// Whether it says itself that it did less than was asked.
-    pub short: bool,
+    pub(crate) short: bool,
 }
 
-/// An address that an operation once got.
-#[derive(Debug, Clone)]
-pub struct Remembered {
-    pub addr: Ipv4Addr,
-    pub handle: HandleId,
-    pub sequence: Sequence,
+impl PoolPlan {
+    pub(crate) fn pool(self) -> Pool {
+        let pool = Pool::try_new(self.name, self.cidr, self.block_len).expect("a pool");
+        pool.with_ipip_mode(IpipMode::Always)
+    }
+}
+
+/// The handle of the tunnel address of `node`.
+pub(crate) fn tunnel_handle(node: &str) -> HandleId {
+    HandleId::try_new(&format!("ipip-tunnel-addr-{node}")).expect("a handle")
 }
 
 impl Operation {
-    /// Draws one; `known` is what was assigned once, whether it still is or not.
-    pub fn draw(
-        chance: &mut Chance,
-        pool: Ipv4Network,
-        block_len: u8,
-        known: &[Remembered],
-    ) -> Self {
-        let size = pool.size() as usize;
-        let any_addr = |chance: &mut Chance| pool.nth(chance.below(size) as u32).expect("inside");
-        let block = |chance: &mut Chance| {
-            let addr = any_addr(chance);
-            Ipv4Network::new(addr, block_len)
-                .and_then(|block| Ipv4Network::new(block.network(), block_len))
-                .expect("a block of the pool")
-        };
-        let handle = HandleId::try_new(&format!("h{}", chance.below(12))).expect("a handle");
-        match chance.below(20) {
-            0..=4 => Self::AssignAny { handle },
-            5..=7 => Self::AssignMany {
-                handle,
-                count: 1 + chance.below(9) as u32,
-            },
-            8..=9 => Self::Assign {
-                handle,
-                addr: any_addr(chance),
-            },
-            10..=13 if !known.is_empty() => Self::Release(release(chance, known)),
-            14 if !known.is_empty() => {
-                let count = 1 + chance.below(5);
-                Self::ReleaseMany((0..count).map(|_| release(chance, known)).collect())
-            }
-            15 => Self::ReleaseHandle(handle),
-            16 => Self::Claim(block(chance)),
-            17 => Self::ClaimAny,
-            18 => Self::ReleaseBlock(block(chance)),
-            _ => Self::Release(Release::of(any_addr(chance))),
-        }
-    }
-
     /// Calls the allocator.
-    pub fn run(&self, ipam: &Ipam, node: &NodeName) -> Answer {
-        let owner = |handle: &HandleId| Attribute::new(Some(handle.clone()));
+    pub(crate) fn run(&self, ipam: &Ipam, node: &NodeName) -> Answer {
         match self {
             Self::AssignAny { handle } => {
                 let assigned = ipam.assign_any(node, &owner(handle));
@@ -105,53 +103,130 @@ impl Operation {
                     answer.assigned.push((a.addr, a.sequence))
                 })
             }
+            Self::Release(_) | Self::ReleaseMany(_) | Self::ReleaseHandle(_) => self.release(ipam),
+            Self::Claim(block) => Answer::of(ipam.claim(node, *block), |_, _| ()),
+            Self::ClaimAny => Answer::of(ipam.claim_any(node), |_, _| ()),
+            Self::ReleaseBlock(block) => Answer::of(ipam.release_block(node, *block), |_, _| ()),
+            _ => self.administer(ipam, node),
+        }
+    }
+
+    fn release(&self, ipam: &Ipam) -> Answer {
+        match self {
             Self::Release(release) => Answer::of(ipam.release(release), |answer, released| {
-                answer.released.push(released.addr)
+                answer.released.push(released.addr);
             }),
             Self::ReleaseMany(releases) => {
                 Answer::of(ipam.release_many(releases), |answer, many| {
                     answer
                         .released
-                        .extend(many.released.iter().map(|released| released.addr));
+                        .extend(many.released.iter().map(|one| one.addr));
                     answer.short = !many.refused.is_empty();
                 })
             }
             Self::ReleaseHandle(handle) => {
-                Answer::of(ipam.release_handle(handle), |answer, released| {
-                    answer
-                        .released
-                        .extend(released.iter().map(|released| released.addr))
+                Answer::of(ipam.release_handle(handle), |answer, all| {
+                    answer.released.extend(all.iter().map(|one| one.addr));
                 })
             }
-            Self::Claim(block) => Answer::of(ipam.claim(node, *block), |_, _| ()),
-            Self::ClaimAny => Answer::of(ipam.claim_any(node), |_, _| ()),
-            Self::ReleaseBlock(block) => Answer::of(ipam.release_block(node, *block), |_, _| ()),
+            _ => unreachable!("no release"),
         }
     }
 
-    /// The handle that it assigns to, and how many addresses at most.
-    pub fn wants(&self) -> Option<(&HandleId, usize)> {
+    fn administer(&self, ipam: &Ipam, node: &NodeName) -> Answer {
         match self {
-            Self::AssignAny { handle } | Self::Assign { handle, .. } => Some((handle, 1)),
-            Self::AssignMany { handle, count } => Some((handle, *count as usize)),
+            Self::CreatePool(plan) => Answer::of(ipam.create_pool(&plan.pool()), |_, ()| ()),
+            Self::UpdatePool(plan, for_all) => {
+                let selector = if *for_all { "all()" } else { "zone == 'a'" };
+                let selector = Selector::parse(selector).expect("a selector");
+                let pool = plan.pool().with_node_selector(selector);
+                Answer::of(ipam.update_pool(&pool), |_, _| ())
+            }
+            Self::DisablePool(name) => Answer::of(ipam.disable_pool(name), |_, ()| ()),
+            Self::EnablePool(name) => Answer::of(ipam.enable_pool(name), |_, ()| ()),
+            Self::DeletePool(name) => Answer::of(ipam.delete_pool(name), |_, _| ()),
+            Self::SetConfig(config) => Answer::of(ipam.set_config(config), |_, ()| ()),
+            Self::Reserve(name, cidr) => {
+                let reservation = Reservation::try_new(name, &[*cidr]).expect("a reservation");
+                Answer::of(ipam.create_reservation(&reservation), |_, ()| ())
+            }
+            Self::Unreserve(name) => Answer::of(ipam.delete_reservation(name), |_, ()| ()),
+            Self::PutNode(zone) => {
+                let record = Node::new(node.clone()).with_label("zone", zone);
+                Answer::of(ipam.put_node(&record), |_, ()| ())
+            }
+            Self::RemoveNode(node) => Answer::of(ipam.remove_node(node), |answer, removal| {
+                let released = removal.released.iter().map(|one| one.addr);
+                answer.released.extend(released);
+                answer.short = !removal.refused.is_empty();
+            }),
+            Self::EnsureTunnel => Answer::of(ipam.ensure_tunnel_address(node), |_, _| ()),
+            Self::ReleaseTunnel => Answer::of(ipam.release_tunnel_address(node), |answer, all| {
+                answer.released.extend(all);
+            }),
+            _ => unreachable!("not the administrator's"),
+        }
+    }
+
+    /// How many addresses it assigns at most, and to which handle, on `node`.
+    pub(crate) fn wants(&self, node: &str) -> Option<(HandleId, usize)> {
+        match self {
+            Self::AssignAny { handle } | Self::Assign { handle, .. } => Some((handle.clone(), 1)),
+            Self::AssignMany { handle, count } => Some((handle.clone(), *count as usize)),
+            Self::EnsureTunnel => Some((tunnel_handle(node), 1)),
             _ => None,
         }
     }
 
-    /// Whether it may release `addr`, which has `handle` since `sequence`.
-    pub fn releases(&self, addr: Ipv4Addr, handle: Option<&str>, sequence: u64) -> bool {
+    /// Whether it asks for any address, so that limits, reservations and the queue count.
+    pub(crate) fn wants_any(&self) -> bool {
+        matches!(
+            self,
+            Self::AssignAny { .. } | Self::AssignMany { .. } | Self::EnsureTunnel
+        )
+    }
+
+    /// Whether it may claim a block for its node.
+    pub(crate) fn claims(&self) -> bool {
+        let named = matches!(self, Self::Assign { .. } | Self::Claim(_) | Self::ClaimAny);
+        named || self.wants_any()
+    }
+
+    /// Whether it may take the block `range` away from `owner`, called by `node`.
+    pub(crate) fn gives_up(
+        &self,
+        node: &str,
+        owner: &str,
+        range: Range,
+        pool: Option<&str>,
+    ) -> bool {
+        match self {
+            Self::ReleaseBlock(block) => owner == node && Range::of(&block.to_string()) == range,
+            Self::RemoveNode(removed) => owner == removed.as_str(),
+            Self::DeletePool(name) => pool == Some(*name),
+            // Of a pool that does not select the node any more.
+            _ => self.wants_any() && owner == node,
+        }
+    }
+
+    /// Whether it may release `addr`, which `who` has since `sequence`, called by `node`.
+    pub(crate) fn releases(&self, node: &str, addr: Ipv4Addr, who: &Who, sequence: u64) -> bool {
+        let has = |handle: &str| who.handle_id.as_deref() == Some(handle);
         let matches = |release: &Release| {
-            let handle_fits = release
-                .handle
-                .as_ref()
-                .is_none_or(|h| handle == Some(h.as_str()));
-            let sequence_fits = release.sequence.is_none_or(|s| s.0 == sequence);
-            release.addr == addr && handle_fits && sequence_fits
+            release.addr == addr
+                && release.handle.as_ref().is_none_or(|h| has(h.as_str()))
+                && release.sequence.is_none_or(|s| s.0 == sequence)
         };
         match self {
             Self::Release(release) => matches(release),
             Self::ReleaseMany(releases) => releases.iter().any(matches),
-            Self::ReleaseHandle(of) => handle == Some(of.as_str()),
+            Self::ReleaseHandle(of) => has(of.as_str()),
+            Self::RemoveNode(removed) => {
+                let of = who.secondary.as_ref().and_then(|all| all.get("node"));
+                has(tunnel_handle(removed.as_str()).as_str())
+                    || of.map(String::as_str) == Some(removed.as_str())
+            }
+            Self::EnsureTunnel | Self::ReleaseTunnel => has(tunnel_handle(node).as_str()),
             _ => false,
         }
     }
@@ -168,14 +243,6 @@ impl Answer {
     }
 }
 
-fn release(chance: &mut Chance, known: &[Remembered]) -> Release {
-    let remembered = chance.pick(known);
-    let release = Release::of(remembered.addr);
-    match chance.below(4) {
-        0 => release,
-        1 => release.from_handle(remembered.handle.clone()),
-        _ => release
-            .from_handle(remembered.handle.clone())
-            .at(remembered.sequence),
-    }
+fn owner(handle: &HandleId) -> Attribute {
+    Attribute::new(Some(handle.clone()))
 }

@@ -15,29 +15,56 @@ type Value = Option<Arc<[u8]>>;
 
 /// Every value of every key, with the revision that wrote it.
 #[derive(Debug, Default)]
-pub struct Truth {
+pub(crate) struct Truth {
     versions: BTreeMap<String, Vec<(u64, Value)>>,
     revision: u64,
     /// What was committed and is not judged yet.
-    pub unjudged: Vec<Committed>,
+    pub(crate) unjudged: Vec<Committed>,
+    /// Commits that were sent and did not arrive yet: whose, and by which of its operations.
+    pub(crate) on_the_way: Vec<(usize, u64, Commit)>,
     /// How many calls there were.
-    pub calls: u64,
+    pub(crate) calls: u64,
+    /// By actor.
+    pub(crate) sessions: Vec<Session>,
+    /// Whether what an actor reads is never older than what it read or wrote before.
+    pub(crate) ordered: bool,
+}
+
+/// What an actor has seen of the store.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Session {
+    /// The newest revision that it saw.
+    floor: u64,
+    /// The oldest that its operation may have seen.
+    pub(crate) oldest: u64,
+    /// The number of its operation.
+    pub(crate) operation: u64,
 }
 
 /// One commit that took effect.
 #[derive(Debug)]
-pub struct Committed {
+pub(crate) struct Committed {
     /// Who made it.
-    pub actor: usize,
+    pub(crate) actor: usize,
+    /// The number of the operation that made it.
+    pub(crate) operation: u64,
+    pub(crate) revision: u64,
     /// Key, value before, value after.
-    pub changes: Vec<(String, Value, Value)>,
+    pub(crate) changes: Vec<(String, Value, Value)>,
 }
 
 impl Truth {
-    /// The value of `key` as it was `behind` revisions ago.
-    fn at(&self, key: &str, behind: u64) -> Option<(u64, Arc<[u8]>)> {
+    pub(crate) fn new(actors: usize, ordered: bool) -> Self {
+        Self {
+            sessions: vec![Session::default(); actors],
+            ordered,
+            ..Self::default()
+        }
+    }
+
+    /// The value of `key` as it was at the revision `limit`.
+    fn at(&self, key: &str, limit: u64) -> Option<(u64, Arc<[u8]>)> {
         let versions = self.versions.get(key)?;
-        let limit = self.revision.saturating_sub(behind);
         let (revision, value) = versions
             .iter()
             .rev()
@@ -45,24 +72,42 @@ impl Truth {
         Some((*revision, Arc::clone(value.as_ref()?)))
     }
 
-    /// What is there now, by key.
-    pub fn records(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.versions.iter().filter_map(|(key, versions)| {
-            let (_, value) = versions.last()?;
-            Some((key.as_str(), value.as_deref()?))
-        })
+    /// The revision that `actor` sees now, at most `behind` others.
+    fn seen(&mut self, actor: usize, behind: u64) -> u64 {
+        let session = &mut self.sessions[actor];
+        let mut seen = self.revision.saturating_sub(behind);
+        if self.ordered {
+            seen = seen.max(session.floor);
+            session.floor = seen;
+        }
+        session.oldest = session.oldest.min(seen);
+        seen
+    }
+
+    /// Begins the operation `number` of `actor`.
+    pub(crate) fn begin(&mut self, actor: usize, number: u64) {
+        self.sessions[actor].operation = number;
+        self.sessions[actor].oldest = self.revision;
+    }
+
+    /// A commit arrives that was on the way.
+    pub(crate) fn arrive(&mut self, number: usize) {
+        let (actor, operation, commit) = self.on_the_way.swap_remove(number);
+        if commit.compares.iter().all(|compare| self.holds(compare)) {
+            self.write(actor, operation, commit.writes);
+        }
     }
 
     fn holds(&self, compare: &Compare) -> bool {
         match compare {
-            Compare::Absent(key) => self.at(key, 0).is_none(),
+            Compare::Absent(key) => self.at(key, u64::MAX).is_none(),
             Compare::Unchanged(key, revision) => self
-                .at(key, 0)
+                .at(key, u64::MAX)
                 .is_some_and(|(found, _)| found == revision.0),
         }
     }
 
-    fn write(&mut self, actor: usize, writes: Vec<Write>) {
+    fn write(&mut self, actor: usize, operation: u64, writes: Vec<Write>) {
         self.revision += 1;
         let mut changes = Vec::with_capacity(writes.len());
         for write in writes {
@@ -70,23 +115,28 @@ impl Truth {
                 Write::Put(key, value) => (key, Some(Arc::from(value))),
                 Write::Delete(key) => (key, None),
             };
-            let before = self.at(&key, 0).map(|(_, value)| value);
+            let before = self.at(&key, u64::MAX).map(|(_, value)| value);
             if before.is_some() || after.is_some() {
                 let versions = self.versions.entry(key.clone()).or_default();
                 versions.push((self.revision, after.clone()));
                 changes.push((key, before, after));
             }
         }
-        self.unjudged.push(Committed { actor, changes });
+        self.unjudged.push(Committed {
+            actor,
+            operation,
+            revision: self.revision,
+            changes,
+        });
     }
 }
 
 /// The store as one actor sees it: each call stops the actor's operation first.
 #[derive(Debug)]
-pub struct View {
-    pub truth: Arc<Mutex<Truth>>,
-    pub seat: Arc<Seat>,
-    pub actor: usize,
+pub(crate) struct View {
+    pub(crate) truth: Arc<Mutex<Truth>>,
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) actor: usize,
 }
 
 impl View {
@@ -102,18 +152,19 @@ impl View {
         prefix: &str,
         entry: impl Fn(&str, u64, Arc<[u8]>) -> T,
     ) -> Result<Listing<T>, StoreError> {
-        let (grant, truth) = self.call();
+        let (grant, mut truth) = self.call();
         failed(grant)?;
+        let seen = truth.seen(self.actor, grant.behind);
         let from = (Bound::Included(prefix), Bound::Unbounded);
         let keys = truth.versions.range::<str, _>(from).map(|(key, _)| key);
         let keys = keys.take_while(|key| key.starts_with(prefix));
         let found = keys.filter_map(|key| {
-            let (revision, value) = truth.at(key, grant.behind)?;
+            let (revision, value) = truth.at(key, seen)?;
             Some(entry(key, revision, value))
         });
         Ok(Listing {
             entries: found.collect(),
-            revision: Revision(truth.revision.saturating_sub(grant.behind)),
+            revision: Revision(seen),
         })
     }
 }
@@ -134,7 +185,7 @@ fn unknown() -> StoreError {
 }
 
 fn failed(grant: Grant) -> Result<(), StoreError> {
-    if grant.fault == Fault::Refused {
+    if matches!(grant.fault, Fault::Refused | Fault::OnTheWay) {
         let (path, text) = ("simulation".to_owned(), "no reply".to_owned());
         return Err(StoreError::Failed { path, text });
     }
@@ -143,10 +194,11 @@ fn failed(grant: Grant) -> Result<(), StoreError> {
 
 impl Store for View {
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        let (grant, truth) = self.call();
+        let (grant, mut truth) = self.call();
         failed(grant)?;
+        let seen = truth.seen(self.actor, grant.behind);
         Ok(truth
-            .at(key, grant.behind)
+            .at(key, seen)
             .map(|(revision, value)| record(key, revision, &value)))
     }
 
@@ -161,12 +213,21 @@ impl Store for View {
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         commit.check()?;
         let (grant, mut truth) = self.call();
-        if grant.fault == Fault::Refused {
-            return Err(unknown());
+        // Whatever comes of it: what is read afterwards is not older than this.
+        truth.sessions[self.actor].floor = truth.revision;
+        let operation = truth.sessions[self.actor].operation;
+        match grant.fault {
+            Fault::Refused => return Err(unknown()),
+            Fault::OnTheWay => {
+                truth.on_the_way.push((self.actor, operation, commit));
+                return Err(unknown());
+            }
+            _ => {}
         }
         let held = commit.compares.iter().all(|compare| truth.holds(compare));
         if held {
-            truth.write(self.actor, commit.writes);
+            truth.write(self.actor, operation, commit.writes);
+            truth.sessions[self.actor].floor = truth.revision;
         }
         let revision = Revision(truth.revision);
         drop(truth);
@@ -176,7 +237,7 @@ impl Store for View {
             Fault::DiesAfter => {
                 self.seat.stop();
             }
-            Fault::None | Fault::Refused => {}
+            Fault::None | Fault::Refused | Fault::OnTheWay => {}
         }
         Ok(if held {
             Outcome::Committed(revision)
