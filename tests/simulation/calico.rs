@@ -118,6 +118,9 @@ impl Client<'_> {
             return Ok(());
         }
         let claim = self.get_claim(node, block)?;
+        if claim.revision.is_none() {
+            return Ok(());
+        }
         let stored = self.get(format!("{BLOCKS}{}", element(block)))?;
         let owner = format!("host:{node}");
         let done = match &stored.value {
