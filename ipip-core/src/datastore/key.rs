@@ -11,7 +11,7 @@ const HOSTS: &str = "/calico/ipam/v2/host/";
 const HANDLES: &str = "/calico/ipam/v2/handle/";
 const CONFIG: &str = "/calico/ipam/v2/config";
 const VIRTUALS: &str = "/calico/ipam/v2/virtual/";
-const POOL_CREATION: &str = "/calico/ipam/v2/pools";
+const POOL_CREATION: &str = "/calico/resources/v3/projectcalico.org/ippools";
 const POOLS: &str = "/calico/resources/v3/projectcalico.org/ippools/";
 const RESERVATIONS: &str = "/calico/resources/v3/projectcalico.org/ipreservations/";
 const NODES: &str = "/calico/resources/v3/projectcalico.org/nodes/";
@@ -106,8 +106,7 @@ pub fn pool(name: &str) -> String {
 }
 
 /// The key that every creation of a pool writes, so that of two at once that would overlap only one
-/// lands. Its value is `{}`. It is ours alone: of what is below `/calico/ipam/v2/` Calico lists
-/// `assignment/`, `host/`, `virtual/` and `handle/`, and reads `config`.
+/// lands. Its value is `{}`. It is ours alone: Calico lists and watches what is below it, with the `/`.
 #[must_use]
 pub fn pool_creation() -> &'static str {
     POOL_CREATION

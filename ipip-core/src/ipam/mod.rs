@@ -36,7 +36,9 @@ mod ambient;
 mod assign;
 mod borrow;
 mod cache;
+mod check;
 mod claim;
+mod collect;
 mod config;
 mod decide;
 mod error;
@@ -47,23 +49,29 @@ mod probe;
 mod put;
 mod read;
 mod release;
+mod repair;
 mod request;
 mod reservations;
 mod retry;
 mod search;
 mod terms;
 mod tunnel_address;
+mod usage;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use ambient::Ambient;
+pub use check::{Checked, Found, Problem, Report, Seen};
 pub use claim::{BlockRelease, Claimed};
+pub use collect::{Collected, Collector};
 pub use error::{IpamError, IpamErrorKind};
 pub use nodes::NodeRemoval;
 pub use pool_deletion::{PoolDeletion, Remaining};
+pub use repair::{Left, Repaired, Why};
 pub use request::{Assigned, Assignments, RefusedBlock, ReleasedMany, Request, Shortfall};
+pub use usage::{AddressUsage, BlockUsage, Borrowed, Counts, PoolUsage, Usage};
 
 use crate::datastore::{Record, Store, key};
 use crate::name::NodeName;
@@ -137,4 +145,9 @@ impl Ipam {
         let found = self.find_block(addr, &self.read_pools()?)?;
         Ok(found.map(|stored| Arc::unwrap_or_clone(stored.value)))
     }
+}
+
+/// JSON as text, which is what it is.
+fn text(json: Vec<u8>) -> String {
+    String::from_utf8(json).expect("JSON is UTF-8")
 }

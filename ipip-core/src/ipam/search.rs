@@ -114,7 +114,9 @@ impl<'a> Search<'a> {
         clippy::type_complexity,
         reason = "an attempt that may be undecided, of two outcomes"
     )]
-    fn attempt(&mut self) -> Result<Option<Result<Vec<Assigned>, Shortfall>>, IpamError> {
+    pub(super) fn attempt(
+        &mut self,
+    ) -> Result<Option<Result<Vec<Assigned>, Shortfall>>, IpamError> {
         let unsure = std::mem::take(&mut self.unsure);
         if self.ipam.recognised(&self.wanted, &unsure)? {
             return Ok(Some(Ok(unsure)));

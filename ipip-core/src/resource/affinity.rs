@@ -75,6 +75,12 @@ impl AffinityState {
     }
 }
 
+impl fmt::Display for AffinityState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A node's claim on a block; which node and block is said by the key alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BlockAffinity {

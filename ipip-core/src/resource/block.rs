@@ -3,6 +3,7 @@
 
 mod assign;
 mod attributes;
+mod examine;
 mod json;
 mod release;
 #[cfg(test)]

@@ -53,6 +53,12 @@ pub enum ResourceError {
         /// How many attributes there are.
         attributes: usize,
     },
+    /// An entry of `attributes` to which no allocation points. It is dropped where the block is read.
+    #[error("attributes[{index}] is of no address")]
+    StrayAttribute {
+        /// Its index, counted from 0.
+        index: usize,
+    },
     /// `unallocated` holds a number that is no ordinal of the block.
     #[error("unallocated holds {found}, block {block} has ordinals 0 to {}", block.size() - 1)]
     UnallocatedRange {

@@ -56,6 +56,19 @@ impl Handle {
         self.blocks.keys().filter_map(|text| text.parse().ok())
     }
 
+    /// Whether it counts something else than IPv4 blocks, which we cannot judge.
+    pub(crate) fn has_foreign(&self) -> bool {
+        self.blocks().count() < self.blocks.len()
+    }
+
+    /// Says that there are `count` addresses in `block`, whatever was counted.
+    pub(crate) fn set(&mut self, block: BlockPrefix, count: u32) {
+        self.forget(block);
+        if count > 0 {
+            self.add(block, count);
+        }
+    }
+
     /// Whether no block is counted, so that the record should be deleted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

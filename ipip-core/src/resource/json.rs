@@ -144,6 +144,22 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// Writes a list, each entry by `write`.
+pub(crate) fn write_list<T>(
+    out: &mut Vec<u8>,
+    entries: impl IntoIterator<Item = T>,
+    write: impl Fn(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (number, entry) in entries.into_iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write(out, entry);
+    }
+    out.push(b']');
+}
+
 /// Writes one object, a field a call.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter<'a> {
@@ -192,6 +208,11 @@ impl<'a> ObjectWriter<'a> {
     /// Writes the unknown fields and closes the object.
     pub(crate) fn end(mut self, extra: &Extra) {
         self.extra(extra);
+        self.close();
+    }
+
+    /// Closes the object.
+    pub(crate) fn close(self) {
         self.out.push(b'}');
     }
 

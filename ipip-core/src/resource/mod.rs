@@ -41,6 +41,7 @@ pub use error::{
     BlockError, ConfigError, PoolError, PoolUpdateError, ReservationError, ResourceError,
 };
 pub use handle::Handle;
+pub(crate) use json::{ObjectWriter, write_list};
 pub use node::Node;
 pub use pool::{AssignmentMode, IpipMode, IpipModeError, Pool, Use};
 pub use prefix::{

@@ -6,8 +6,14 @@ use std::collections::{HashMap, VecDeque};
 use super::attributes::Attributes;
 use super::{Block, Sequence};
 use crate::name::NodeName;
-use crate::resource::json::{Object, ObjectWriter};
+use crate::resource::json::{Object, ObjectWriter, write_list};
 use crate::resource::{Affinity, Attribute, BlockPrefix, ResourceError};
+
+/// Reads the queue of free ordinals.
+pub(super) type Queue =
+    fn(&mut Object, BlockPrefix, &[Option<u16>]) -> Result<VecDeque<u16>, ResourceError>;
+/// Reads the sequence numbers of the ordinals.
+pub(super) type Numbers = fn(&mut Object, BlockPrefix) -> Result<Vec<Option<u64>>, ResourceError>;
 
 impl Block {
     /// Reads the stored value, and checks that every address is either assigned to an attribute
@@ -20,15 +26,23 @@ impl Block {
     /// # Errors
     /// [`ResourceError`] naming the field and the rule.
     pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
+        let (block, _) = Self::read(text, unallocated, sequences)?;
+        Ok(block)
+    }
+
+    /// The block in `text`, with the queue and the sequence numbers as the two functions read them, and
+    /// how many attributes were dropped.
+    pub(super) fn read(
+        text: &[u8],
+        queue: Queue,
+        numbers: Numbers,
+    ) -> Result<(Self, usize), ResourceError> {
         let mut object = Object::parse(text)?;
-        let cidr: String = object
-            .take("cidr")?
-            .ok_or(ResourceError::Missing { field: "cidr" })?;
-        let prefix: BlockPrefix = cidr.parse()?;
+        let prefix = prefix(&mut object)?;
         let attributes = attributes(&mut object)?;
         let count = attributes.as_ref().map_or(0, Vec::len);
         let mut allocations = allocations(&mut object, prefix, count)?;
-        let unallocated = unallocated(&mut object, prefix, &allocations)?;
+        let unallocated = queue(&mut object, prefix, &allocations)?;
         let mut attributes = attributes.map(Attributes::stored);
         if let Some(attributes) = &mut attributes {
             for index in allocations.iter().flatten() {
@@ -36,7 +50,8 @@ impl Block {
             }
             attributes.renumber(&mut allocations);
         }
-        Ok(Self {
+        let kept = attributes.iter().flat_map(Attributes::iter).count();
+        let block = Self {
             prefix,
             affinity: affinity(&mut object)?,
             claim_time: object.take("affinity_claim_time")?,
@@ -44,10 +59,11 @@ impl Block {
             unallocated,
             attributes,
             sequence: Sequence(object.take("sequenceNumber")?.unwrap_or(0)),
-            sequences: sequences(&mut object, prefix)?,
+            sequences: numbers(&mut object, prefix)?,
             deleted: object.take("deleted")?.unwrap_or_default(),
             extra: object.into_extra(),
-        })
+        };
+        Ok((block, count - kept))
     }
 
     /// The value to be stored: byte for byte what Calico writes, then the fields we do not know.
@@ -113,22 +129,6 @@ impl Block {
     }
 }
 
-/// Writes a list, as each block has several long ones.
-fn write_list<T>(
-    out: &mut Vec<u8>,
-    entries: impl IntoIterator<Item = T>,
-    write: impl Fn(&mut Vec<u8>, T),
-) {
-    out.push(b'[');
-    for (number, entry) in entries.into_iter().enumerate() {
-        if number > 0 {
-            out.push(b',');
-        }
-        write(out, entry);
-    }
-    out.push(b']');
-}
-
 /// Writes `number` in decimal.
 fn decimal(out: &mut Vec<u8>, mut number: u64) {
     // 20: the digits of u64::MAX.
@@ -160,7 +160,13 @@ fn each_in_text_order(size: usize, visit: &mut impl FnMut(usize)) {
     }
 }
 
-fn affinity(object: &mut Object) -> Result<Option<Affinity>, ResourceError> {
+pub(super) fn prefix(object: &mut Object) -> Result<BlockPrefix, ResourceError> {
+    let cidr: Option<String> = object.take("cidr")?;
+    let cidr = cidr.ok_or(ResourceError::Missing { field: "cidr" })?;
+    Ok(cidr.parse()?)
+}
+
+pub(super) fn affinity(object: &mut Object) -> Result<Option<Affinity>, ResourceError> {
     let text: Option<String> = object.take("affinity")?;
     let legacy: Option<String> = object.take("hostAffinity")?;
     let some = |text: &String| !text.is_empty();
@@ -174,7 +180,7 @@ fn affinity(object: &mut Object) -> Result<Option<Affinity>, ResourceError> {
         .or_else(legacy))
 }
 
-fn attributes(object: &mut Object) -> Result<Option<Vec<Attribute>>, ResourceError> {
+pub(super) fn attributes(object: &mut Object) -> Result<Option<Vec<Attribute>>, ResourceError> {
     let Some(entries) = object.take::<Vec<Object>>("attributes")? else {
         return Ok(None);
     };
@@ -213,7 +219,7 @@ fn allocations(
     entries.into_iter().enumerate().map(check).collect()
 }
 
-fn unallocated(
+pub(super) fn unallocated(
     object: &mut Object,
     block: BlockPrefix,
     allocations: &[Option<u16>],
@@ -239,7 +245,10 @@ fn unallocated(
     }
 }
 
-fn sequences(object: &mut Object, block: BlockPrefix) -> Result<Vec<Option<u64>>, ResourceError> {
+pub(super) fn sequences(
+    object: &mut Object,
+    block: BlockPrefix,
+) -> Result<Vec<Option<u64>>, ResourceError> {
     const FIELD: &str = "sequenceNumberForAllocation";
     let mut sequences = vec![None; block.size() as usize];
     let entries: HashMap<Cow<'_, str>, Option<u64>> = object.take(FIELD)?.unwrap_or_default();
