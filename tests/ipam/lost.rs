@@ -110,7 +110,9 @@ fn lossy(losing: Option<(u32, Fate)>) -> (Network, Arc<Lossy>) {
 }
 
 /// `call` gives and leaves behind the same, whichever of its replies is lost, and however.
-fn same_however_lost<T: Debug + PartialEq>(call: impl Fn(&Ipam) -> Result<T, IpamError>) {
+pub(crate) fn same_however_lost<T: Debug + PartialEq>(
+    call: impl Fn(&Ipam) -> Result<T, IpamError>,
+) {
     let (quiet, _) = lossy(None);
     let expected = call(&quiet.ipam).unwrap();
     for number in 0.. {

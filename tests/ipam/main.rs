@@ -2,12 +2,19 @@
 //! the store afterwards.
 
 mod calico;
+mod check;
+mod collect;
 mod foreign;
 mod lessons;
 mod lost;
 mod model;
+mod nodes;
+mod pool_life;
 mod pools;
 mod race;
+mod repair;
 mod store;
 mod support;
 mod threads;
+mod tunnel;
+mod usage;

@@ -59,7 +59,7 @@ fn allocator(store: Arc<dyn Store>) -> Ipam {
 }
 
 /// A pool of two blocks, what `before` makes of it, and what others do during the next commit.
-fn raced(
+pub(crate) fn raced(
     before: impl FnOnce(&Ipam, &Memory),
     during: impl FnOnce(&Ipam, &Memory) + Send + 'static,
 ) -> (Ipam, Arc<Memory>) {

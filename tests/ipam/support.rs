@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ipip_core::datastore::{Commit, Memory, Store};
@@ -33,6 +34,28 @@ pub(crate) fn network(pools: &[&str], len: u8) -> Network {
     Network { store, ipam }
 }
 
+/// Seconds that have passed.
+#[derive(Clone, Default)]
+pub(crate) struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    pub(crate) fn wait(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Relaxed);
+    }
+}
+
+/// The same network, with a clock that can be moved.
+pub(crate) fn timed(pools: &[&str], len: u8) -> (Network, Clock) {
+    let Network { store, .. } = network(pools, len);
+    let clock = Clock::default();
+    let passed = Arc::clone(&clock.0);
+    let ambient = Ambient::system()
+        .with_clock(move || UNIX_EPOCH + Duration::from_secs(1_787_405_600 + passed.load(Relaxed)))
+        .with_pause(|_| ());
+    let ipam = Ipam::new(Arc::<Memory>::clone(&store), ambient);
+    (Network { store, ipam }, clock)
+}
+
 impl Network {
     /// Every record as text, without pools and without what stands for nodes as owners of blocks.
     pub(crate) fn records(&self) -> Vec<(String, String)> {
@@ -50,6 +73,12 @@ impl Network {
     pub(crate) fn put(&self, key: &str, value: &str) {
         let mut commit = Commit::new();
         commit.put(key, value.as_bytes().to_vec());
+        assert!(format!("{:?}", self.store.commit(commit).unwrap()).starts_with("Committed"));
+    }
+
+    pub(crate) fn delete(&self, key: &str) {
+        let mut commit = Commit::new();
+        commit.delete(key);
         assert!(format!("{:?}", self.store.commit(commit).unwrap()).starts_with("Committed"));
     }
 

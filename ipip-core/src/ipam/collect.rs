@@ -1,17 +1,21 @@
 //! Collecting what nobody needs any more: addresses and handles of workloads that are gone, empty
 //! blocks, addresses that have cooled down.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod judge;
+
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use ipnetwork::Ipv4Network;
 
-use super::check::Survey;
-use super::{Ipam, IpamError, RefusedBlock};
+use super::check::{Numbers, Survey};
+use super::retry::Written;
+use super::{Ipam, IpamError, RefusedBlock, decide};
 use crate::datastore::{Commit, Record, Revision, key};
-use crate::name::{HandleId, NodeName};
-use crate::resource::{Attribute, Block, BlockPrefix, Handle, Release, Released, Sequence};
+use crate::name::HandleId;
+use crate::resource::{Block, BlockPrefix, Handle, Released, Sequence};
+use judge::{Judge, Look};
 
 /// What one who collects remembers from call to call: what looked useless, and since when.
 ///
@@ -74,30 +78,6 @@ impl Collector {
 /// So many addresses are released in one call.
 const BATCH: usize = 10_000;
 
-/// What one look at the store found.
-#[derive(Debug, Default)]
-struct Look {
-    /// The addresses of each handle that is not alive; the collector has not seen all of them for long
-    /// enough if it is `None`.
-    dead: BTreeMap<String, Vec<Release>>,
-    young: HashSet<String>,
-    addresses: HashMap<(Ipv4Addr, Sequence), SystemTime>,
-    /// The handles that have addresses.
-    used: HashSet<String>,
-    /// By node: how many blocks it has, and which of them are empty.
-    owned: BTreeMap<NodeName, Owned>,
-    /// Empty blocks that nobody owns.
-    orphans: Vec<BlockPrefix>,
-    /// Blocks in which addresses have cooled down.
-    cooled: Vec<BlockPrefix>,
-}
-
-#[derive(Debug, Default)]
-struct Owned {
-    blocks: usize,
-    empty: Vec<(BlockPrefix, Sequence)>,
-}
-
 impl Ipam {
     /// Collects what nobody needs any more, where `live` are the handles of all workloads that are
     /// alive, gathered before the call:
@@ -145,28 +125,28 @@ impl Ipam {
             .into_iter()
             .map(|node| node.name().clone())
             .collect();
-        let survey = self.survey_records()?;
+        let Survey {
+            blocks, handles, ..
+        } = self.survey_records()?;
         let mut collected = Collected::default();
         let judge = Judge {
             now,
             cooldown: self.config()?.cooldown,
             live,
             nodes,
+            numbers: Numbers::of(&handles),
         };
-        let Survey {
-            blocks, handles, ..
-        } = survey;
-        let look = judge.look(blocks, collector, &mut collected);
-        self.collect_handles(&look, handles, (collector, now), &mut collected)?;
+        let mut look = Look::of(handles.len());
+        judge.look(blocks, collector, &mut look, &mut collected);
+        self.collect_handles(&look, &handles, (collector, now), &mut collected)?;
         self.collect_addresses(&look, &mut collected)?;
         self.collect_cooled(&look, &mut collected)?;
         self.collect_blocks(&look, &judge, collector, &mut collected)?;
         collector.addresses = look.addresses;
-        for released in &collected.released {
-            collector
-                .addresses
-                .retain(|(addr, _), _| *addr != released.addr);
-        }
+        let released: HashSet<_> = collected.released.iter().map(|one| one.addr).collect();
+        collector
+            .addresses
+            .retain(|(addr, _), _| !released.contains(addr));
         collected.blocks.sort_unstable();
         let waiting = collector.addresses.len() + collector.handles.len() + collector.blocks.len();
         collected.waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
@@ -177,14 +157,14 @@ impl Ipam {
     fn collect_handles(
         &self,
         look: &Look,
-        records: Vec<Record>,
+        records: &[Record],
         (collector, now): (&mut Collector, SystemTime),
         collected: &mut Collected,
     ) -> Result<(), IpamError> {
         let mut waiting = HashMap::new();
-        for record in records {
-            let handle = key::parse_handle(&record.key);
-            let Some(handle) = handle.filter(|handle| !look.used.contains(*handle)) else {
+        let unused = records.iter().zip(&look.used).filter(|(_, used)| !**used);
+        for (record, _) in unused {
+            let Some(handle) = key::parse_handle(&record.key) else {
                 continue;
             };
             let Ok(counts) = Handle::from_json(&record.value) else {
@@ -213,7 +193,12 @@ impl Ipam {
             commit
                 .expect(&record.key, Some(record.revision))
                 .delete(&record.key);
-            if self.commit(commit)?.revision().is_some() {
+            let gone = match self.commit(commit)? {
+                Written::Yes(_) => true,
+                Written::No => false,
+                Written::Perhaps => self.store.get(&record.key)?.is_none(),
+            };
+            if gone {
                 collected.handles.push(handle);
             }
         }
@@ -241,29 +226,40 @@ impl Ipam {
         let cooldown = self.config()?.cooldown;
         let now = self.ambient.now();
         for prefix in &look.cooled {
+            let mut unsure = 0;
             let cooled = self.retry(&format_args!("block {prefix}"), || {
                 let Some(stored) = self.read_block(*prefix)? else {
-                    return Ok(Some(0));
+                    return Ok(Some(unsure));
                 };
                 let mut block = self.to_change(stored.value);
                 let cooled = block.collect(now, cooldown);
                 if cooled == 0 {
-                    return Ok(Some(0));
+                    return Ok(Some(unsure));
                 }
-                block.touch();
-                let key = key::block(block.prefix().into());
-                let mut commit = Commit::new();
-                commit.expect(&key, Some(stored.revision));
-                if block.is_empty() && block.affinity().is_none() {
-                    commit.delete(&key);
-                } else {
-                    commit.put(&key, block.to_json());
+                let written = self.put_cooled(block, stored.revision)?;
+                if written == Written::Perhaps {
+                    unsure = cooled;
                 }
-                Ok(self.commit(commit)?.revision().map(|_| cooled))
+                Ok(written.revision().map(|_| cooled))
             })?;
             collected.cooled += u64::try_from(cooled).unwrap_or(u64::MAX);
         }
         Ok(())
+    }
+
+    /// Stores a block, read at `revision`, of which addresses have cooled down; one that nobody owns ends
+    /// with the last of them.
+    fn put_cooled(&self, mut block: Block, revision: Revision) -> Result<Written, IpamError> {
+        block.touch();
+        let key = key::block(block.prefix().into());
+        let mut commit = Commit::new();
+        commit.expect(&key, Some(revision));
+        if block.is_empty() && block.affinity().is_none() {
+            commit.delete(&key);
+        } else {
+            commit.put(&key, block.to_json());
+        }
+        self.commit(commit)
     }
 
     /// Gives up blocks that have been empty for long enough.
@@ -285,7 +281,12 @@ impl Ipam {
                     _ => judge.now,
                 };
                 if left > kept && collector.is_over(since, judge.now) {
-                    if self.give_up_unused(node, *prefix, *sequence)? {
+                    // As empty as it was, and not used meanwhile.
+                    let is_unused = |block: &Block| {
+                        let own = decide::is_owned_by(block, node);
+                        block.sequence() == *sequence && block.is_empty() && own
+                    };
+                    if self.give_up(*prefix, is_unused)?.is_some() {
                         collected.blocks.push((*prefix).into());
                         left -= 1;
                     }
@@ -296,126 +297,11 @@ impl Ipam {
         }
         collector.blocks = waiting;
         for prefix in &look.orphans {
-            let Some(block) = self.read_block(*prefix)? else {
-                continue;
-            };
-            let is_orphan = block.value.is_empty() && block.value.affinity().is_none();
-            if is_orphan && self.give_up(block)? == Some(true) {
+            let is_orphan = |block: &Block| block.is_empty() && block.affinity().is_none();
+            if self.give_up(*prefix, is_orphan)?.is_some() {
                 collected.blocks.push((*prefix).into());
             }
         }
         Ok(())
-    }
-
-    /// Deletes a block that is as empty as it was at `sequence`.
-    fn give_up_unused(
-        &self,
-        node: &NodeName,
-        prefix: BlockPrefix,
-        sequence: Sequence,
-    ) -> Result<bool, IpamError> {
-        let Some(block) = self.read_block(prefix)? else {
-            return Ok(false);
-        };
-        let is_unused = block.value.sequence() == sequence
-            && block.value.is_empty()
-            && super::decide::is_owned_by(&block.value, node);
-        Ok(is_unused && self.give_up(block)? == Some(true))
-    }
-}
-
-/// What decides whether something is needed.
-#[derive(Debug)]
-struct Judge<'a> {
-    now: SystemTime,
-    cooldown: Duration,
-    live: &'a HashSet<HandleId>,
-    /// Those that have a record.
-    nodes: HashSet<NodeName>,
-}
-
-impl Judge<'_> {
-    /// Whether `node` has no record while others have one.
-    fn is_gone(&self, node: &NodeName) -> bool {
-        !self.nodes.is_empty() && !self.nodes.contains(node)
-    }
-
-    fn look(&self, records: Vec<Record>, collector: &Collector, collected: &mut Collected) -> Look {
-        let mut look = Look::default();
-        for record in records {
-            match Block::from_json(&record.value) {
-                Ok(block) if record.key == key::block(block.prefix().into()) => {
-                    self.look_at(&block, collector, &mut look, collected);
-                }
-                _ => collected.unreadable.push(record.key),
-            }
-        }
-        look
-    }
-
-    fn look_at(
-        &self,
-        block: &Block,
-        collector: &Collector,
-        look: &mut Look,
-        collected: &mut Collected,
-    ) {
-        let prefix = block.prefix();
-        for (addr, who) in block.assigned() {
-            if who.is_cooling_down() || who.is_windows_reserved() {
-                continue;
-            }
-            let Some(handle) = who.handle() else {
-                collected.without_handle += 1;
-                continue;
-            };
-            if !look.used.contains(handle) {
-                look.used.insert(handle.to_owned());
-            }
-            let sequence = block.sequence_of(addr).unwrap_or_default();
-            if let Some(release) = self.dead(addr, handle, who) {
-                let known = collector.addresses.get(&(addr, sequence)).copied();
-                let since = known.unwrap_or(self.now);
-                look.addresses.insert((addr, sequence), since);
-                if !collector.is_over(since, self.now) {
-                    look.young.insert(handle.to_owned());
-                }
-                let releases = look.dead.entry(handle.to_owned()).or_default();
-                releases.push(release.at(sequence));
-            }
-        }
-        match block.affinity() {
-            None if block.is_empty() => look.orphans.push(prefix),
-            Some(owner) => {
-                if let Some(node) = owner.node() {
-                    let owned = look.owned.entry(node.clone()).or_default();
-                    owned.blocks += 1;
-                    if block.is_empty() {
-                        owned.empty.push((prefix, block.sequence()));
-                    }
-                }
-            }
-            None => {}
-        }
-        if block.has_cooling() && block.clone().collect(self.now, self.cooldown) > 0 {
-            look.cooled.push(prefix);
-        }
-    }
-
-    /// The release of an address that nobody needs; without its sequence number.
-    fn dead(&self, addr: Ipv4Addr, handle: &str, who: &Attribute) -> Option<Release> {
-        let known = who.secondary();
-        let is_tunnel = known
-            .get("type")
-            .is_some_and(|kind| kind.ends_with("TunnelAddress"));
-        let node = known
-            .get("node")
-            .and_then(|node| NodeName::try_new(node).ok());
-        if is_tunnel && !node.is_some_and(|node| self.is_gone(&node)) {
-            return None;
-        }
-        // A handle that is none cannot be alive, nor be compared: it is left to a person.
-        let id = HandleId::try_new(handle).ok()?;
-        (!self.live.contains(&id)).then(|| Release::of(addr).from_handle(id))
     }
 }

@@ -7,11 +7,11 @@ use ipnetwork::Ipv4Network;
 use super::pool_deletion::remaining;
 use super::read::parse;
 use super::tunnel_address::tunnel_handle;
-use super::{Ipam, IpamError, RefusedBlock, Remaining};
+use super::{BlockRelease, Ipam, IpamError, RefusedBlock, Remaining, decide};
 use crate::addr::TunnelAddr;
-use crate::datastore::{Commit, Record, Revision, key};
+use crate::datastore::{Commit, Revision, key};
 use crate::name::NodeName;
-use crate::resource::{Attribute, Block, Node, Release, Released, rfc3339};
+use crate::resource::{Attribute, Block, BlockPrefix, Node, Release, Released, rfc3339};
 
 /// What was done to remove a node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -125,8 +125,11 @@ impl Ipam {
         self.retry(&format_args!("node {name}"), || {
             // Read first: whoever claims a block for the node meanwhile changes it.
             let owner = self.owner_revision(name)?;
-            self.release_all_of(name, &mut removal)?;
-            if !self.give_up_all_of(name, &mut removal)? {
+            let found = self.find_all_of(name, &mut removal)?;
+            if !self.release_all_of(name, &found.releases, &mut removal)? {
+                return Ok(None);
+            }
+            if !self.give_up_all_of(name, &found.blocks, &mut removal)? {
                 return Ok(None);
             }
             self.delete_record(name, owner, &mut removal)
@@ -135,70 +138,71 @@ impl Ipam {
         Ok(removal)
     }
 
-    /// Releases the addresses of `name` in all blocks, its own or others'.
-    fn release_all_of(&self, name: &NodeName, removal: &mut NodeRemoval) -> Result<(), IpamError> {
+    /// What all blocks say is the node's.
+    fn find_all_of(&self, name: &NodeName, removal: &mut NodeRemoval) -> Result<OfNode, IpamError> {
         removal.unreadable.clear();
-        removal.refused.clear();
-        let mut releases = Vec::new();
+        let mut found = OfNode::default();
         for record in self.store.list(key::block_prefix())?.entries {
             let key = record.key.clone();
-            match self.parse_block(record) {
-                Ok(block) => releases.extend(of_node(&block.value, name)),
-                Err(_) => removal.unreadable.push(key),
+            let Ok(block) = self.parse_block(record) else {
+                removal.unreadable.push(key);
+                continue;
+            };
+            found.releases.extend(of_node(&block.value, name));
+            if decide::is_owned_by(&block.value, name) {
+                found.blocks.push(block.value.prefix());
             }
         }
-        let many = self.release_many(&releases)?;
+        Ok(found)
+    }
+
+    /// Releases addresses of `name`; `false`: somebody was faster.
+    fn release_all_of(
+        &self,
+        name: &NodeName,
+        releases: &[Release],
+        removal: &mut NodeRemoval,
+    ) -> Result<bool, IpamError> {
+        let many = self.release_many(releases)?;
         removal.released.extend(many.released);
-        removal.refused.extend(many.refused);
+        let changed = |refused: &RefusedBlock| matches!(refused.error, IpamError::Block(_));
+        if many.refused.iter().any(changed) {
+            return Ok(false);
+        }
+        removal.refused = many.refused;
         match self.release_handle(&tunnel_handle(name)?) {
             Ok(released) => removal.released.extend(released),
             Err(IpamError::HandleUnknown { .. }) => {}
             Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Gives up the blocks of `name` and its claims; `false`: somebody was faster.
+    /// Gives up `blocks`, which `name` owned, and its claims; `false`: somebody was faster.
     fn give_up_all_of(
         &self,
         name: &NodeName,
+        blocks: &[BlockPrefix],
         removal: &mut NodeRemoval,
     ) -> Result<bool, IpamError> {
         let mut settled = true;
+        for prefix in blocks {
+            let own = |block: &Block| decide::is_owned_by(block, name);
+            match self.give_up(*prefix, own)? {
+                None => settled = false,
+                Some(BlockRelease::Deleted) => removal.deleted.push((*prefix).into()),
+                Some(BlockRelease::Orphaned) => {
+                    removal.orphaned.push((*prefix).into());
+                    let block = self.read_block(*prefix)?;
+                    let left = block.map(|block| remaining(&block.value));
+                    removal.remaining.extend(left.unwrap_or_default());
+                }
+            }
+        }
         for claim in self.store.list(&key::affinity_prefix(name))?.entries {
-            settled &= self.give_up_claim(name, &claim, removal)?;
+            settled &= self.drop_claim(&claim)?;
         }
         Ok(settled)
-    }
-
-    fn give_up_claim(
-        &self,
-        name: &NodeName,
-        claim: &Record,
-        removal: &mut NodeRemoval,
-    ) -> Result<bool, IpamError> {
-        let prefix = key::parse_affinity(&claim.key).map(|(_, prefix)| prefix);
-        let Some(block) = prefix.and_then(|prefix| prefix.try_into().ok()) else {
-            return Ok(true);
-        };
-        let owned = self.read_block(block)?;
-        let owned = owned.filter(|stored| super::decide::is_owned_by(&stored.value, name));
-        let Some(stored) = owned else {
-            return self.drop_claim(claim);
-        };
-        let remaining = remaining(&stored.value);
-        Ok(match self.give_up(stored)? {
-            None => false,
-            Some(true) => {
-                removal.deleted.push(block.into());
-                true
-            }
-            Some(false) => {
-                removal.orphaned.push(block.into());
-                removal.remaining.extend(remaining);
-                true
-            }
-        })
     }
 
     /// Deletes what stands for `name` as a node and, read at `owner`, as an owner of blocks.
@@ -221,6 +225,15 @@ impl Ipam {
             .delete(&key::node(name));
         Ok(self.commit(commit)?.revision().map(|_| ()))
     }
+}
+
+/// What blocks say is a node's.
+#[derive(Debug, Default)]
+struct OfNode {
+    /// Its addresses, in whosever blocks.
+    releases: Vec<Release>,
+    /// The blocks that it owns.
+    blocks: Vec<BlockPrefix>,
 }
 
 /// The releases of the addresses of `node` in `block`, as they are assigned now.

@@ -7,10 +7,10 @@ use ipnetwork::Ipv4Network;
 
 use super::read::{Stored, blocks_below};
 use super::retry::Written;
-use super::{Ipam, IpamError};
+use super::{BlockRelease, Ipam, IpamError, decide};
 use crate::addr::Ipv4Prefix;
 use crate::datastore::{Commit, Record, key};
-use crate::resource::{Affinity, Block, BlockPrefix};
+use crate::resource::{Affinity, Attribute, Block, BlockPrefix};
 
 /// What became of the blocks of a pool that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +58,11 @@ impl Ipam {
                 Err(IpamError::PoolMissing { .. }) if unsure => return Ok(Some(())),
                 stored => stored?,
             };
+            if stored.value.is_enabled() {
+                // By somebody else, meanwhile: what is given up could be claimed again.
+                self.disable_pool(name)?;
+                return Ok(None);
+            }
             // Until nothing is found: Calico's nodes may have been claiming when it was disabled.
             if !self.give_up_all(cidr, &mut deletion)? {
                 return Ok(None);
@@ -83,13 +88,16 @@ impl Ipam {
         let mut settled = true;
         for stored in self.blocks_in(cidr)? {
             let prefix = stored.value.prefix();
-            let remaining = remaining(&stored.value);
-            match self.give_up(stored)? {
+            let done = match has_claim(&stored.value) {
+                true => self.give_up(prefix, has_claim)?,
+                false => Some(BlockRelease::Orphaned),
+            };
+            match done {
                 None => settled = false,
-                Some(true) => deletion.deleted.push(prefix.into()),
-                Some(false) => {
+                Some(BlockRelease::Deleted) => deletion.deleted.push(prefix.into()),
+                Some(BlockRelease::Orphaned) => {
                     deletion.orphaned.push(prefix.into());
-                    deletion.remaining.extend(remaining);
+                    deletion.remaining.extend(remaining(&stored.value));
                 }
             }
         }
@@ -117,29 +125,49 @@ impl Ipam {
         Ok(blocks)
     }
 
-    /// Ends whoever's claim on `block`, and deletes the block if it is empty, which `true` says; `None`:
-    /// somebody was faster.
-    pub(super) fn give_up(&self, block: Stored<Arc<Block>>) -> Result<Option<bool>, IpamError> {
+    /// Ends whoever's claim on the block `prefix`, if it is `wanted` still, and deletes the block if it
+    /// is empty; `None`: it is not wanted any more.
+    pub(super) fn give_up(
+        &self,
+        prefix: BlockPrefix,
+        wanted: impl Fn(&Block) -> bool,
+    ) -> Result<Option<BlockRelease>, IpamError> {
+        let mut unsure = None;
+        self.retry(&format_args!("block {prefix}"), || {
+            let block = self.read_block(prefix)?;
+            let Some(block) = block.filter(|block| wanted(&block.value)) else {
+                return Ok(Some(unsure));
+            };
+            let (written, outcome) = self.try_give_up(block)?;
+            if written == Written::Perhaps {
+                unsure = Some(outcome);
+            }
+            Ok(written.revision().map(|_| Some(outcome)))
+        })
+    }
+
+    fn try_give_up(&self, block: Stored<Arc<Block>>) -> Result<(Written, BlockRelease), IpamError> {
         let prefix = block.value.prefix();
         let key = key::block(prefix.into());
-        let is_empty = block.value.is_empty();
-        let owner = block.value.affinity().cloned();
-        if !is_empty && owner.is_none() {
-            return Ok(Some(false));
-        }
+        let claim = block
+            .value
+            .affinity()
+            .and_then(|owner| claim_key(owner, prefix));
         let mut commit = Commit::new();
         commit.expect(&key, Some(block.revision));
-        if is_empty {
+        let outcome = if block.value.is_empty() {
             commit.delete(&key);
+            BlockRelease::Deleted
         } else {
             let mut value = self.to_change(block.value);
             value.orphan();
             commit.put(&key, value.to_json());
-        }
-        if let Some(claim) = owner.and_then(|owner| claim_key(&owner, prefix)) {
+            BlockRelease::Orphaned
+        };
+        if let Some(claim) = claim {
             commit.delete(&claim);
         }
-        Ok(self.commit(commit)?.revision().map(|_| is_empty))
+        Ok((self.commit(commit)?, outcome))
     }
 
     /// Removes a claim unless its node owns the block; `false`: it does, or somebody was faster.
@@ -150,9 +178,13 @@ impl Ipam {
         let Ok(prefix) = BlockPrefix::try_from(prefix) else {
             return Ok(true);
         };
-        let block = self.read_block(prefix)?;
+        let block = match self.read_block(prefix) {
+            // Whose block it is nobody can tell: the claim stays.
+            Err(IpamError::Value { .. } | IpamError::Misplaced { .. }) => return Ok(true),
+            block => block?,
+        };
         if let Some(block) = &block
-            && super::decide::is_owned_by(&block.value, &node)
+            && decide::is_owned_by(&block.value, &node)
         {
             return Ok(false);
         }
@@ -174,9 +206,14 @@ fn claim_key(owner: &Affinity, block: BlockPrefix) -> Option<String> {
     }
 }
 
+/// Whether somebody owns `block`, or nobody needs it.
+fn has_claim(block: &Block) -> bool {
+    block.affinity().is_some() || block.is_empty()
+}
+
 /// The addresses of `block` that somebody may be using.
 pub(super) fn remaining(block: &Block) -> Vec<Remaining> {
-    let in_use = |(addr, who): (Ipv4Addr, &crate::resource::Attribute)| {
+    let in_use = |(addr, who): (Ipv4Addr, &Attribute)| {
         let handle = who.handle().map(str::to_owned);
         (!who.is_cooling_down()).then_some(Remaining { addr, handle })
     };

@@ -16,8 +16,9 @@ pub(super) struct Wanted<'a> {
     pub(super) node: &'a NodeName,
     pub(super) attribute: Attribute,
     handle: Option<HandleId>,
-    /// Whether the address is that of the node's tunnel device, and written into the node's record.
-    pub(super) is_tunnel_addr: bool,
+    /// If the address is that of the node's tunnel device: the revision of the node's record, into which
+    /// it is written.
+    pub(super) recorded_at: Option<Option<Revision>>,
 }
 
 /// A block with addresses assigned in it, to be stored.
@@ -50,7 +51,7 @@ impl<'a> Wanted<'a> {
             node,
             attribute,
             handle,
-            is_tunnel_addr: false,
+            recorded_at: None,
         })
     }
 }
@@ -83,7 +84,8 @@ impl Ipam {
             self.count_up(&mut commit, handle, prefix, count)?;
         }
         let assigned = filled.addresses();
-        if let (true, Some(first)) = (wanted.is_tunnel_addr, assigned.first()) {
+        if let (Some(revision), Some(first)) = (wanted.recorded_at, assigned.first()) {
+            commit.expect(&key::node(wanted.node), revision);
             self.record_tunnel_addr(&mut commit, wanted.node, Some(TunnelAddr(first.addr)))?;
         }
         let revision = match self.commit(commit)? {

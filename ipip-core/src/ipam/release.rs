@@ -181,13 +181,19 @@ impl Ipam {
         for prefix in blocks {
             counts.forget(prefix);
             let Some(block) = self.read_block(prefix)? else {
+                // Compared too: what was read may be late.
+                commit.expect(&key::block(prefix.into()), None);
                 continue;
             };
             let mut value = self.to_change(collected(block.value, now, &config));
             let own: Vec<_> = value.addresses_of(handle).map(Release::of).collect();
             let group = value.release_many(&own, cooling)?;
-            released.extend(group.released.iter().cloned());
-            if !group.released.is_empty() && put_released(&mut commit, &value, block.revision) {
+            if group.released.is_empty() {
+                // Calico counts first, and may be about to write the block: it must read again.
+                value.touch();
+            }
+            released.extend(group.released);
+            if put_released(&mut commit, &value, block.revision) {
                 stay.push(value);
             }
         }
@@ -308,6 +314,8 @@ impl Ipam {
             }) = self.read_handle(&id)?
             else {
                 log::warn!("handle {id} has an address in block {block} and no record");
+                // Compared too: what was read may be late.
+                commit.expect(&key::handle(&id), None);
                 continue;
             };
             value.subtract(block, count);

@@ -110,7 +110,13 @@ impl<'a> Search<'a> {
     }
 
     /// Addresses of one block, or why there are no more; `None` if somebody else was faster.
-    fn attempt(&mut self) -> Result<Option<Result<Vec<Assigned>, Shortfall>>, IpamError> {
+    #[expect(
+        clippy::type_complexity,
+        reason = "an attempt that may be undecided, of two outcomes"
+    )]
+    pub(super) fn attempt(
+        &mut self,
+    ) -> Result<Option<Result<Vec<Assigned>, Shortfall>>, IpamError> {
         let unsure = std::mem::take(&mut self.unsure);
         if self.ipam.recognised(&self.wanted, &unsure)? {
             return Ok(Some(Ok(unsure)));

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use ipnetwork::Ipv4Network;
 
 use super::search::Search;
-use super::{Ipam, IpamError, Request};
+use super::{Assignments, Ipam, IpamError, Request};
 use crate::addr::TunnelAddr;
-use crate::datastore::{Commit, key};
+use crate::datastore::{Commit, Revision, key};
 use crate::name::{HandleId, NodeName};
-use crate::resource::{Attribute, Block, IpipMode, Release, Use};
+use crate::resource::{Attribute, Block, IpipMode, Node, Release, Use};
 
 /// The `type` of the attribute of a tunnel address.
 const TUNNEL_TYPE: &str = "ipipTunnelAddress";
@@ -51,7 +51,10 @@ impl Ipam {
         let handle = tunnel_handle(node)?;
         self.retry(&format_args!("tunnel address of node {node}"), || {
             let pools = self.tunnel_pools(node)?;
-            let recorded = self.node(node)?.and_then(|node| node.tunnel_addr());
+            // Read before the blocks: whoever assigns one meanwhile changes it.
+            let record = self.read(&key::node(node), Node::from_json)?;
+            let revision = record.as_ref().map(|record| record.revision);
+            let recorded = record.and_then(|record| record.value.tunnel_addr());
             let held = self.addresses_of(&handle)?;
             let mut right = held.iter().filter(|(addr, who)| {
                 pools.iter().any(|pool| pool.contains(*addr)) && is_tunnel_of(who, node)
@@ -64,15 +67,15 @@ impl Ipam {
                 self.release_others(&handle, &held, *addr)?;
                 return self.keep(node, *addr);
             }
-            if pools.is_empty() && recorded.is_none() && held.is_empty() {
-                return Ok(Some(None));
-            }
+            // Also where nothing is held: a record of the handle may be left, which counts wrong.
             self.release_tunnel_address(node)?;
             if pools.is_empty() {
                 return Ok(Some(None));
             }
-            self.assign_tunnel(node, &handle, pools)
-                .map(|addr| Some(Some(addr)))
+            if recorded.is_some() {
+                return Ok(None);
+            }
+            self.assign_tunnel(node, &handle, pools, revision)
         })
     }
 
@@ -103,13 +106,15 @@ impl Ipam {
         Ok(serves.map(|pool| pool.value.cidr().into()).collect())
     }
 
-    /// Assigns an address of `pools` and writes it into the node's record, in one commit.
+    /// Assigns an address of `pools` and writes it into the record of `node`, read at `revision`, in one
+    /// commit; `None`: somebody was faster.
     fn assign_tunnel(
         &self,
         node: &NodeName,
         handle: &HandleId,
         pools: Vec<Ipv4Network>,
-    ) -> Result<TunnelAddr, IpamError> {
+        revision: Option<Revision>,
+    ) -> Result<Option<Option<TunnelAddr>>, IpamError> {
         let attribute = Attribute::new(Some(handle.clone()))
             .with("node", node.as_str())
             .with("type", TUNNEL_TYPE);
@@ -119,9 +124,21 @@ impl Ipam {
             ..Request::new(node.clone(), 1, attribute)
         };
         let mut search = Search::new(self, &request)?;
-        search.wanted.is_tunnel_addr = true;
-        let assigned = search.run()?.one(node)?;
-        Ok(TunnelAddr(assigned.addr))
+        search.wanted.recorded_at = Some(revision);
+        // One attempt: whoever was faster may have assigned the address of this very device.
+        let assignments = match search.attempt()? {
+            None => return Ok(None),
+            Some(Ok(assigned)) => Assignments {
+                assigned,
+                shortfall: None,
+            },
+            Some(Err(shortfall)) => Assignments {
+                assigned: Vec::new(),
+                shortfall: Some(shortfall),
+            },
+        };
+        let assigned = assignments.one(node)?;
+        Ok(Some(Some(TunnelAddr(assigned.addr))))
     }
 
     /// Writes `addr`, which is assigned to the tunnel device of `node`, into its record; `None`:

@@ -7,11 +7,28 @@ use crate::addr::Ipv4Prefix;
 use crate::datastore::{Record, key};
 use crate::resource::{BlockPrefix, Handle};
 
-/// The handles of all blocks. There may be millions, so those with a record are known by its number.
+/// Records of handles by their names. There may be millions, so a handle is known by its number.
+#[derive(Debug)]
+pub(in crate::ipam) struct Numbers<'a>(HashMap<&'a str, usize>);
+
+impl<'a> Numbers<'a> {
+    pub(in crate::ipam) fn of(records: &'a [Record]) -> Self {
+        let handles = records.iter().enumerate();
+        let named = handles.filter_map(|(number, r)| Some((key::parse_handle(&r.key)?, number)));
+        Self(named.collect())
+    }
+
+    /// The number of the record of `handle`, if there is one.
+    pub(in crate::ipam) fn get(&self, handle: &str) -> Option<usize> {
+        self.0.get(handle).copied()
+    }
+}
+
+/// The handles of all blocks.
 #[derive(Debug)]
 pub(super) struct Handles<'a> {
     records: &'a [Record],
-    numbers: HashMap<&'a str, usize>,
+    numbers: Numbers<'a>,
     /// The number of a record, a block, and how many addresses the handle has there.
     found: Vec<(usize, BlockPrefix, u32)>,
     missing: BTreeMap<String, Vec<(BlockPrefix, u32)>>,
@@ -20,11 +37,9 @@ pub(super) struct Handles<'a> {
 
 impl<'a> Handles<'a> {
     pub(super) fn new(records: &'a [Record]) -> Self {
-        let handles = records.iter().enumerate();
-        let numbers = handles.filter_map(|(number, r)| Some((key::parse_handle(&r.key)?, number)));
         Self {
             records,
-            numbers: numbers.collect(),
+            numbers: Numbers::of(records),
             found: Vec::new(),
             missing: BTreeMap::new(),
             unreadable: BTreeSet::new(),
@@ -34,7 +49,7 @@ impl<'a> Handles<'a> {
     /// `handle` has `count` addresses in `block`.
     pub(super) fn add(&mut self, handle: &str, block: BlockPrefix, count: u32) {
         match self.numbers.get(handle) {
-            Some(number) => self.found.push((*number, block, count)),
+            Some(number) => self.found.push((number, block, count)),
             None => {
                 let blocks = self.missing.entry(handle.to_owned()).or_default();
                 blocks.push((block, count));
@@ -49,7 +64,6 @@ impl<'a> Handles<'a> {
 
     /// Adds the problems with handles.
     pub(super) fn judge(mut self, check: &mut Check<'_>) {
-        drop(std::mem::take(&mut self.numbers));
         self.found.sort_unstable();
         let mut from = 0;
         for (number, record) in self.records.iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::resource::{ObjectWriter, rfc3339, write_list};
 /// It displays as text, a problem a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The problems, those of one kind together.
+    /// The problems: of pools and nodes, then of blocks, claims and handles.
     pub problems: Vec<Found>,
     /// How many records and addresses were looked at.
     pub checked: Checked,

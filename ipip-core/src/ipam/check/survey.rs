@@ -79,6 +79,14 @@ fn is_claim(key: &str) -> bool {
 }
 
 impl Around {
+    /// Whether there is a pool of which nothing is known.
+    pub(super) fn has_unreadable_pool(&self) -> bool {
+        self.problems.iter().any(|found| match &found.problem {
+            Problem::Unreadable { key, .. } => key.starts_with(key::pool_prefix()),
+            _ => false,
+        })
+    }
+
     fn of(records: &[Record]) -> Self {
         let mut around = Self::default();
         for record in records {
