@@ -1,7 +1,8 @@
 //! What a store costs, and an assignment on it, beside the least that makes a commit durable.
 //!
-//! Contestants take turns within a round, so that a busy machine and a busy disk slow all of them
-//! alike; each figure is the median over rounds, each ratio the median of the rounds' own ratios.
+//! Contestants take turns within a round, commit by commit where they write, so that a busy machine
+//! and a busy disk slow all of them alike; each figure is the median over rounds, each ratio the median
+//! of the rounds' own ratios.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,16 @@ use ipip_core::resource::Pool;
 use rusqlite::{Connection, params};
 
 const ROUNDS: usize = 41;
-/// Commits per round and contestant.
-const COMMITS: usize = 25;
-/// Reads per round and contestant.
-const READS: usize = 2_000;
+/// Commits per round and contestant, one at a turn: of a node that assigns one is a claim.
+const COMMITS: Turns = Turns {
+    calls: 64,
+    at_once: 1,
+};
+/// Reads per round and contestant, all in one turn.
+const READS: Turns = Turns {
+    calls: 2_000,
+    at_once: 2_000,
+};
 /// Octets of the two values of a commit: a block of a few addresses, and a handle.
 const BLOCK: usize = 1_200;
 const HANDLE: usize = 56;
@@ -93,16 +100,25 @@ impl Assigning<'_> {
     }
 }
 
+/// The calls of each contestant in one round, and how many it makes before the next one's turn.
+#[derive(Clone, Copy)]
+struct Turns {
+    calls: usize,
+    at_once: usize,
+}
+
 /// Nanoseconds per call of each contestant in each round.
-fn rounds(calls: usize, contestants: &mut [&mut dyn FnMut(usize)]) -> Vec<Vec<f64>> {
-    let mut figures = vec![Vec::new(); contestants.len()];
+fn rounds(turns: Turns, contestants: &mut [&mut dyn FnMut(usize)]) -> Vec<Vec<f64>> {
+    let mut figures = vec![vec![0.0; ROUNDS]; contestants.len()];
     for round in 0..ROUNDS {
-        for (contestant, figures) in contestants.iter_mut().zip(&mut figures) {
-            let started = Instant::now();
-            for call in 0..calls {
-                contestant(round * calls + call);
+        for turn in (0..turns.calls).step_by(turns.at_once) {
+            for (contestant, figures) in contestants.iter_mut().zip(&mut figures) {
+                let started = Instant::now();
+                for call in turn..turn + turns.at_once {
+                    contestant(round * turns.calls + call);
+                }
+                figures[round] += started.elapsed().as_nanos() as f64 / turns.calls as f64;
             }
-            figures.push(started.elapsed().as_nanos() as f64 / calls as f64);
         }
     }
     figures
@@ -135,7 +151,7 @@ fn commits(directory: &Scratch) {
     ipam.create_pool(&pool).unwrap();
     let assign = |number: usize| {
         // A node for each block, so that half of it is full on average.
-        let node = NodeName::try_new(&format!("node-{}", number / 64)).unwrap();
+        let node = NodeName::try_new(&format!("node-{}", number / COMMITS.calls)).unwrap();
         ipam.assign_any(&node, &super::pod(number, node.as_str()))
             .unwrap();
     };

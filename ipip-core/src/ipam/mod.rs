@@ -59,6 +59,7 @@ mod pools;
 mod probe;
 mod put;
 mod read;
+mod recent;
 mod release;
 mod repair;
 mod request;

@@ -234,7 +234,7 @@ impl<'a> ObjectWriter<'a> {
 }
 
 /// Writes `value` at the end of `out`, escaped as Go escapes.
-fn value_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+pub(crate) fn value_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let mut serializer = serde_json::Serializer::with_formatter(out, GoFormatter);
     value
         .serialize(&mut serializer)

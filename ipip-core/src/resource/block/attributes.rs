@@ -1,5 +1,7 @@
 //! The attributes of one block, numbered: each once, however many addresses point to it.
 
+use std::sync::OnceLock;
+
 use crate::resource::Attribute;
 
 /// The attributes of a block in the order in which they came.
@@ -13,6 +15,9 @@ pub(super) struct Attributes {
     live: usize,
     /// The entry that was found last: who asks for several addresses asks for it again.
     last: usize,
+    /// The list that is written, once it was: one more attribute goes to its end. So a block that fills
+    /// does not gather all of them each time.
+    text: OnceLock<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +74,7 @@ impl Attributes {
             found
         } else {
             // At the end, as Calico does, even if an entry like it has gone before.
-            self.entries.push(Entry::from(attribute));
+            self.push(attribute);
             self.entries.len() - 1
         };
         self.last = found;
@@ -78,11 +83,21 @@ impl Attributes {
         index
     }
 
+    fn push(&mut self, attribute: Attribute) {
+        if let Some(text) = self.text.get_mut() {
+            append(text, &attribute);
+        }
+        self.entries.push(Entry::from(attribute));
+    }
+
     /// Lets one address fewer point to the entry `index`.
     pub(super) fn remove(&mut self, index: u16) {
         let entry = &mut self.entries[usize::from(index)];
         entry.references -= 1;
-        self.live -= usize::from(entry.references == 0);
+        if entry.references == 0 {
+            self.live -= 1;
+            self.text.take();
+        }
         while self.entries.last().is_some_and(|last| last.references == 0) {
             self.entries.pop();
         }
@@ -124,10 +139,26 @@ impl Attributes {
         Some(&entry.attribute)
     }
 
+    /// How many addresses point to the entry `index`.
+    pub(super) fn references_to(&self, index: u16) -> usize {
+        let entry = self.entries.get(usize::from(index));
+        entry.map_or(0, |entry| usize::from(entry.references))
+    }
+
     /// Whether one of them stands for addresses that cool down.
     pub(super) fn has_cooling(&self) -> bool {
         let live = |entry: &Entry| entry.cooling && entry.references > 0;
         self.entries.iter().any(live)
+    }
+
+    /// Those that are pointed to as they are written, with a comma behind each but the last.
+    pub(super) fn text(&self) -> &[u8] {
+        self.text.get_or_init(|| {
+            let mut text = Vec::new();
+            self.iter()
+                .for_each(|attribute| append(&mut text, attribute));
+            text
+        })
     }
 
     /// Those that are pointed to, in order.
@@ -135,4 +166,11 @@ impl Attributes {
         let live = self.entries.iter().filter(|entry| entry.references > 0);
         live.map(|entry| &entry.attribute)
     }
+}
+
+fn append(text: &mut Vec<u8>, attribute: &Attribute) {
+    if !text.is_empty() {
+        text.push(b',');
+    }
+    text.extend_from_slice(attribute.json());
 }
