@@ -207,9 +207,11 @@ impl Block {
     }
 
     fn ordinals_of(&self, handle: &str) -> impl Iterator<Item = Ordinal> {
+        let attributes = self.attributes.as_ref();
+        let is = attributes.map(|attributes| attributes.with_handle(handle));
         self.prefix.ordinals().filter(move |ordinal| {
-            let attribute = self.attribute_at(usize::from(ordinal.get()));
-            attribute.and_then(Attribute::handle) == Some(handle)
+            let index = self.allocations[usize::from(ordinal.get())];
+            index.zip(is.as_ref()).is_some_and(|(index, is)| is(index))
         })
     }
 

@@ -15,9 +15,17 @@ pub(super) struct Attributes {
     live: usize,
     /// The entry that was found last: who asks for several addresses asks for it again.
     last: usize,
-    /// The list that is written, once it was: one more attribute goes to its end. So a block that fills
-    /// does not gather all of them each time.
-    text: OnceLock<Vec<u8>>,
+    /// What is written, once it was: changed with the entries, so that they need not be gathered from
+    /// all over the memory each time.
+    text: OnceLock<Text>,
+}
+
+/// The entries that are pointed to as they are written, a comma behind each.
+#[derive(Debug, Clone, Default)]
+struct Text {
+    octets: Vec<u8>,
+    /// Of each entry, with its comma.
+    lens: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -28,12 +36,15 @@ struct Entry {
     /// How many addresses point to it.
     references: u16,
     cooling: bool,
+    /// The end of its handle.
+    handle_end: u64,
 }
 
 impl From<Attribute> for Entry {
     fn from(attribute: Attribute) -> Self {
         Self {
             hash: None,
+            handle_end: attribute.handle().map_or(0, end_of),
             cooling: attribute.is_cooling_down(),
             attribute,
             references: 0,
@@ -85,18 +96,20 @@ impl Attributes {
 
     fn push(&mut self, attribute: Attribute) {
         if let Some(text) = self.text.get_mut() {
-            append(text, &attribute);
+            text.push(&attribute);
         }
         self.entries.push(Entry::from(attribute));
     }
 
     /// Lets one address fewer point to the entry `index`.
     pub(super) fn remove(&mut self, index: u16) {
-        let entry = &mut self.entries[usize::from(index)];
-        entry.references -= 1;
-        if entry.references == 0 {
+        let (before, rest) = self.entries.split_at_mut(usize::from(index));
+        rest[0].references -= 1;
+        if rest[0].references == 0 {
             self.live -= 1;
-            self.text.take();
+            if let Some(text) = self.text.get_mut() {
+                text.remove(before.iter().filter(|entry| entry.references > 0).count());
+            }
         }
         while self.entries.last().is_some_and(|last| last.references == 0) {
             self.entries.pop();
@@ -139,6 +152,17 @@ impl Attributes {
         Some(&entry.attribute)
     }
 
+    /// Whether the entry of an index has `handle`.
+    pub(super) fn with_handle(&self, handle: &str) -> impl Fn(u16) -> bool {
+        let end = end_of(handle);
+        move |index| {
+            let entry = self.entries.get(usize::from(index));
+            entry.is_some_and(|entry| {
+                entry.handle_end == end && entry.attribute.handle() == Some(handle)
+            })
+        }
+    }
+
     /// How many addresses point to the entry `index`.
     pub(super) fn references_to(&self, index: u16) -> usize {
         let entry = self.entries.get(usize::from(index));
@@ -151,14 +175,14 @@ impl Attributes {
         self.entries.iter().any(live)
     }
 
-    /// Those that are pointed to as they are written, with a comma behind each but the last.
+    /// Those that are pointed to as they are written, with a comma between them.
     pub(super) fn text(&self) -> &[u8] {
-        self.text.get_or_init(|| {
-            let mut text = Vec::new();
-            self.iter()
-                .for_each(|attribute| append(&mut text, attribute));
+        let text = self.text.get_or_init(|| {
+            let mut text = Text::default();
+            self.iter().for_each(|attribute| text.push(attribute));
             text
-        })
+        });
+        text.octets.split_last().map_or(&[], |(_, list)| list)
     }
 
     /// Those that are pointed to, in order.
@@ -168,9 +192,24 @@ impl Attributes {
     }
 }
 
-fn append(text: &mut Vec<u8>, attribute: &Attribute) {
-    if !text.is_empty() {
-        text.push(b',');
+/// The last 8 octets, in which handles differ as a rule: few attributes need be looked at then.
+fn end_of(handle: &str) -> u64 {
+    let octets = handle.bytes().rev().take(8);
+    octets.fold(0, |end, octet| end << 8 | u64::from(octet))
+}
+
+impl Text {
+    fn push(&mut self, attribute: &Attribute) {
+        let json = attribute.json();
+        self.octets.extend_from_slice(json);
+        self.octets.push(b',');
+        self.lens.push(json.len() + 1);
     }
-    text.extend_from_slice(attribute.json());
+
+    /// Removes the entry that has `number` others before it.
+    fn remove(&mut self, number: usize) {
+        let start: usize = self.lens[..number].iter().sum();
+        let len = self.lens.remove(number);
+        self.octets.drain(start..start + len);
+    }
 }
