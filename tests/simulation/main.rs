@@ -32,7 +32,10 @@ fn run(from: u64, count: u64) {
             Err(violation) => {
                 let mut again = World::new(seed, true, Vec::new());
                 let _ = again.run();
-                let tail = again.tail.len().saturating_sub(number("IPIP_TAIL").map_or(40, |lines| lines as usize));
+                let tail = again
+                    .tail
+                    .len()
+                    .saturating_sub(number("IPIP_TAIL").map_or(40, |lines| lines as usize));
                 panic!(
                     "seed {seed}: {violation}\n{}\nreplay: IPIP_SEED={seed} cargo test --release -p ipip-core --test simulation",
                     again.tail[tail..].join("\n")

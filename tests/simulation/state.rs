@@ -1,6 +1,6 @@
 //! What the store holds, parsed, and what was in force before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{
     Block, Claim, Config, Handle, Node, Pool, Range, Reservation, Standing, Verdict, check, parse,
@@ -8,6 +8,9 @@ use crate::record::{
 
 const IPAM: &str = "/calico/ipam/v2/";
 const RESOURCES: &str = "/calico/resources/v3/projectcalico.org/";
+
+/// What every creation of a pool writes.
+const POOL_CREATION: &str = "/calico/resources/v3/projectcalico.org/ippools";
 
 /// What a key stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,11 +40,12 @@ impl<'a> Key<'a> {
                 let claim = host.split_once("/ipv4/block/");
                 return Ok(claim.map_or(Self::Empty, |(node, block)| Self::Claim(node, block)));
             }
-            match rest {
-                "config" => return Ok(Self::Config),
-                "pools" => return Ok(Self::Empty),
-                _ => {}
+            if rest == "config" {
+                return Ok(Self::Config);
             }
+        }
+        if key == POOL_CREATION {
+            return Ok(Self::Empty);
         }
         let kind = key.strip_prefix(RESOURCES).and_then(|k| k.split_once('/'));
         match kind {
@@ -123,6 +127,15 @@ impl State {
     pub(crate) fn blocks_of<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Block> {
         let blocks = self.blocks.values();
         blocks.filter(move |block| block.node() == Some(node))
+    }
+
+    /// Nodes with blocks that they claim, or that name them.
+    pub(crate) fn owners(&self) -> BTreeSet<(String, String)> {
+        let named = self.blocks.iter().filter_map(|(name, block)| {
+            let node = block.node()?;
+            Some((node.to_owned(), name.clone()))
+        });
+        named.chain(self.claims.keys().cloned()).collect()
     }
 
     /// Takes over the new value of `key`, and gives the old one.
