@@ -292,6 +292,8 @@ impl World {
     fn go_on(&mut self, place: usize, grant: Grant) -> Result<(), String> {
         let running = self.actors[place].running.as_mut().expect("under way");
         running.troubled |= grant.fault != Fault::None;
+        // No two look at the same instant.
+        self.clock.fetch_add(1, Ordering::Relaxed);
         let answer = running.task.go_on(grant);
         if grant.fault != Fault::None {
             self.note(|| format!("{place} meets {:?}", grant.fault));
