@@ -1,9 +1,11 @@
 //! What the store holds, parsed, and what was in force before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use crate::record::{
-    Block, Claim, Config, Handle, Node, Pool, Range, Reservation, Standing, Verdict, check, parse,
+    Attribute, Block, Claim, Config, Handle, Node, Pool, Range, Reservation, Standing, Verdict,
+    check, parse,
 };
 
 const IPAM: &str = "/calico/ipam/v2/";
@@ -195,19 +197,20 @@ impl State {
     }
 
     /// Whether `addr` is assigned to `handle`.
-    pub(crate) fn holds(&self, addr: std::net::Ipv4Addr, handle: &str) -> bool {
-        let block = self
-            .blocks
-            .values()
-            .find(|block| block.range().contains(addr));
-        block.is_some_and(|block| {
-            let range = block.range();
-            (0..range.size()).any(|ordinal| {
-                range.addr(ordinal) == addr
-                    && matches!(block.standing(ordinal), Standing::Held(who, _)
-                        if who.handle_id.as_deref() == Some(handle))
-            })
-        })
+    pub(crate) fn holds(&self, addr: Ipv4Addr, handle: &str) -> bool {
+        self.holds_as(addr, |who, _| who.handle_id.as_deref() == Some(handle))
+    }
+
+    /// Whether this assignment stands.
+    pub(crate) fn stands(&self, (addr, sequence): (Ipv4Addr, u64)) -> bool {
+        self.holds_as(addr, |_, stamp| stamp == sequence)
+    }
+
+    fn holds_as(&self, addr: Ipv4Addr, is: impl Fn(&Attribute, u64) -> bool) -> bool {
+        let mut blocks = self.blocks.values();
+        let block = blocks.find(|block| block.range().contains(addr));
+        let standing = block.map(|block| block.standing(block.range().ordinal(addr)));
+        matches!(standing, Some(Standing::Held(who, stamp)) if is(who, stamp))
     }
 }
 
