@@ -227,7 +227,8 @@ impl Operation {
             Self::Collect(_) => !block.is_held(),
             Self::ReleaseBlock(block) => owner == node && Range::of(&block.to_string()) == range,
             Self::RemoveNode(removed) => owner == removed.as_str(),
-            Self::DeletePool(name) => pool == Some(*name),
+            // Or of none: somebody else may have deleted it first.
+            Self::DeletePool(name) => pool.is_none_or(|pool| pool == *name),
             // Of a pool that does not select the node any more.
             _ => self.wants_any() && owner == node,
         }
