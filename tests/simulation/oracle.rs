@@ -422,9 +422,10 @@ impl Oracle {
                     format!("{node} has a confirmed claim on {block}, which is of {owner:?}")
                 })?;
             }
-            // Calico's claims may be under way; nobody takes addresses by one that is.
+            // Calico's claims may be under way, and a late read may make it delete one; nobody takes
+            // addresses by one that is not there.
             let used = is_ours && !effect.gained.is_empty() && owner == Some(permit.node);
-            let must = owner.is_some() && (used || !self.with_calico);
+            let must = owner.is_some() && (used && self.ordered || !self.with_calico);
             // Calico may begin to give the block up meanwhile, and fails when it comes to it.
             let given_up = owners_claim == Some("pendingDeletion") && self.with_calico;
             let right = owners_claim == Some("confirmed") || given_up;
