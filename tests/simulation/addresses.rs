@@ -56,7 +56,7 @@ pub(crate) fn judge_addresses(
             Standing::Held(who, stamp) => {
                 let may = permit.operation.releases(permit.node, addr, who, stamp);
                 check(may, || format!("{addr} of {who:?} was released"))?;
-                effect.lost.push(addr);
+                effect.lost.push((addr, stamp));
             }
         }
         match (was, is) {

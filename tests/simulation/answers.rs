@@ -1,5 +1,7 @@
 //! The rules for answers: what was answered is what was done, no more, no less.
 
+use std::net::Ipv4Addr;
+
 use crate::operation::{Answer, Operation};
 use crate::oracle::{Effect, Oracle};
 
@@ -33,8 +35,16 @@ pub(crate) fn judge_answer(
     let wrong = |what: &str| Err(format!("{what}: {done:?}, answered {answer:?}"));
     let wanted = done.operation.wants(done.node);
     let most = wanted.as_ref().map_or(0, |(_, count)| *count);
-    // Whoever reads late after a lost reply may not see what it did.
-    if done.effect.gained.len() > most && (oracle.ordered || !done.troubled) {
+    // What it got first may be lost by now, and whoever reads late after a lost reply may not see
+    // what it did.
+    let stands = |stamp: &&(Ipv4Addr, u64)| oracle.state.stands(**stamp);
+    let standing = done.effect.gained.iter().filter(stands).count();
+    let taken = if done.troubled {
+        standing
+    } else {
+        done.effect.gained.len()
+    };
+    if taken > most && (oracle.ordered || !done.troubled) {
         return wrong("more was taken than was asked for");
     }
     for (addr, sequence) in &answer.assigned {
@@ -55,11 +65,12 @@ pub(crate) fn judge_answer(
     match done.operation {
         // These do not tell what they assigned or released.
         Operation::EnsureTunnel | Operation::DeletePool(_) => {}
-        Operation::RemoveNode(_) if !has_ended => {}
+        Operation::RemoveNode(_) | Operation::Collect(_) if !has_ended => {}
         _ => {
+            let lost: Vec<_> = done.effect.lost.iter().map(|(addr, _)| *addr).collect();
             let assigned = answer.assigned.iter().map(|(addr, s)| (*addr, s.0));
             let same = same(assigned.collect(), &done.effect.gained)
-                && same(answer.released.clone(), &done.effect.lost);
+                && same(answer.released.clone(), &lost);
             if !same {
                 return wrong("not what was done was answered");
             }

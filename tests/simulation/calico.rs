@@ -126,13 +126,12 @@ impl Client<'_> {
         let done = match &stored.value {
             Value::Null => self.put(&stored, &self.new_block(&owner, block))?,
             value if value["affinity"] == *owner => self.put(&stored, &touched(value.clone()))?,
-            _ => false,
+            _ => return self.delete(&claim).map(drop),
         };
-        if !done {
-            self.delete(&claim)?;
-            return Ok(());
+        if done {
+            self.set_state(&claim, "confirmed")?;
         }
-        self.set_state(&claim, "confirmed").map(drop)
+        Ok(())
     }
 
     fn is_in_pool(&self, block: Ipv4Network) -> Step<bool> {
@@ -284,7 +283,7 @@ impl Client<'_> {
             let host = key.starts_with(HOSTS) && !key.contains("/block/");
             !host
                 && !key.ends_with("/config")
-                && !key.ends_with("/pools")
+                && !key.ends_with("/ippools")
                 && !key.contains("ipreserv")
         };
         records.retain(|record| has_fields(&record.key));

@@ -1,8 +1,10 @@
 //! What nodes do: one call of the allocator, and what it answered.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 
-use ipip_core::ipam::{Ipam, IpamError, Request};
+use ipip_core::ipam::{Collector, Ipam, IpamError, Request};
 use ipip_core::name::{HandleId, NodeName};
 use ipip_core::resource::{
     AllocatorConfig, Attribute, IpipMode, Node, Pool, Release, Reservation, Selector, Sequence,
@@ -10,7 +12,7 @@ use ipip_core::resource::{
 use ipnetwork::Ipv4Network;
 
 use crate::calico::Calico;
-use crate::record::{Attribute as Who, Range};
+use crate::record::{Attribute as Who, Block, Range};
 
 /// One call of the allocator, or what Calico does in its place.
 #[derive(Debug, Clone)]
@@ -46,7 +48,22 @@ pub(crate) enum Operation {
     RemoveNode(NodeName),
     EnsureTunnel,
     ReleaseTunnel,
+    /// What a check finds.
+    Repair,
+    Collect(Collection),
     Calico(Calico),
+}
+
+/// What collects, and the handles that are alive.
+#[derive(Debug, Clone)]
+pub(crate) struct Collection {
+    pub(crate) collector: Arc<Mutex<Collector>>,
+    pub(crate) live: HashSet<HandleId>,
+}
+
+impl Collection {
+    /// The time of grace, in seconds.
+    pub(crate) const GRACE: u64 = 30;
 }
 
 /// A pool as it is created.
@@ -164,6 +181,11 @@ impl Operation {
             Self::ReleaseTunnel => Answer::of(ipam.release_tunnel_address(node), |answer, all| {
                 answer.released.extend(all);
             }),
+            Self::Repair => {
+                let repaired = ipam.check().and_then(|report| ipam.repair(&report));
+                Answer::of(repaired, |_, _| ())
+            }
+            Self::Collect(collection) => collection.run(ipam),
             _ => unreachable!("not the administrator's"),
         }
     }
@@ -192,18 +214,21 @@ impl Operation {
         named || self.wants_any()
     }
 
-    /// Whether it may take the block `range` away from `owner`, called by `node`.
+    /// Whether it may take `block` of `pool` away from `owner`, called by `node`.
     pub(crate) fn gives_up(
         &self,
         node: &str,
         owner: &str,
-        range: Range,
+        block: &Block,
         pool: Option<&str>,
     ) -> bool {
+        let range = block.range();
         match self {
+            Self::Collect(_) => !block.is_held(),
             Self::ReleaseBlock(block) => owner == node && Range::of(&block.to_string()) == range,
             Self::RemoveNode(removed) => owner == removed.as_str(),
-            Self::DeletePool(name) => pool == Some(*name),
+            // Or of none: somebody else may have deleted it first.
+            Self::DeletePool(name) => pool.is_none_or(|pool| pool == *name),
             // Of a pool that does not select the node any more.
             _ => self.wants_any() && owner == node,
         }
@@ -227,8 +252,28 @@ impl Operation {
                     || of.map(String::as_str) == Some(removed.as_str())
             }
             Self::EnsureTunnel | Self::ReleaseTunnel => has(tunnel_handle(node).as_str()),
+            Self::Collect(Collection { live, .. }) => {
+                let is_live = |handle: &HandleId| has(handle.as_str());
+                who.handle_id.is_some() && !live.iter().any(is_live)
+            }
             _ => false,
         }
+    }
+}
+
+impl Collection {
+    fn run(&self, ipam: &Ipam) -> Answer {
+        // Not locked meanwhile: it stops at store calls, and may end there.
+        let known = || self.collector.lock().expect("no panic");
+        let mut collector = known().clone();
+        let collected = ipam.collect(&mut collector, &self.live);
+        *known() = collector;
+        Answer::of(collected, |answer, collected| {
+            answer
+                .released
+                .extend(collected.released.iter().map(|one| one.addr));
+            answer.short = !collected.refused.is_empty();
+        })
     }
 }
 

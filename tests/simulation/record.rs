@@ -178,6 +178,11 @@ impl Range {
         (self.1 - self.0) as usize
     }
 
+    /// The place of `addr`, which it contains.
+    pub(crate) fn ordinal(self, addr: Ipv4Addr) -> usize {
+        (u64::from(u32::from(addr)) - self.0) as usize
+    }
+
     pub(crate) fn addr(self, ordinal: usize) -> Ipv4Addr {
         Ipv4Addr::from(self.0 as u32 + ordinal as u32)
     }

@@ -1,25 +1,27 @@
 //! The stage of one history: its pools and nodes, and which operations are drawn how often.
 
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ipip_core::ipam::Collector;
 use ipip_core::name::{HandleId, NodeName};
 use ipip_core::resource::{AllocatorConfig, Release, Sequence};
 use ipnetwork::Ipv4Network;
 
 use crate::calico::Calico;
 use crate::chance::Chance;
-use crate::operation::{Operation, PoolPlan};
+use crate::operation::{Collection, Operation, PoolPlan};
 
 /// How many processes there are; the first two are of one node.
 pub(crate) const PROCESSES: usize = 6;
 /// How many handles are used.
 pub(crate) const HANDLES: usize = 8;
 /// How many kinds of operations there are, Calico's apart.
-const KINDS: usize = 21;
+const KINDS: usize = 23;
 /// How often each kind is drawn where nothing is left out, in its order below.
 const USUAL: [usize; KINDS] = [
-    6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 1, 3, 1, 3, 2, 2, 2, 1, 3, 1,
+    6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 1, 3, 1, 3, 2, 2, 2, 1, 3, 1, 1, 2,
 ];
 /// So many of them are what pods need; the others are the administrator's.
 const PODS: usize = 9;
@@ -40,6 +42,7 @@ pub(crate) struct Scene {
     pub(crate) plans: Vec<PoolPlan>,
     /// Whether Calico works on the same store.
     pub(crate) with_calico: bool,
+    collector: Arc<Mutex<Collector>>,
 }
 
 /// Prefixes of pools, and the lengths of their blocks.
@@ -67,12 +70,14 @@ impl Scene {
                 *weight * (1 + chance.below(3))
             };
         }
+        let grace = Duration::from_secs(Collection::GRACE);
         weights[0] = weights[0].max(3);
         weights[3] = weights[3].max(2);
         Self {
             weights,
             plans: plans(cidr, block_len, ordered && !with_calico),
             with_calico,
+            collector: Arc::new(Mutex::new(Collector::new(grace))),
         }
     }
 
@@ -188,7 +193,12 @@ impl Scene {
             17 => Operation::PutNode(*chance.pick(&["a", "b"])),
             18 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
             19 => Operation::EnsureTunnel,
-            _ => Operation::ReleaseTunnel,
+            20 => Operation::ReleaseTunnel,
+            21 => Operation::Repair,
+            _ => Operation::Collect(Collection {
+                collector: Arc::clone(&self.collector),
+                live: (0..chance.below(HANDLES)).map(Self::handle).collect(),
+            }),
         }
     }
 

@@ -1,13 +1,18 @@
 //! What the store holds, parsed, and what was in force before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use crate::record::{
-    Block, Claim, Config, Handle, Node, Pool, Range, Reservation, Standing, Verdict, check, parse,
+    Attribute, Block, Claim, Config, Handle, Node, Pool, Range, Reservation, Standing, Verdict,
+    check, parse,
 };
 
 const IPAM: &str = "/calico/ipam/v2/";
 const RESOURCES: &str = "/calico/resources/v3/projectcalico.org/";
+
+/// What every creation of a pool writes.
+const POOL_CREATION: &str = "/calico/resources/v3/projectcalico.org/ippools";
 
 /// What a key stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,11 +42,12 @@ impl<'a> Key<'a> {
                 let claim = host.split_once("/ipv4/block/");
                 return Ok(claim.map_or(Self::Empty, |(node, block)| Self::Claim(node, block)));
             }
-            match rest {
-                "config" => return Ok(Self::Config),
-                "pools" => return Ok(Self::Empty),
-                _ => {}
+            if rest == "config" {
+                return Ok(Self::Config);
             }
+        }
+        if key == POOL_CREATION {
+            return Ok(Self::Empty);
         }
         let kind = key.strip_prefix(RESOURCES).and_then(|k| k.split_once('/'));
         match kind {
@@ -125,6 +131,15 @@ impl State {
         blocks.filter(move |block| block.node() == Some(node))
     }
 
+    /// Nodes with blocks that they claim, or that name them.
+    pub(crate) fn owners(&self) -> BTreeSet<(String, String)> {
+        let named = self.blocks.iter().filter_map(|(name, block)| {
+            let node = block.node()?;
+            Some((node.to_owned(), name.clone()))
+        });
+        named.chain(self.claims.keys().cloned()).collect()
+    }
+
     /// Takes over the new value of `key`, and gives the old one.
     pub(crate) fn apply(&mut self, revision: u64, key: &str, value: Option<&[u8]>) -> Verdict<Old> {
         let mut old = Old::Other;
@@ -182,19 +197,20 @@ impl State {
     }
 
     /// Whether `addr` is assigned to `handle`.
-    pub(crate) fn holds(&self, addr: std::net::Ipv4Addr, handle: &str) -> bool {
-        let block = self
-            .blocks
-            .values()
-            .find(|block| block.range().contains(addr));
-        block.is_some_and(|block| {
-            let range = block.range();
-            (0..range.size()).any(|ordinal| {
-                range.addr(ordinal) == addr
-                    && matches!(block.standing(ordinal), Standing::Held(who, _)
-                        if who.handle_id.as_deref() == Some(handle))
-            })
-        })
+    pub(crate) fn holds(&self, addr: Ipv4Addr, handle: &str) -> bool {
+        self.holds_as(addr, |who, _| who.handle_id.as_deref() == Some(handle))
+    }
+
+    /// Whether this assignment stands.
+    pub(crate) fn stands(&self, (addr, sequence): (Ipv4Addr, u64)) -> bool {
+        self.holds_as(addr, |_, stamp| stamp == sequence)
+    }
+
+    fn holds_as(&self, addr: Ipv4Addr, is: impl Fn(&Attribute, u64) -> bool) -> bool {
+        let mut blocks = self.blocks.values();
+        let block = blocks.find(|block| block.range().contains(addr));
+        let standing = block.map(|block| block.standing(block.range().ordinal(addr)));
+        matches!(standing, Some(Standing::Held(who, stamp)) if is(who, stamp))
     }
 }
 
