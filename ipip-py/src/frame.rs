@@ -40,7 +40,9 @@ impl Frame {
         original_len: Option<&Bound<'_, PyAny>>,
         checksum_pending: Given<'_>,
     ) -> PyResult<Self> {
-        let octets = Octets::of("octets", octets)?.read(octets.py())?.into_owned();
+        let octets = Octets::of("octets", octets)?
+            .read(octets.py())?
+            .into_owned();
         let least = u64::try_from(octets.len())?;
         let original_len = match original_len {
             Some(len) => args::integer("original_len", len, least..=u32::MAX.into())?,

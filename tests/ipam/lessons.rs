@@ -273,7 +273,7 @@ fn a_pool_serves_only_its_uses() {
     let error = net.ipam.assign_many(&workload).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no enabled pool serves this node and use"
+        "there is no enabled pool for this node and use"
     );
     let tunnel = Request {
         purpose: Use::Tunnel,
@@ -356,8 +356,8 @@ fn what_a_call_costs_does_not_grow_with_the_cluster() {
     ipam.assign_any(&node("a"), &owner("x")).unwrap();
     assert_eq!(
         store.take(),
-        [4, 2, 0, 1],
-        "configuration, claim, block, handle; pools, reservations; one commit"
+        [3, 2, 0, 1],
+        "configuration, claim, handle; pools, reservations; one commit, which compares the block"
     );
     ipam.release_handle(&handle("h")).unwrap();
     let [gets, _, _, commits] = store.take();

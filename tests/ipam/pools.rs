@@ -62,7 +62,7 @@ fn pools_not_for_everybody_are_used_only_by_name() {
         .unwrap()
         .with_disabled(true);
     net.ipam.create_pool(&off).unwrap();
-    let none = "no enabled pool serves this node and use";
+    let none = "there is no enabled pool for this node and use";
     net.refuses(
         |ipam| ipam.assign_any(&node("a"), &owner("h")),
         IpamErrorKind::Exhausted,

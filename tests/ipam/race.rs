@@ -9,8 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use ipip_core::datastore::{
     Changes, Commit, Compare, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
 };
-use ipip_core::ipam::{Ambient, BlockRelease, Ipam, IpamErrorKind};
-use ipip_core::resource::{Affinity, Attribute, Block, Pool, Release, Sequence};
+use ipip_core::ipam::{Ambient, BlockRelease, Ipam, IpamErrorKind, Request, Shortfall};
+use ipip_core::resource::{Affinity, AllocatorConfig, Attribute, Block, Pool, Release, Sequence};
 
 use crate::support::{addr, handle, node, owner};
 
@@ -320,6 +320,98 @@ fn a_block_lost_meanwhile_is_not_confirmed() {
         text(&store, CLAIM).as_deref(),
         Some(r#"{"state":"pending"}"#)
     );
+}
+
+/// Disables the pool, as another caller would.
+fn disable(store: &Memory) {
+    let text = text(store, &key::pool("p")).unwrap();
+    let disabled = text.replace(r#""blockSize""#, r#""disabled":true,"blockSize""#);
+    put(store, &key::pool("p"), &disabled);
+}
+
+#[test]
+fn a_pool_disabled_meanwhile_gives_nothing() {
+    for own in [true, false] {
+        let before = move |ipam: &Ipam, _: &Memory| {
+            if own {
+                a(ipam, "10.0.0.7", &owner("x"));
+            }
+        };
+        let (ipam, store) = raced(before, |_, store| disable(store));
+        let error = ipam.assign_any(&node("a"), &owner("h")).unwrap_err();
+        assert_eq!(error.kind(), IpamErrorKind::Exhausted, "{error}");
+        let (ipam, _) = raced(before, |_, store| disable(store));
+        let error = ipam.assign(&node("a"), addr("10.0.0.1"), &owner("h"));
+        assert_eq!(error.unwrap_err().to_string(), "pool p is disabled");
+        assert_eq!(text(&store, HANDLE), None);
+    }
+}
+
+#[test]
+fn nothing_is_borrowed_once_that_is_forbidden() {
+    let before = |ipam: &Ipam, _: &Memory| {
+        for block in [FIRST, "10.0.0.8/29"] {
+            ipam.claim(&node("b"), block.parse().unwrap()).unwrap();
+        }
+    };
+    let forbid = |ipam: &Ipam, _: &Memory| {
+        let mut config = AllocatorConfig::default();
+        config.strict_affinity = true;
+        ipam.set_config(&config).unwrap();
+    };
+    let (ipam, store) = raced(before, forbid);
+    let error = ipam.assign_any(&node("a"), &owner("h")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "nothing is assigned to node a: no block is left in pools: p, and strict affinity forbids to borrow"
+    );
+    let (ipam, _) = raced(before, forbid);
+    let error = ipam.assign(&node("a"), addr("10.0.0.1"), &owner("h"));
+    assert_eq!(error.unwrap_err().kind(), IpamErrorKind::Taken);
+    assert_eq!(text(&store, HANDLE), None);
+}
+
+#[test]
+fn an_empty_block_used_meanwhile_is_not_taken_over() {
+    let of_old = |ipam: &Ipam, store: &Memory| {
+        ipam.claim(&node("c"), "10.0.0.8/29".parse().unwrap())
+            .unwrap();
+        let block = Block::new(FIRST.parse().unwrap(), Sequence(1));
+        let block = block.claimed_by(Affinity::parse("host:b"), std::time::UNIX_EPOCH);
+        put(store, BLOCK, std::str::from_utf8(&block.to_json()).unwrap());
+    };
+    let (ipam, _) = raced(of_old, |ipam, _| {
+        ipam.assign(&node("b"), addr("10.0.0.3"), &owner("x"))
+            .unwrap();
+    });
+    let assigned = ipam.assign_any(&node("a"), &owner("h")).unwrap();
+    assert!(assigned.borrowed);
+    let block = ipam.block_of(addr("10.0.0.3")).unwrap().unwrap();
+    assert_eq!(block.affinity().unwrap().to_string(), "host:b");
+    assert!(block.attribute_of(addr("10.0.0.3")).is_some());
+    let (ipam, store) = raced(of_old, |_, _| ());
+    let assigned = ipam.assign_any(&node("a"), &owner("h")).unwrap();
+    assert!(!assigned.borrowed && assigned.block == FIRST.parse().unwrap());
+    assert!(text(&store, CLAIM).is_some());
+}
+
+#[test]
+fn two_claims_at_once_keep_the_limit() {
+    // One of them is not the block that the search would claim, so nothing else tells it to stop.
+    for other in [FIRST, "10.0.0.8/29"] {
+        let claim = move |ipam: &Ipam, _: &Memory| {
+            ipam.claim(&node("a"), other.parse().unwrap()).unwrap();
+        };
+        let (ipam, _) = raced(|_, _| (), claim);
+        let request = Request {
+            max_blocks: Some(1),
+            ..Request::new(node("a"), 16, owner("h"))
+        };
+        let found = ipam.assign_many(&request).unwrap();
+        assert_eq!(found.assigned.len(), 8);
+        assert_eq!(found.shortfall, Some(Shortfall::BlockLimit { limit: 1 }));
+        assert_eq!(ipam.blocks_of(&node("a")).unwrap().len(), 1);
+    }
 }
 
 /// Every commit fails.

@@ -82,6 +82,9 @@ def test_a_full_node_claims_one_more_block(store: ipip.MemoryStore) -> None:
         ipam.claim_any("node-b")
     assert [released.address for released in ipam.release_handle("pod-3")] == [addresses[3]]
     assert ipam.assign_any("node-a", "pod-8").address == addresses[3]
+    ipam.release_handle("pod-5")
+    borrowed = ipam.assign("node-b", addresses[5], "pod-9")
+    assert borrowed.address == addresses[5] and ipam.blocks_of("node-b") == []
 
 
 def test_refusals_each_have_their_error_and_write_nothing(ipam: ipip.Ipam, store: ipip.MemoryStore) -> None:

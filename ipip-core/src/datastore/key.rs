@@ -3,6 +3,8 @@
 //! A prefix is written with `-` for its `/`, so that it is one element of the path. Functions named
 //! `…_prefix` give what to list; they end with `/`.
 
+use std::fmt::Write;
+
 use crate::addr::Ipv4Prefix;
 use crate::name::{HandleId, NodeName};
 
@@ -27,7 +29,7 @@ const NODES: &str = "/calico/resources/v3/projectcalico.org/nodes/";
 /// ```
 #[must_use]
 pub fn block(prefix: Ipv4Prefix) -> String {
-    format!("{BLOCKS}{}", element(prefix))
+    with_element(BLOCKS, prefix)
 }
 
 /// What every block's key begins with.
@@ -45,13 +47,13 @@ pub fn parse_block(key: &str) -> Option<Ipv4Prefix> {
 /// The key of `node`'s claim on the block `prefix`.
 #[must_use]
 pub fn affinity(node: &NodeName, prefix: Ipv4Prefix) -> String {
-    format!("{HOSTS}{node}/ipv4/block/{}", element(prefix))
+    with_element(&affinity_prefix(node), prefix)
 }
 
 /// What the key of each claim of `node` begins with.
 #[must_use]
 pub fn affinity_prefix(node: &NodeName) -> String {
-    format!("{HOSTS}{node}/ipv4/block/")
+    [HOSTS, node.as_str(), "/ipv4/block/"].concat()
 }
 
 /// What the key of each claim of each node begins with; other keys begin so too.
@@ -71,7 +73,7 @@ pub fn parse_affinity(key: &str) -> Option<(NodeName, Ipv4Prefix)> {
 /// 3.30 and later).
 #[must_use]
 pub fn virtual_affinity(owner: &str, prefix: Ipv4Prefix) -> String {
-    format!("{VIRTUALS}{owner}/ipv4/block/{}", element(prefix))
+    with_element(&format!("{VIRTUALS}{owner}/ipv4/block/"), prefix)
 }
 
 /// What lists blocks, claims, handles and configuration at one instant.
@@ -96,13 +98,13 @@ pub fn parse_handle(key: &str) -> Option<&str> {
 /// The key of `handle`'s record.
 #[must_use]
 pub fn handle(handle: &HandleId) -> String {
-    format!("{HANDLES}{handle}")
+    [HANDLES, handle.as_str()].concat()
 }
 
 /// The key of the pool `name`.
 #[must_use]
 pub fn pool(name: &str) -> String {
-    format!("{POOLS}{name}")
+    [POOLS, name].concat()
 }
 
 /// The key that every creation of a pool writes, so that of two at once that would overlap only one
@@ -152,17 +154,22 @@ pub fn node_prefix() -> &'static str {
 /// with the node.
 #[must_use]
 pub fn ipam_host(node: &NodeName) -> String {
-    format!("{HOSTS}{node}")
+    [HOSTS, node.as_str()].concat()
 }
 
-fn element(prefix: Ipv4Prefix) -> String {
-    format!("{}-{}", prefix.network(), prefix.len())
+/// `begin`, and the element of `prefix` behind it.
+fn with_element(begin: &str, prefix: Ipv4Prefix) -> String {
+    // 18: 255.255.255.255-32.
+    let mut key = String::with_capacity(begin.len() + 18);
+    key.push_str(begin);
+    write!(key, "{}-{}", prefix.network(), prefix.len()).expect("memory");
+    key
 }
 
-/// Only the form that [`element`] writes: another one would be a second key of the same block.
+/// Only the form that [`with_element`] writes: another one would be a second key of the same block.
 fn parse_element(text: &str) -> Option<Ipv4Prefix> {
     let prefix: Ipv4Prefix = text.replacen('-', "/", 1).parse().ok()?;
-    (element(prefix) == text).then_some(prefix)
+    (with_element("", prefix) == text).then_some(prefix)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The store that ends with its process.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use super::bell::Bell;
@@ -33,10 +33,21 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Inner {
-    records: BTreeMap<String, (Vec<u8>, Revision)>,
+    /// By key: keys are long and much alike, so finding one in order takes many comparisons.
+    records: HashMap<Arc<str>, Entry>,
+    /// The keys of the records, in order.
+    keys: BTreeSet<Arc<str>>,
     revision: Revision,
     /// The keys that each of the last commits changed; the last entry is that of `revision`.
-    log: VecDeque<Vec<String>>,
+    log: VecDeque<Vec<Arc<str>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The key again, to be shared by who notes it.
+    key: Arc<str>,
+    value: Vec<u8>,
+    revision: Revision,
 }
 
 impl Memory {
@@ -63,33 +74,58 @@ impl Memory {
 }
 
 impl Inner {
-    fn below<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> impl Iterator<Item = (&'a String, &'a (Vec<u8>, Revision))> {
+    fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
         let from = (Bound::Included(prefix), Bound::Unbounded);
-        let records = self.records.range::<str, _>(from);
-        records.take_while(move |(key, _)| key.starts_with(prefix))
+        let keys = self.keys.range::<str, _>(from);
+        keys.take_while(move |key| key.starts_with(prefix))
+    }
+
+    fn record(&self, key: &str) -> Option<Record> {
+        let entry = self.records.get(key)?;
+        Some(Record {
+            key: key.to_owned(),
+            value: entry.value.clone(),
+            revision: entry.revision,
+        })
     }
 
     fn holds(&self, compare: &Compare) -> bool {
         match compare {
-            Compare::Absent(key) => !self.records.contains_key(key),
+            Compare::Absent(key) => !self.records.contains_key(key.as_str()),
             Compare::Unchanged(key, revision) => {
-                self.records.get(key).is_some_and(|(_, r)| r == revision)
+                let entry = self.records.get(key.as_str());
+                entry.is_some_and(|entry| entry.revision == *revision)
             }
         }
     }
 
     /// Does the write; the key if that changed anything.
-    fn write(&mut self, write: Write, revision: Revision) -> Option<String> {
+    fn write(&mut self, write: Write, revision: Revision) -> Option<Arc<str>> {
         match write {
-            Write::Put(key, value) => {
-                self.records.insert(key.clone(), (value, revision));
+            Write::Put(key, value) => Some(self.put(key, value, revision)),
+            Write::Delete(key) => {
+                let (key, _) = self.records.remove_entry(key.as_str())?;
+                self.keys.remove(&key);
                 Some(key)
             }
-            Write::Delete(key) => self.records.remove(&key).map(|_| key),
         }
+    }
+
+    fn put(&mut self, key: String, value: Vec<u8>, revision: Revision) -> Arc<str> {
+        if let Some(entry) = self.records.get_mut(key.as_str()) {
+            entry.value = value;
+            entry.revision = revision;
+            return Arc::clone(&entry.key);
+        }
+        let key: Arc<str> = key.into();
+        let entry = Entry {
+            key: Arc::clone(&key),
+            value,
+            revision,
+        };
+        self.records.insert(Arc::clone(&key), entry);
+        self.keys.insert(Arc::clone(&key));
+        key
     }
 
     /// What is different below `prefix` than at `after`, each key once.
@@ -105,8 +141,8 @@ impl Inner {
         for (revision, keys) in revisions.zip(self.log.iter().rev()) {
             let below = keys.iter().filter(|key| key.starts_with(prefix));
             changes.extend(below.filter(|key| seen.insert(*key)).map(|key| Change {
-                key: key.clone(),
-                value: self.records.get(key).map(|(value, _)| value.clone()),
+                key: key.to_string(),
+                value: self.records.get(key).map(|entry| entry.value.clone()),
                 revision: Revision(revision),
             }));
         }
@@ -121,24 +157,16 @@ impl Default for Memory {
     }
 }
 
-fn record(key: &str, (value, revision): &(Vec<u8>, Revision)) -> Record {
-    Record {
-        key: key.to_owned(),
-        value: value.clone(),
-        revision: *revision,
-    }
-}
-
 impl Store for Memory {
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         check_key(key)?;
-        Ok(self.read().records.get(key).map(|entry| record(key, entry)))
+        Ok(self.read().record(key))
     }
 
     fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
         check_prefix(prefix)?;
         let inner = self.read();
-        let entries = inner.below(prefix).map(|(key, entry)| record(key, entry));
+        let entries = inner.below(prefix).filter_map(|key| inner.record(key));
         Ok(Listing {
             entries: entries.collect(),
             revision: inner.revision,
@@ -149,7 +177,7 @@ impl Store for Memory {
         check_prefix(prefix)?;
         let inner = self.read();
         Ok(Listing {
-            entries: inner.below(prefix).map(|(key, _)| key.clone()).collect(),
+            entries: inner.below(prefix).map(|key| key.to_string()).collect(),
             revision: inner.revision,
         })
     }

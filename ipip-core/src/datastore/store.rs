@@ -1,6 +1,5 @@
 //! What a store can do.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -172,13 +171,11 @@ impl Commit {
     /// naming the key.
     pub fn check(&self) -> Result<(), StoreError> {
         let compared = self.compares.iter().map(Compare::key);
-        let mut written = HashSet::new();
-        for key in self.writes.iter().map(Write::key) {
-            if !written.insert(key) {
-                return Err(StoreError::WrittenTwice {
-                    key: key.to_owned(),
-                });
-            }
+        let mut written: Vec<_> = self.writes.iter().map(Write::key).collect();
+        written.sort_unstable();
+        if let Some(twice) = written.windows(2).find(|pair| pair[0] == pair[1]) {
+            let key = twice[0].to_owned();
+            return Err(StoreError::WrittenTwice { key });
         }
         written.into_iter().chain(compared).try_for_each(check_key)
     }

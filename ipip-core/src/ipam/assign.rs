@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::claim::{claimant, confirm};
 use super::decide::{self, Standing};
-use super::put::{Filled, Put, Wanted, change};
+use super::put::{Filled, Put, Right, Source, Wanted, change};
 use super::read::Stored;
 use super::search::Search;
 use super::terms::collected;
@@ -123,26 +123,29 @@ impl Ipam {
         let state = affinity.as_ref().map(|affinity| affinity.value.state);
         let standing = decide::standing(wanted.node, state, Some(&block.value));
         let mut commit = change(&block, pool);
+        let claim = affinity.as_ref().map(|affinity| affinity.revision);
+        let mut right = claim.map_or(Right::Claiming, Right::Claimed);
         match standing {
             Standing::Ours => {}
             Standing::Unconfirmed => {
                 confirm(&mut commit, wanted.node, block.value.prefix(), affinity);
+                right = Right::Claiming;
             }
             Standing::NoBlock | Standing::Stale if config.strict_affinity => {
                 return Err(decide::owned_by_other(&block.value));
             }
             Standing::NoBlock | Standing::Stale => {
                 commit.expect(key::config(), config_revision);
+                right = Right::Borrowing;
             }
         }
         let block = self.cooled(block.value, &config);
         let mut block = self.to_change(block);
         let assigned = vec![block.assign(addr, wanted.attribute.clone())?];
-        let borrowed = !decide::is_owned_by(&block, wanted.node);
         let filled = Filled {
             block,
             assigned,
-            borrowed,
+            source: Source::new(pool, right),
         };
         self.put(commit, wanted, filled)
     }
@@ -168,7 +171,7 @@ impl Ipam {
         let filled = Filled {
             block,
             assigned,
-            borrowed: false,
+            source: Source::new(pool, Right::Claiming),
         };
         self.put(commit, wanted, filled)
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::decide::{self, Order};
-use super::put::change;
+use super::put::{Right, Source, change};
 use super::read::Stored;
 use super::search::{Search, Seen, Step};
 use super::{Ipam, IpamError};
@@ -83,7 +83,12 @@ impl Search<'_> {
             let mut commit = change(&block, pool);
             // Whoever forbids to borrow forbids it from then on.
             commit.expect(key::config(), seen.terms.config_revision);
-            let step = self.fill(seen, block.value, commit, true)?;
+            let step = self.fill(
+                seen,
+                block.value,
+                commit,
+                Source::new(pool, Right::Borrowing),
+            )?;
             if !matches!(step, Step::Nothing) {
                 seen.lenders = Some(lenders);
                 return Ok(step);

@@ -1,78 +1,130 @@
 //! Parsed values, kept by key and revision: what stands under a key at a revision never changes.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::read::Stored;
 use crate::datastore::Revision;
 use crate::name::NodeName;
 use crate::resource::{Block, BlockPrefix, Pool};
 
 /// What an allocator remembers. Nothing here is believed before the store has told the revision
-/// once more, so that a cache may be lost, or shared by threads, at any time.
+/// once more, be it by a commit that compares it, so that a cache may be lost, or shared by threads,
+/// at any time.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    pub(super) blocks: Shelf<Arc<Block>>,
-    /// `None`: a pool that is not ours to use, of IPv6.
-    pub(super) pools: Shelf<Option<Arc<Pool>>>,
-    /// The block of each node from which an address was assigned last.
-    latest: Mutex<HashMap<NodeName, BlockPrefix>>,
+    pub(super) blocks: Shelf<BlockPrefix, Arc<Block>>,
+    /// By key; `None`: a pool that is not ours to use, of IPv6.
+    pub(super) pools: Shelf<String, Option<Arc<Pool>>>,
+    /// From where an address of each node was assigned last.
+    latest: Mutex<HashMap<NodeName, Latest>>,
+}
+
+/// A block of a node from which an address was assigned.
+#[derive(Debug, Clone)]
+pub(super) struct Latest {
+    pub(super) block: BlockPrefix,
+    /// When the node's claim was written, which was confirmed.
+    pub(super) claim: Revision,
+    /// The pool of the block.
+    pub(super) pool: Stored<Arc<Pool>>,
 }
 
 /// Values of one kind.
 #[derive(Debug)]
-pub(super) struct Shelf<T>(Mutex<HashMap<String, (Revision, T)>>);
+pub(super) struct Shelf<K, T>(Mutex<Generations<K, T>>);
 
-/// So many values of a kind, or nodes, are kept: full blocks of /26 take about 20 kB each.
+/// What was used since the shelf was full, and what was before.
+#[derive(Debug)]
+struct Generations<K, T> {
+    young: HashMap<K, (Revision, T)>,
+    old: HashMap<K, (Revision, T)>,
+}
+
+/// So many values of a kind are kept in each generation, and so many nodes: full blocks of /26 take
+/// about 20 kB each.
 const ROOM: usize = 1024;
 
-impl<T> Default for Shelf<T> {
+impl<K, T> Default for Shelf<K, T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Generations {
+            young: HashMap::new(),
+            old: HashMap::new(),
+        }))
     }
 }
 
-impl<T: Clone> Shelf<T> {
+impl<K: Hash + Eq, T: Clone> Shelf<K, T> {
     /// The value of `key` at `revision`.
-    pub(super) fn get(&self, key: &str, revision: Revision) -> Option<T> {
-        let entries = lock(&self.0);
-        let (kept, value) = entries.get(key)?;
-        (*kept == revision).then(|| value.clone())
+    pub(super) fn get<Q>(&self, key: &Q, revision: Revision) -> Option<T>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (kept, value) = self.latest(key)?;
+        (kept == revision).then_some(value)
+    }
+
+    /// The value of `key` and its revision, which may have passed.
+    pub(super) fn latest<Q>(&self, key: &Q) -> Option<(Revision, T)>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let mut shelf = lock(&self.0);
+        if let Some((key, entry)) = shelf.old.remove_entry(key) {
+            shelf.keep(key, entry);
+        }
+        shelf.young.get(key).cloned()
     }
 
     /// Keeps the value of `key` at `revision`, in place of an older one.
-    pub(super) fn keep(&self, key: &str, revision: Revision, value: T) {
-        let mut entries = lock(&self.0);
-        if let Some(entry) = entries.get_mut(key) {
+    pub(super) fn keep(&self, key: K, revision: Revision, value: T) {
+        let mut shelf = lock(&self.0);
+        if let Some(entry) = shelf.young.get_mut(&key) {
             *entry = (revision, value);
             return;
         }
-        if entries.len() >= ROOM {
-            entries.clear();
-        }
-        entries.insert(key.to_owned(), (revision, value));
+        shelf.old.remove(&key);
+        shelf.keep(key, (revision, value));
     }
 
     /// Forgets `key`, so that whoever holds the value may be its only holder.
-    pub(super) fn forget(&self, key: &str) {
-        lock(&self.0).remove(key);
+    pub(super) fn forget(&self, key: &K) {
+        let mut shelf = lock(&self.0);
+        if shelf.young.remove(key).is_none() {
+            shelf.old.remove(key);
+        }
+    }
+}
+
+impl<K: Hash + Eq, T> Generations<K, T> {
+    /// Adds what is not among the young ones.
+    fn keep(&mut self, key: K, entry: (Revision, T)) {
+        if self.young.len() >= ROOM {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, entry);
     }
 }
 
 impl Cache {
-    pub(super) fn latest(&self, node: &NodeName) -> Option<BlockPrefix> {
-        lock(&self.latest).get(node).copied()
+    pub(super) fn latest(&self, node: &NodeName) -> Option<Latest> {
+        lock(&self.latest).get(node).cloned()
     }
 
-    pub(super) fn set_latest(&self, node: &NodeName, block: BlockPrefix) {
-        let mut latest = lock(&self.latest);
-        if let Some(entry) = latest.get_mut(node) {
-            *entry = block;
+    pub(super) fn set_latest(&self, node: &NodeName, latest: Latest) {
+        let mut all = lock(&self.latest);
+        if let Some(entry) = all.get_mut(node) {
+            *entry = latest;
             return;
         }
-        if latest.len() >= ROOM {
-            latest.clear();
+        if all.len() >= ROOM {
+            all.clear();
         }
-        latest.insert(node.clone(), block);
+        all.insert(node.clone(), latest);
     }
 }
 
@@ -88,22 +140,28 @@ mod tests {
     #[test]
     fn a_value_is_given_only_at_its_revision() {
         let shelf = Shelf::default();
-        shelf.keep("/a", Revision(1), 'a');
+        shelf.keep("/a".to_owned(), Revision(1), 'a');
         assert_eq!(shelf.get("/a", Revision(1)), Some('a'));
         assert_eq!(shelf.get("/a", Revision(2)), None);
-        shelf.keep("/a", Revision(2), 'b');
+        shelf.keep("/a".to_owned(), Revision(2), 'b');
         assert_eq!(shelf.get("/a", Revision(1)), None);
-        shelf.forget("/a");
+        shelf.forget(&"/a".to_owned());
         assert_eq!(shelf.get("/a", Revision(2)), None);
     }
 
     #[test]
     fn a_shelf_does_not_grow_without_end() {
         let shelf = Shelf::default();
-        for key in 0..=ROOM {
-            shelf.keep(&key.to_string(), Revision(0), key);
+        shelf.keep("used".to_owned(), Revision(0), 0);
+        for key in 0..10 * ROOM {
+            shelf.keep(key.to_string(), Revision(0), key);
+            assert_eq!(
+                shelf.get("used", Revision(0)),
+                Some(0),
+                "what is used stays"
+            );
         }
-        assert_eq!(lock(&shelf.0).len(), 1);
-        assert_eq!(shelf.get(&ROOM.to_string(), Revision(0)), Some(ROOM));
+        let kept = lock(&shelf.0);
+        assert!(kept.young.len() <= ROOM && kept.old.len() <= ROOM);
     }
 }

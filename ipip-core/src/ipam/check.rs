@@ -99,8 +99,9 @@ impl Ipam {
     }
 
     fn check_with(&self, live: Option<&HashSet<HandleId>>) -> Result<Report, IpamError> {
-        let taken = self.ambient.now();
         let (around, survey) = self.survey()?;
+        // After reading: what was seen is at least as old as that.
+        let taken = self.ambient.now();
         let revision = survey.revision;
         let mut check = Check::new(around, live);
         check.checked.handles = u64::try_from(survey.handles.len()).unwrap_or(u64::MAX);

@@ -119,7 +119,6 @@ impl Ipam {
         collector: &mut Collector,
         live: &HashSet<HandleId>,
     ) -> Result<Collected, IpamError> {
-        let now = self.ambient.now();
         let nodes = self
             .nodes()?
             .into_iter()
@@ -128,6 +127,8 @@ impl Ipam {
         let Survey {
             blocks, handles, ..
         } = self.survey_records()?;
+        // After reading: the time of grace begins when the records were there, not before.
+        let now = self.ambient.now();
         let mut collected = Collected::default();
         let judge = Judge {
             now,

@@ -37,7 +37,7 @@ pub enum IpamError {
         pool: String,
     },
     /// There is no pool from which the node may take any address for this use.
-    #[error("no enabled pool serves this node and use")]
+    #[error("there is no enabled pool for this node and use")]
     NoPool,
     /// A pool that is named is not there.
     #[error("there is no pool {cidr}")]

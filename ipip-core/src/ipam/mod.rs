@@ -2,16 +2,27 @@
 //!
 //! [`Ipam`] works on any [`Store`], with Calico's keys and values, so several of them on one store,
 //! and Calico beside them, share one network. What may happen to one block is guarded by
-//! [`Block`]; `decide` chooses between blocks, as pure functions; `claim`, `assign` and `release`
-//! read, let decide, and commit.
+//! [`Block`]; `decide` and `terms` choose between blocks, as pure functions; `claim`,
+//! `assign` and `release` read, let decide, and commit. A search for any addresses (`search`) goes
+//! through the node's own blocks, free ones (`probe`), and those of others (`borrow`); what it finds
+//! in one block is stored in one place (`put`).
 //!
-//! Three things are one commit each: claiming a block (the node's claim and the block), assigning
-//! an address (the block and the handle), releasing one (the same two). So a crash leaves no claim
-//! without a block and no address without a handle. A commit holds the revisions of what was read;
-//! if somebody else was faster, everything is read again, a bounded number of times. States that
-//! Calico's staged protocol leaves behind are completed on the way: a claim that is pending, or has
-//! no block, is confirmed in the commit that uses it, and one whose block belongs to another node is
-//! removed. The owner of a block is the one that the block names.
+//! Each of these is one commit: claiming a block (the node's claim and the block), assigning
+//! addresses of one block (the block and the handle, and the claim if the block is new), releasing
+//! them (the same). So a crash leaves no claim without a block and no address without a handle. A
+//! commit holds the revisions of what was read; if somebody else was faster, everything is read
+//! again (`retry`), after a pause by chance, until a deadline. Each claim also writes the record of
+//! its node as an owner of blocks, `…/ipam/v2/host/<node>`, which Calico knows and removes with the
+//! node: two claims of one node at once therefore count each other.
+//!
+//! States that Calico's staged protocol leaves behind are completed on the way: a claim that is
+//! pending, or has no block, is confirmed in the commit that uses it, and one whose block belongs to
+//! another node is removed. The owner of a block is the one that the block names.
+//!
+//! When a store loses the reply of a commit ([`StoreError::Unknown`](crate::datastore::StoreError)),
+//! the allocator first makes sure that the commit cannot take effect any more unless it has, and
+//! then looks for its work: an assignment is known by its sequence number and its owner. Only without
+//! a handle nobody can tell, and the caller gets the error.
 //!
 //! Around that stand the works of who looks after a network: `pools`, `pool_deletion`, `reservations`,
 //! `nodes` and `tunnel_address` create, change and end what blocks are cut for; [`Ipam::usage`] counts,
@@ -54,6 +65,7 @@ mod pools;
 mod probe;
 mod put;
 mod read;
+mod recent;
 mod release;
 mod repair;
 mod request;

@@ -123,8 +123,13 @@ impl Ipam {
     pub fn remove_node(&self, name: &NodeName) -> Result<NodeRemoval, IpamError> {
         let mut removal = NodeRemoval::default();
         self.retry(&format_args!("node {name}"), || {
-            // Read first: whoever claims a block for the node meanwhile changes it.
+            // Read first: whoever claims a block for the node meanwhile changes the one, whoever
+            // assigns an address to its tunnel device the other.
             let owner = self.owner_revision(name)?;
+            let record = self
+                .store
+                .get(&key::node(name))?
+                .map(|record| record.revision);
             let found = self.find_all_of(name, &mut removal)?;
             if !self.release_all_of(name, &found.releases, &mut removal)? {
                 return Ok(None);
@@ -132,7 +137,8 @@ impl Ipam {
             if !self.give_up_all_of(name, &found.blocks, &mut removal)? {
                 return Ok(None);
             }
-            self.delete_record(name, owner, &mut removal)
+            removal.had_record |= record.is_some();
+            self.delete_record(name, owner, record)
         })?;
         removal.deleted.sort_unstable();
         Ok(removal)
@@ -205,21 +211,20 @@ impl Ipam {
         Ok(settled)
     }
 
-    /// Deletes what stands for `name` as a node and, read at `owner`, as an owner of blocks.
+    /// Deletes what stands for `name` as an owner of blocks, read at `owner`, and as a node, read at
+    /// `record`.
     fn delete_record(
         &self,
         name: &NodeName,
         owner: Option<Revision>,
-        removal: &mut NodeRemoval,
+        record: Option<Revision>,
     ) -> Result<Option<()>, IpamError> {
-        let record = self.store.get(&key::node(name))?;
-        removal.had_record |= record.is_some();
         if record.is_none() && owner.is_none() {
             return Ok(Some(()));
         }
         let mut commit = Commit::new();
         commit.expect(&key::ipam_host(name), owner);
-        commit.expect(&key::node(name), record.map(|record| record.revision));
+        commit.expect(&key::node(name), record);
         commit
             .delete(&key::ipam_host(name))
             .delete(&key::node(name));

@@ -58,6 +58,11 @@ impl Ipam {
                 Err(IpamError::PoolMissing { .. }) if unsure => return Ok(Some(())),
                 stored => stored?,
             };
+            if stored.value.is_enabled() {
+                // By somebody else, meanwhile: what is given up could be claimed again.
+                self.disable_pool(name)?;
+                return Ok(None);
+            }
             // Until nothing is found: Calico's nodes may have been claiming when it was disabled.
             if !self.give_up_all(cidr, &mut deletion)? {
                 return Ok(None);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cache::Latest;
 use super::read::Stored;
 use super::retry::Written;
 use super::{Assigned, Ipam, IpamError};
@@ -21,12 +22,32 @@ pub(super) struct Wanted<'a> {
     pub(super) recorded_at: Option<Option<Revision>>,
 }
 
+/// Where addresses come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) pool: &'a Stored<Arc<Pool>>,
+    pub(super) right: Right,
+}
+
+/// By what right a node takes addresses of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    /// The block is the node's, by a claim that was read at this revision.
+    Claimed(Revision),
+    /// The same, remembered and not read: the commit says whether it still is so.
+    Remembered(Revision),
+    /// The commit makes or confirms the claim.
+    Claiming,
+    /// The block is another's.
+    Borrowing,
+}
+
 /// A block with addresses assigned in it, to be stored.
 #[derive(Debug)]
-pub(super) struct Filled {
+pub(super) struct Filled<'a> {
     pub(super) block: Block,
     pub(super) assigned: Vec<Assignment>,
-    pub(super) borrowed: bool,
+    pub(super) source: Source<'a>,
 }
 
 /// How an attempt to assign ended.
@@ -56,16 +77,39 @@ impl<'a> Wanted<'a> {
     }
 }
 
-impl Filled {
+impl<'a> Source<'a> {
+    pub(super) fn new(pool: &'a Stored<Arc<Pool>>, right: Right) -> Self {
+        Self { pool, right }
+    }
+
+    /// From where the node gets addresses next, after a commit at `revision` that took some of `block`.
+    fn latest(self, block: BlockPrefix, revision: Revision) -> Option<Latest> {
+        let claim = match self.right {
+            Right::Claimed(claim) | Right::Remembered(claim) => claim,
+            Right::Claiming => revision,
+            Right::Borrowing => return None,
+        };
+        let pool = self.pool.clone();
+        Some(Latest { block, claim, pool })
+    }
+}
+
+impl Filled<'_> {
     fn addresses(&self) -> Vec<Assigned> {
         let block = self.block.prefix().into();
         let assigned = |assignment: &Assignment| Assigned {
             addr: assignment.addr,
             block,
             sequence: assignment.sequence,
-            borrowed: self.borrowed,
+            borrowed: self.source.right == Right::Borrowing,
         };
         self.assigned.iter().map(assigned).collect()
+    }
+
+    /// Whether the owner had no address of the block before.
+    fn is_first(&self) -> bool {
+        let first = self.assigned.first();
+        first.is_some_and(|first| self.block.sharers_of(first.addr) == self.assigned.len())
     }
 }
 
@@ -75,13 +119,12 @@ impl Ipam {
         &self,
         mut commit: Commit,
         wanted: &Wanted<'_>,
-        filled: Filled,
+        filled: Filled<'_>,
     ) -> Result<Put, IpamError> {
         let prefix = filled.block.prefix();
         commit.put(&key::block(prefix.into()), filled.block.to_json());
         if let Some(handle) = &wanted.handle {
-            let count = u32::try_from(filled.assigned.len()).unwrap_or(u32::MAX);
-            self.count_up(&mut commit, handle, prefix, count)?;
+            self.count_up(&mut commit, handle, &filled)?;
         }
         let assigned = filled.addresses();
         if let (Some(revision), Some(first)) = (wanted.recorded_at, assigned.first()) {
@@ -93,8 +136,10 @@ impl Ipam {
             Written::No => return Ok(Put::Changed),
             Written::Perhaps => return Ok(Put::Perhaps(assigned)),
         };
+        if let Some(latest) = filled.source.latest(prefix, revision) {
+            self.cache.set_latest(wanted.node, latest);
+        }
         self.keep_block(filled.block, revision);
-        self.cache.set_latest(wanted.node, prefix);
         for assigned in &assigned {
             log::debug!("address {} assigned on node {}", assigned.addr, wanted.node);
         }
@@ -121,7 +166,8 @@ impl Ipam {
         let Some(block) = self.read_block(BlockPrefix::try_from(first.block)?)? else {
             return Ok(false);
         };
-        let stands = assigned.iter().all(|one| {
+        // One will do: they came by one commit, and others may have been released since.
+        let stands = assigned.iter().any(|one| {
             block.value.sequence_of(one.addr) == Some(one.sequence)
                 && block.value.attribute_of(one.addr) == Some(&wanted.attribute)
         });
@@ -141,14 +187,19 @@ impl Ipam {
         &self,
         commit: &mut Commit,
         handle: &HandleId,
-        block: BlockPrefix,
-        count: u32,
+        filled: &Filled<'_>,
     ) -> Result<(), IpamError> {
         let key = key::handle(handle);
-        let stored = self.read_handle(handle)?;
+        let remembered = matches!(filled.source.right, Right::Remembered(_));
+        // As a rule a handle is new: then nothing is read, and the commit says whether it is.
+        let stored = match remembered && filled.is_first() {
+            true => None,
+            false => self.read_handle(handle)?,
+        };
         commit.expect(&key, stored.as_ref().map(|stored| stored.revision));
         let mut counts = stored.map(|stored| stored.value).unwrap_or_default();
-        counts.add(block, count);
+        let count = u32::try_from(filled.assigned.len()).unwrap_or(u32::MAX);
+        counts.add(filled.block.prefix(), count);
         commit.put(&key, counts.to_json());
         Ok(())
     }

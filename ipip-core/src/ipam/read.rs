@@ -14,7 +14,7 @@ use crate::resource::{
 };
 
 /// A value as it was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Stored<T> {
     pub(super) value: T,
     pub(super) revision: Revision,
@@ -36,16 +36,37 @@ impl Ipam {
             return Ok(None);
         };
         let block = self.parse_block(record)?;
-        let key = key::block(prefix.into());
         let kept = Arc::clone(&block.value);
-        self.cache.blocks.keep(&key, block.revision, kept);
+        self.cache.blocks.keep(prefix, block.revision, kept);
         Ok(Some(block))
+    }
+
+    /// The block as it is remembered, which may be out of date.
+    pub(super) fn known_block(&self, prefix: BlockPrefix) -> Option<Stored<Arc<Block>>> {
+        let known = self.cache.blocks.latest(&prefix);
+        known.map(|(revision, value)| Stored { value, revision })
+    }
+
+    /// The block for a commit that compares it and writes it whatever it holds: as it is remembered,
+    /// if it is, and else as it is. [`to_change`](Self::to_change) forgets it before the commit, so
+    /// whoever was wrong reads it then.
+    pub(super) fn block_to_write(
+        &self,
+        prefix: BlockPrefix,
+    ) -> Result<Option<Stored<Arc<Block>>>, IpamError> {
+        match self.known_block(prefix) {
+            Some(known) => Ok(Some(known)),
+            None => self.read_block(prefix),
+        }
     }
 
     /// The block of `record`, as it was remembered or parsed.
     pub(super) fn parse_block(&self, record: Record) -> Result<Stored<Arc<Block>>, IpamError> {
         let revision = record.revision;
-        if let Some(value) = self.cache.blocks.get(&record.key, revision) {
+        let prefix = key::parse_block(&record.key).and_then(|prefix| prefix.try_into().ok());
+        if let Some(value) =
+            prefix.and_then(|prefix: BlockPrefix| self.cache.blocks.get(&prefix, revision))
+        {
             return Ok(Stored { value, revision });
         }
         let (key, block) = parse(record, Block::from_json)?;
@@ -56,13 +77,13 @@ impl Ipam {
 
     /// The block to be changed: the cache lets go of it, so that it need not be copied.
     pub(super) fn to_change(&self, block: Arc<Block>) -> Block {
-        self.cache.blocks.forget(&key::block(block.prefix().into()));
+        self.cache.blocks.forget(&block.prefix());
         Arc::unwrap_or_clone(block)
     }
 
     pub(super) fn keep_block(&self, block: Block, revision: Revision) {
-        let key = key::block(block.prefix().into());
-        self.cache.blocks.keep(&key, revision, Arc::new(block));
+        let prefix = block.prefix();
+        self.cache.blocks.keep(prefix, revision, Arc::new(block));
     }
 
     /// The block that holds `addr`: of the size that the pool says, or, if it outlived a pool, of
@@ -126,7 +147,7 @@ impl Ipam {
         let mut pools = Vec::new();
         for record in self.store.list(key::pool_prefix())?.entries {
             let revision = record.revision;
-            let value = match self.cache.pools.get(&record.key, revision) {
+            let value = match self.cache.pools.get(record.key.as_str(), revision) {
                 Some(known) => known,
                 None => self.parse_pool(record)?,
             };
@@ -142,7 +163,7 @@ impl Ipam {
             let found = format!("pool {}", pool.name());
             return Err(IpamError::Misplaced { key, found });
         }
-        self.cache.pools.keep(&key, stored.revision, pool.clone());
+        self.cache.pools.keep(key, stored.revision, pool.clone());
         Ok(pool)
     }
 

@@ -144,9 +144,14 @@ impl Ipam {
                 let unknown = IpamError::HandleUnknown { handle };
                 return unsure.take().map(Some).ok_or(unknown);
             };
-            let (commit, released) = self.handle_released(handle, stored)?;
+            let (commit, blocks, released) = self.handle_released(handle, stored)?;
             match self.commit(commit)? {
-                Written::Yes(_) => Ok(Some(released)),
+                Written::Yes(revision) => {
+                    for block in blocks {
+                        self.keep_block(block, revision);
+                    }
+                    Ok(Some(released))
+                }
                 Written::No => Ok(None),
                 Written::Perhaps => {
                     unsure = Some(released);
@@ -156,12 +161,13 @@ impl Ipam {
         })
     }
 
-    /// The commit that releases all of `handle`, whose record is `stored`, and what it releases.
+    /// The commit that releases all of `handle`, whose record is `stored`; the blocks that it leaves;
+    /// and what it releases.
     fn handle_released(
         &self,
         handle: &HandleId,
         stored: Stored<Handle>,
-    ) -> Result<(Commit, Vec<Released>), IpamError> {
+    ) -> Result<(Commit, Vec<Block>, Vec<Released>), IpamError> {
         let mut counts = stored.value;
         let key = key::handle(handle);
         let mut commit = Commit::new();
@@ -170,22 +176,29 @@ impl Ipam {
         let now = self.ambient.now();
         let cooling = (!config.cooldown.is_zero()).then_some(now);
         let mut released = Vec::new();
+        let mut stay = Vec::new();
         let blocks: Vec<_> = counts.blocks().collect();
         for prefix in blocks {
             counts.forget(prefix);
-            let Some(block) = self.read_block(prefix)? else {
+            let Some(block) = self.block_to_write(prefix)? else {
+                // Compared too: what was read may be late.
+                commit.expect(&key::block(prefix.into()), None);
                 continue;
             };
             let mut value = self.to_change(collected(block.value, now, &config));
             let own: Vec<_> = value.addresses_of(handle).map(Release::of).collect();
             let group = value.release_many(&own, cooling)?;
-            if !group.released.is_empty() {
-                put_released(&mut commit, &value, block.revision);
+            if group.released.is_empty() {
+                // Calico counts first, and may be about to write the block: it must read again.
+                value.touch();
             }
             released.extend(group.released);
+            if put_released(&mut commit, &value, block.revision) {
+                stay.push(value);
+            }
         }
         put_counts(&mut commit, &key, &counts);
-        Ok((commit, released))
+        Ok((commit, stay, released))
     }
 
     /// `releases` by their blocks; those that are in none are added to `not_assigned`.
@@ -301,6 +314,8 @@ impl Ipam {
             }) = self.read_handle(&id)?
             else {
                 log::warn!("handle {id} has an address in block {block} and no record");
+                // Compared too: what was read may be late.
+                commit.expect(&key::handle(&id), None);
                 continue;
             };
             value.subtract(block, count);

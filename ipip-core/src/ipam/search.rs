@@ -6,22 +6,24 @@ use std::sync::Arc;
 use super::borrow::Others;
 use super::claim::{claimant, confirm};
 use super::decide::{self, Order, Standing, Taken};
-use super::put::{Filled, Put, Wanted, change};
+use super::put::{Filled, Put, Right, Source, Wanted, change};
 use super::read::{Claim, Stored};
 use super::terms::Terms;
 use super::{Assigned, Assignments, Ipam, IpamError, Request, Shortfall};
 use crate::datastore::{Commit, Revision};
-use crate::resource::{Block, BlockAffinity, BlockPrefix, Pool};
+use crate::resource::{Block, BlockAffinity, BlockPrefix, Pool, Reserved};
 
 /// One search, from its first block to its last.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     pub(super) ipam: &'a Ipam,
-    request: &'a Request,
+    pub(super) request: &'a Request,
     pub(super) wanted: Wanted<'a>,
     found: Vec<Assigned>,
     /// What was found, if a reply was lost.
     unsure: Vec<Assigned>,
+    /// Whether what is remembered may be tried: nobody was faster yet.
+    from_memory: bool,
     /// `None` before the first attempt, and after somebody else was faster.
     seen: Option<Seen>,
 }
@@ -73,6 +75,7 @@ impl<'a> Search<'a> {
             wanted: Wanted::new(&request.node, &request.attribute)?,
             found: Vec::new(),
             unsure: Vec::new(),
+            from_memory: true,
             seen: None,
         })
     }
@@ -116,6 +119,13 @@ impl<'a> Search<'a> {
         let unsure = std::mem::take(&mut self.unsure);
         if self.ipam.recognised(&self.wanted, &unsure)? {
             return Ok(Some(Ok(unsure)));
+        }
+        if std::mem::take(&mut self.from_memory) {
+            match self.recent()? {
+                Step::Found(found, _) => return Ok(Some(Ok(found))),
+                Step::Changed if !self.unsure.is_empty() => return Ok(None),
+                Step::Changed | Step::Nothing => {}
+            }
         }
         let mut seen = match self.seen.take() {
             Some(seen) => seen,
@@ -166,7 +176,7 @@ impl<'a> Search<'a> {
     fn own(&mut self, seen: &mut Seen) -> Result<Step, IpamError> {
         if seen.claims.is_none() {
             if let Some(latest) = self.ipam.cache.latest(self.wanted.node)
-                && let step @ (Step::Found(..) | Step::Changed) = self.latest(seen, latest)?
+                && let step @ (Step::Found(..) | Step::Changed) = self.latest(seen, latest.block)?
             {
                 return Ok(step);
             }
@@ -247,14 +257,15 @@ impl<'a> Search<'a> {
     ) -> Result<Step, IpamError> {
         let node = self.wanted.node;
         let mut commit = change(&block, pool);
-        match decide::standing(node, Some(affinity.value.state), Some(&block.value)) {
-            Standing::Ours => {}
+        let right = match decide::standing(node, Some(affinity.value.state), Some(&block.value)) {
+            Standing::Ours => Right::Claimed(affinity.revision),
             Standing::Unconfirmed => {
                 confirm(&mut commit, node, block.value.prefix(), Some(affinity));
+                Right::Claiming
             }
             Standing::NoBlock | Standing::Stale => return Ok(Step::Nothing),
-        }
-        self.fill(seen, block.value, commit, false)
+        };
+        self.fill(seen, block.value, commit, Source::new(pool, right))
     }
 
     /// Addresses of `block`, stored with `commit`.
@@ -263,14 +274,14 @@ impl<'a> Search<'a> {
         seen: &Seen,
         block: Arc<Block>,
         commit: Commit,
-        borrowed: bool,
+        source: Source<'_>,
     ) -> Result<Step, IpamError> {
         let block = seen.terms.collected(block);
         if seen.terms.room(&block) == 0 {
             return Ok(Step::Nothing);
         }
         let block = self.ipam.to_change(block);
-        self.fill_owned(seen, block, commit, borrowed)
+        self.fill_owned(&seen.terms.reserved, block, commit, source)
     }
 
     /// Addresses of the new block `prefix`, which the node claims with them; in place of `old`, an
@@ -284,17 +295,18 @@ impl<'a> Search<'a> {
     ) -> Result<Step, IpamError> {
         let owner = claimant(self.wanted.node, seen.owner);
         let (block, commit) = self.ipam.new_block(owner, pool, prefix, old)?;
-        self.fill_owned(seen, block, commit, false)
+        let source = Source::new(pool, Right::Claiming);
+        self.fill_owned(&seen.terms.reserved, block, commit, source)
     }
 
-    fn fill_owned(
+    /// Addresses of `block`, which nobody else sees, passing over those that are `reserved`.
+    pub(super) fn fill_owned(
         &mut self,
-        seen: &Seen,
+        reserved: &Reserved,
         mut block: Block,
         commit: Commit,
-        borrowed: bool,
+        source: Source<'_>,
     ) -> Result<Step, IpamError> {
-        let reserved = &seen.terms.reserved;
         let skip = |addr| !reserved.is_empty() && reserved.contains(addr);
         let assigned = block.assign_many(self.left(), &self.wanted.attribute, skip);
         if assigned.is_empty() {
@@ -303,7 +315,7 @@ impl<'a> Search<'a> {
         let filled = Filled {
             block,
             assigned,
-            borrowed,
+            source,
         };
         Ok(match self.ipam.put(commit, &self.wanted, filled)? {
             Put::Done(assigned, revision) => Step::Found(assigned, revision),

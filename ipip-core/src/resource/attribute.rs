@@ -6,8 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use super::json::{Extra, Object, ObjectWriter};
-use super::{ResourceError, parse_rfc3339, rfc3339};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::json::{Extra, ObjectWriter};
+use super::{parse_rfc3339, rfc3339};
 use crate::name::HandleId;
 
 /// Calico reserves addresses for Windows under this handle, in blocks that nobody uses otherwise.
@@ -33,24 +35,21 @@ pub struct Attribute(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     fields: Fields,
-    /// Made when it is first needed: a block is compared and written far more often than an
-    /// attribute is made.
-    text: OnceLock<Text>,
+    /// What counts of `handle_id`, in octets.
+    handle_len: usize,
+    /// The JSON and the hash, made when they are first needed, and then for all clones: a block is
+    /// written and searched far more often than an attribute is made.
+    json: OnceLock<Box<[u8]>>,
+    hash: OnceLock<u64>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Fields {
     handle_id: Option<String>,
     secondary: BTreeMap<String, String>,
     alternate_owner: BTreeMap<String, String>,
     released_at: Option<String>,
     extra: Extra,
-}
-
-/// The JSON, which is equal for equal attributes, and its hash.
-struct Text {
-    json: Box<[u8]>,
-    hash: u64,
 }
 
 impl Attribute {
@@ -88,8 +87,7 @@ impl Attribute {
     /// (cni-plugin issue 821).
     #[must_use]
     pub fn handle(&self) -> Option<&str> {
-        let handle = self.0.fields.handle_id.as_deref()?;
-        handle.split('\r').next()
+        self.0.fields.handle_id.as_deref()?.get(..self.0.handle_len)
     }
 
     /// What is known of the workload (`secondary` in the JSON).
@@ -125,45 +123,36 @@ impl Attribute {
         parse_rfc3339(released_at)
     }
 
-    pub(super) fn from_object(mut object: Object) -> Result<Self, ResourceError> {
-        Ok(Self::from(Fields {
-            handle_id: object.take("handle_id")?,
-            secondary: map(&mut object, "secondary")?,
-            alternate_owner: map(&mut object, "alternateOwnerAttrs")?,
-            released_at: object.take("releasedAt")?,
-            extra: object.into_extra(),
-        }))
-    }
-
     /// The entry as Calico 3.32 and later write it: what is empty is left out. Earlier ones read a
     /// missing field as null.
     pub(super) fn json(&self) -> &[u8] {
-        &self.text().json
+        self.0.json.get_or_init(|| {
+            let mut json = Vec::with_capacity(256);
+            self.0.fields.write(&mut json);
+            json.into_boxed_slice()
+        })
     }
 
     /// Equal for equal attributes, and rarely for others.
     pub(super) fn hash(&self) -> u64 {
-        self.text().hash
-    }
-
-    fn text(&self) -> &Text {
-        self.0.text.get_or_init(|| {
-            let mut json = Vec::with_capacity(256);
-            self.0.fields.write(&mut json);
+        *self.0.hash.get_or_init(|| {
+            let fields = &self.0.fields;
             let mut hasher = DefaultHasher::new();
-            json.hash(&mut hasher);
-            Text {
-                json: json.into_boxed_slice(),
-                hash: hasher.finish(),
-            }
+            (&fields.handle_id, &fields.secondary).hash(&mut hasher);
+            (&fields.alternate_owner, &fields.released_at).hash(&mut hasher);
+            hasher.finish()
         })
     }
 }
 
 impl From<Fields> for Attribute {
     fn from(fields: Fields) -> Self {
-        let text = OnceLock::new();
-        Self(Arc::new(Shared { fields, text }))
+        let handle = fields.handle_id.as_deref().unwrap_or_default();
+        Self(Arc::new(Shared {
+            handle_len: handle.find('\r').unwrap_or(handle.len()),
+            fields,
+            ..Shared::default()
+        }))
     }
 }
 
@@ -200,13 +189,65 @@ impl Fields {
     }
 }
 
-/// A map of texts; a missing or null map is empty, a null text is empty.
-fn map(object: &mut Object, name: &'static str) -> Result<BTreeMap<String, String>, ResourceError> {
-    let texts: BTreeMap<String, Option<String>> = object.take(name)?.unwrap_or_default();
-    Ok(texts
-        .into_iter()
-        .map(|(k, v)| (k, v.unwrap_or_default()))
-        .collect())
+/// A missing or null map is empty, a null text is empty; of several equal names the last counts.
+impl<'de> Deserialize<'de> for Attribute {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+        impl<'de> Visitor<'de> for Entry {
+            type Value = Attribute;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attribute, A::Error> {
+                let mut fields = Fields::default();
+                let texts = |texts: Option<Texts>| texts.unwrap_or_default().0;
+                while let Some(name) = map.next_key::<String>()? {
+                    let is = |known: &str| name.eq_ignore_ascii_case(known);
+                    if is("handle_id") {
+                        fields.handle_id = map.next_value()?;
+                    } else if is("secondary") {
+                        fields.secondary = texts(map.next_value()?);
+                    } else if is("alternateOwnerAttrs") {
+                        fields.alternate_owner = texts(map.next_value()?);
+                    } else if is("releasedAt") {
+                        fields.released_at = map.next_value()?;
+                    } else {
+                        fields.extra.push(name, map.next_value()?);
+                    }
+                }
+                Ok(fields.into())
+            }
+        }
+        deserializer.deserialize_map(Entry)
+    }
+}
+
+/// A map of texts, of which a null one is empty.
+#[derive(Default)]
+struct Texts(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+                let mut texts = BTreeMap::new();
+                while let Some((name, text)) = map.next_entry::<String, Option<String>>()? {
+                    texts.insert(name, text.unwrap_or_default());
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
 }
 
 #[cfg(test)]
@@ -215,7 +256,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     fn read(text: &str) -> Attribute {
-        Attribute::from_object(Object::parse(text.as_bytes()).unwrap()).unwrap()
+        serde_json::from_str(text).unwrap()
     }
 
     fn written(attribute: &Attribute) -> &str {

@@ -193,15 +193,25 @@ impl Block {
         self.prefix.ordinals().filter_map(entry)
     }
 
+    /// How many addresses have the attribute of `addr`; 0 if that is free or in another block.
+    pub(crate) fn sharers_of(&self, addr: Ipv4Addr) -> usize {
+        let ordinal = self.prefix.ordinal_of(addr).ok();
+        let index = ordinal.and_then(|o| self.allocations[usize::from(o.get())]);
+        let attributes = self.attributes.as_ref().zip(index);
+        attributes.map_or(0, |(attributes, index)| attributes.references_to(index))
+    }
+
     /// The addresses of `handle`, in order.
     pub fn addresses_of(&self, handle: &HandleId) -> impl Iterator<Item = Ipv4Addr> {
         self.ordinals_of(handle.as_str()).map(Ordinal::addr)
     }
 
     fn ordinals_of(&self, handle: &str) -> impl Iterator<Item = Ordinal> {
+        let attributes = self.attributes.as_ref();
+        let is = attributes.map(|attributes| attributes.with_handle(handle));
         self.prefix.ordinals().filter(move |ordinal| {
-            let attribute = self.attribute_at(usize::from(ordinal.get()));
-            attribute.and_then(Attribute::handle) == Some(handle)
+            let index = self.allocations[usize::from(ordinal.get())];
+            index.zip(is.as_ref()).is_some_and(|(index, is)| is(index))
         })
     }
 

@@ -17,6 +17,13 @@ use super::ResourceError;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extra(Vec<(String, Box<RawValue>)>);
 
+impl Extra {
+    /// Adds a field that was found after the others.
+    pub(crate) fn push(&mut self, name: String, raw: Box<RawValue>) {
+        self.0.push((name, raw));
+    }
+}
+
 impl PartialEq for Extra {
     fn eq(&self, other: &Self) -> bool {
         let texts = |extra: &Self| -> Vec<(String, String)> {
@@ -227,7 +234,7 @@ impl<'a> ObjectWriter<'a> {
 }
 
 /// Writes `value` at the end of `out`, escaped as Go escapes.
-fn value_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+pub(crate) fn value_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let mut serializer = serde_json::Serializer::with_formatter(out, GoFormatter);
     value
         .serialize(&mut serializer)

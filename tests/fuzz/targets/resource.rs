@@ -56,7 +56,7 @@ fn handle(text: &[u8]) {
     let blocks: Vec<_> = handle.blocks().collect();
     for block in blocks {
         let count = handle.count(block);
-        handle.add(block);
+        handle.add(block, 1);
         handle.subtract(block, 1);
         assert!(handle.count(block) == count || count == i64::MAX.unsigned_abs());
         handle.subtract(block, u32::MAX);

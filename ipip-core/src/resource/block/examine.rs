@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::Block;
-use super::json::{affinity, attributes, prefix, sequences, unallocated};
+use super::json::{affinity, prefix, sequences, unallocated};
 use crate::resource::json::Object;
-use crate::resource::{BlockPrefix, ResourceError};
+use crate::resource::{Attribute, BlockPrefix, ResourceError};
 
 /// A stored block and what is wrong with it.
 #[derive(Debug)]
@@ -96,7 +96,8 @@ fn faults(text: &[u8]) -> Vec<ResourceError> {
         Err(fault) => return vec![fault],
     };
     let mut note = |fault: ResourceError| faults.push(fault);
-    let attributes = attributes(&mut object).map(|entries| entries.map_or(0, |e| e.len()));
+    let attributes = object.take::<Vec<Attribute>>("attributes");
+    let attributes = attributes.map(|entries| entries.map_or(0, |e| e.len()));
     match object.take::<Vec<Option<i64>>>("allocations") {
         Err(fault) => note(fault),
         Ok(entries) => {

@@ -1,12 +1,14 @@
 //! The block's JSON, as Calico writes and reads it.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::attributes::Attributes;
 use super::{Block, Sequence};
 use crate::name::NodeName;
-use crate::resource::json::{Object, ObjectWriter, write_list};
+use crate::resource::json::{Object, ObjectWriter, value_into, write_list};
 use crate::resource::{Affinity, Attribute, BlockPrefix, ResourceError};
 
 /// Reads the queue of free ordinals.
@@ -39,7 +41,7 @@ impl Block {
     ) -> Result<(Self, usize), ResourceError> {
         let mut object = Object::parse(text)?;
         let prefix = prefix(&mut object)?;
-        let attributes = attributes(&mut object)?;
+        let attributes: Option<Vec<Attribute>> = object.take("attributes")?;
         let count = attributes.as_ref().map_or(0, Vec::len);
         let mut allocations = allocations(&mut object, prefix, count)?;
         let unallocated = queue(&mut object, prefix, &allocations)?;
@@ -69,9 +71,9 @@ impl Block {
     /// The value to be stored: byte for byte what Calico writes, then the fields we do not know.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let attributes = self.attributes.iter().flat_map(Attributes::iter);
-        let attributes: usize = attributes.map(|attribute| attribute.json().len() + 1).sum();
-        let mut out = Vec::with_capacity(512 + 32 * self.allocations.len() + attributes);
+        let attributes = self.attributes.as_ref().map(Attributes::text);
+        let octets = attributes.map_or(0, <[u8]>::len);
+        let mut out = Vec::with_capacity(512 + 32 * self.allocations.len() + octets);
         let mut object = ObjectWriter::new(&mut out);
         object.field("cidr", &self.prefix.to_string());
         object.field("affinity", &self.affinity.as_ref().map(ToString::to_string));
@@ -80,11 +82,16 @@ impl Block {
         }
         object.field_with("allocations", |out| self.write_allocations(out));
         object.field_with("unallocated", |out| {
-            write_list(out, &self.unallocated, |out, place| {
-                decimal(out, u64::from(*place))
-            });
+            write_list(out, &self.unallocated, value_into);
         });
-        object.field_with("attributes", |out| self.write_attributes(out));
+        object.field_with("attributes", |out| match attributes {
+            None => out.extend_from_slice(b"null"),
+            Some(list) => {
+                out.push(b'[');
+                out.extend_from_slice(list);
+                out.push(b']');
+            }
+        });
         object.field("sequenceNumber", &self.sequence.0);
         object.field_with("sequenceNumberForAllocation", |out| {
             self.write_sequences(out)
@@ -98,51 +105,25 @@ impl Block {
         let attributes = self.attributes.as_ref();
         let numbers = attributes.map(Attributes::numbers).unwrap_or_default();
         write_list(out, &self.allocations, |out, index| match index {
-            Some(index) => decimal(out, u64::from(numbers[usize::from(*index)])),
+            Some(index) => value_into(out, &numbers[usize::from(*index)]),
             None => out.extend_from_slice(b"null"),
         });
-    }
-
-    fn write_attributes(&self, out: &mut Vec<u8>) {
-        match &self.attributes {
-            None => out.extend_from_slice(b"null"),
-            Some(attributes) => write_list(out, attributes.iter(), |out, attribute| {
-                out.extend_from_slice(attribute.json());
-            }),
-        }
     }
 
     fn write_sequences(&self, out: &mut Vec<u8>) {
-        let entry = |place: usize| Some((place, (*self.sequences.get(place)?)?));
-        let mut entries = Vec::new();
-        each_in_text_order(self.sequences.len(), &mut |place| {
-            entries.extend(entry(place))
-        });
+        let mut before: &[u8] = b"\"";
         out.push(b'{');
-        for (number, (place, sequence)) in entries.into_iter().enumerate() {
-            out.extend_from_slice(if number > 0 { b",\"" } else { b"\"" });
-            decimal(out, u64::try_from(place).expect("an ordinal"));
+        each_in_text_order(self.sequences.len(), &mut |place| {
+            let Some(Some(sequence)) = self.sequences.get(place) else {
+                return;
+            };
+            out.extend_from_slice(std::mem::replace(&mut before, b",\""));
+            value_into(out, &place);
             out.extend_from_slice(b"\":");
-            decimal(out, sequence);
-        }
+            value_into(out, sequence);
+        });
         out.push(b'}');
     }
-}
-
-/// Writes `number` in decimal.
-fn decimal(out: &mut Vec<u8>, mut number: u64) {
-    // 20: the digits of u64::MAX.
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] += u8::try_from(number % 10).expect("a digit");
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Calls `visit` with 0 to `size` − 1 in the order of their decimal text, as Go sorts map keys: 0,
@@ -178,17 +159,6 @@ pub(super) fn affinity(object: &mut Object) -> Result<Option<Affinity>, Resource
         .filter(some)
         .map(|text| Affinity::parse(&text))
         .or_else(legacy))
-}
-
-pub(super) fn attributes(object: &mut Object) -> Result<Option<Vec<Attribute>>, ResourceError> {
-    let Some(entries) = object.take::<Vec<Object>>("attributes")? else {
-        return Ok(None);
-    };
-    entries
-        .into_iter()
-        .map(Attribute::from_object)
-        .collect::<Result<_, _>>()
-        .map(Some)
 }
 
 fn allocations(
@@ -251,18 +221,43 @@ pub(super) fn sequences(
 ) -> Result<Vec<Option<u64>>, ResourceError> {
     const FIELD: &str = "sequenceNumberForAllocation";
     let mut sequences = vec![None; block.size() as usize];
-    let entries: HashMap<Cow<'_, str>, Option<u64>> = object.take(FIELD)?.unwrap_or_default();
-    for (key, sequence) in entries {
+    let entries: Sequences = object.take(FIELD)?.unwrap_or_default();
+    for (key, sequence) in entries.0 {
         // Only the plain form: "07" and "+7" would be a second name of ordinal 7.
         let place = key
             .parse::<usize>()
             .ok()
             .filter(|place| place.to_string() == key);
         let Some(entry) = place.and_then(|place| sequences.get_mut(place)) else {
-            let key = key.into_owned();
             return Err(ResourceError::SequenceKey { block, key });
         };
         *entry = sequence;
     }
     Ok(sequences)
+}
+
+/// A map of sequence numbers, as it stands there.
+#[derive(Default)]
+struct Sequences(Vec<(String, Option<u64>)>);
+
+impl<'de> Deserialize<'de> for Sequences {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Sequences;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of numbers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sequences, A::Error> {
+                let mut entries = Vec::with_capacity(64);
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Sequences(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
 }

@@ -273,6 +273,32 @@ fn a_released_address_comes_back_last() {
     }
 }
 
+/// Attributes that nothing points to are dropped now and then: none that is in use gets another's
+/// place by that.
+#[test]
+fn many_owners_come_and_go_and_each_keeps_its_own() {
+    let mut block = small(29);
+    block.assign_any(owner("stays")).unwrap();
+    let mut held: VecDeque<(Ipv4Addr, String)> = VecDeque::new();
+    for number in 0..200 {
+        let name = format!("h{number}");
+        let assigned = block.assign_any(owner(&name)).unwrap();
+        held.push_back((assigned.addr, name));
+        if held.len() > 3 {
+            let (addr, name) = held.pop_front().unwrap();
+            let released = block.release(&Release::of(addr)).unwrap();
+            assert_eq!(released.handle, Some(name));
+        }
+        for (addr, name) in &held {
+            let found = block.attribute_of(*addr).and_then(Attribute::handle);
+            assert_eq!(found, Some(name.as_str()));
+        }
+        assert_eq!(read(&written(&block)).unwrap(), block);
+    }
+    let attribute = block.attribute_of(addr("10.0.0.0")).unwrap();
+    assert_eq!(attribute.handle(), Some("stays"));
+}
+
 #[test]
 fn a_full_block_refuses_and_stays() {
     let mut block = small(32);

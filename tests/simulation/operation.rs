@@ -1,0 +1,293 @@
+//! What nodes do: one call of the allocator, and what it answered.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use ipip_core::ipam::{Collector, Ipam, IpamError, Request};
+use ipip_core::name::{HandleId, NodeName};
+use ipip_core::resource::{
+    AllocatorConfig, Attribute, IpipMode, Node, Pool, Release, Reservation, Selector, Sequence,
+};
+use ipnetwork::Ipv4Network;
+
+use crate::calico::Calico;
+use crate::record::{Attribute as Who, Block, Range};
+
+/// One call of the allocator, or what Calico does in its place.
+#[derive(Debug, Clone)]
+pub(crate) enum Operation {
+    AssignAny {
+        handle: HandleId,
+    },
+    AssignMany {
+        handle: HandleId,
+        count: u32,
+    },
+    Assign {
+        handle: HandleId,
+        addr: Ipv4Addr,
+    },
+    Release(Release),
+    ReleaseMany(Vec<Release>),
+    ReleaseHandle(HandleId),
+    Claim(Ipv4Network),
+    ClaimAny,
+    ReleaseBlock(Ipv4Network),
+    CreatePool(PoolPlan),
+    /// Whether it is for all nodes, or for those of zone a.
+    UpdatePool(PoolPlan, bool),
+    DisablePool(&'static str),
+    EnablePool(&'static str),
+    DeletePool(&'static str),
+    SetConfig(AllocatorConfig),
+    Reserve(&'static str, Ipv4Network),
+    Unreserve(&'static str),
+    /// Into this zone.
+    PutNode(&'static str),
+    RemoveNode(NodeName),
+    EnsureTunnel,
+    ReleaseTunnel,
+    /// What a check finds.
+    Repair,
+    Collect(Collection),
+    Calico(Calico),
+}
+
+/// What collects, and the handles that are alive.
+#[derive(Debug, Clone)]
+pub(crate) struct Collection {
+    pub(crate) collector: Arc<Mutex<Collector>>,
+    pub(crate) live: HashSet<HandleId>,
+}
+
+impl Collection {
+    /// The time of grace, in seconds.
+    pub(crate) const GRACE: u64 = 30;
+}
+
+/// A pool as it is created.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolPlan {
+    pub(crate) name: &'static str,
+    pub(crate) cidr: Ipv4Network,
+    pub(crate) block_len: u8,
+}
+
+/// What an operation answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    pub(crate) assigned: Vec<(Ipv4Addr, Sequence)>,
+    pub(crate) released: Vec<Ipv4Addr>,
+    pub(crate) error: Option<IpamError>,
+    /// Whether it says itself that it did less than was asked.
+    pub(crate) short: bool,
+}
+
+impl PoolPlan {
+    pub(crate) fn pool(self) -> Pool {
+        let pool = Pool::try_new(self.name, self.cidr, self.block_len).expect("a pool");
+        pool.with_ipip_mode(IpipMode::Always)
+    }
+}
+
+/// The handle of the tunnel address of `node`.
+pub(crate) fn tunnel_handle(node: &str) -> HandleId {
+    HandleId::try_new(&format!("ipip-tunnel-addr-{node}")).expect("a handle")
+}
+
+impl Operation {
+    /// Calls the allocator.
+    pub(crate) fn run(&self, ipam: &Ipam, node: &NodeName) -> Answer {
+        match self {
+            Self::AssignAny { handle } => {
+                let assigned = ipam.assign_any(node, &owner(handle));
+                Answer::of(assigned, |answer, a| {
+                    answer.assigned.push((a.addr, a.sequence))
+                })
+            }
+            Self::AssignMany { handle, count } => {
+                let request = Request::new(node.clone(), *count, owner(handle));
+                Answer::of(ipam.assign_many(&request), |answer, many| {
+                    let each = many.assigned.iter().map(|a| (a.addr, a.sequence));
+                    answer.assigned.extend(each);
+                    answer.short = many.shortfall.is_some();
+                })
+            }
+            Self::Assign { handle, addr } => {
+                let assigned = ipam.assign(node, *addr, &owner(handle));
+                Answer::of(assigned, |answer, a| {
+                    answer.assigned.push((a.addr, a.sequence))
+                })
+            }
+            Self::Release(_) | Self::ReleaseMany(_) | Self::ReleaseHandle(_) => self.release(ipam),
+            Self::Claim(block) => Answer::of(ipam.claim(node, *block), |_, _| ()),
+            Self::ClaimAny => Answer::of(ipam.claim_any(node), |_, _| ()),
+            Self::ReleaseBlock(block) => Answer::of(ipam.release_block(node, *block), |_, _| ()),
+            _ => self.administer(ipam, node),
+        }
+    }
+
+    fn release(&self, ipam: &Ipam) -> Answer {
+        match self {
+            Self::Release(release) => Answer::of(ipam.release(release), |answer, released| {
+                answer.released.push(released.addr);
+            }),
+            Self::ReleaseMany(releases) => {
+                Answer::of(ipam.release_many(releases), |answer, many| {
+                    answer
+                        .released
+                        .extend(many.released.iter().map(|one| one.addr));
+                    answer.short = !many.refused.is_empty();
+                })
+            }
+            Self::ReleaseHandle(handle) => {
+                Answer::of(ipam.release_handle(handle), |answer, all| {
+                    answer.released.extend(all.iter().map(|one| one.addr));
+                })
+            }
+            _ => unreachable!("no release"),
+        }
+    }
+
+    fn administer(&self, ipam: &Ipam, node: &NodeName) -> Answer {
+        match self {
+            Self::CreatePool(plan) => Answer::of(ipam.create_pool(&plan.pool()), |_, ()| ()),
+            Self::UpdatePool(plan, for_all) => {
+                let selector = if *for_all { "all()" } else { "zone == 'a'" };
+                let selector = Selector::parse(selector).expect("a selector");
+                let pool = plan.pool().with_node_selector(selector);
+                Answer::of(ipam.update_pool(&pool), |_, _| ())
+            }
+            Self::DisablePool(name) => Answer::of(ipam.disable_pool(name), |_, ()| ()),
+            Self::EnablePool(name) => Answer::of(ipam.enable_pool(name), |_, ()| ()),
+            Self::DeletePool(name) => Answer::of(ipam.delete_pool(name), |_, _| ()),
+            Self::SetConfig(config) => Answer::of(ipam.set_config(config), |_, ()| ()),
+            Self::Reserve(name, cidr) => {
+                let reservation = Reservation::try_new(name, &[*cidr]).expect("a reservation");
+                Answer::of(ipam.create_reservation(&reservation), |_, ()| ())
+            }
+            Self::Unreserve(name) => Answer::of(ipam.delete_reservation(name), |_, ()| ()),
+            Self::PutNode(zone) => {
+                let record = Node::new(node.clone()).with_label("zone", zone);
+                Answer::of(ipam.put_node(&record), |_, ()| ())
+            }
+            Self::RemoveNode(node) => Answer::of(ipam.remove_node(node), |answer, removal| {
+                let released = removal.released.iter().map(|one| one.addr);
+                answer.released.extend(released);
+                answer.short = !removal.refused.is_empty();
+            }),
+            Self::EnsureTunnel => Answer::of(ipam.ensure_tunnel_address(node), |_, _| ()),
+            Self::ReleaseTunnel => Answer::of(ipam.release_tunnel_address(node), |answer, all| {
+                answer.released.extend(all);
+            }),
+            Self::Repair => {
+                let repaired = ipam.check().and_then(|report| ipam.repair(&report));
+                Answer::of(repaired, |_, _| ())
+            }
+            Self::Collect(collection) => collection.run(ipam),
+            _ => unreachable!("not the administrator's"),
+        }
+    }
+
+    /// How many addresses it assigns at most, and to which handle, on `node`.
+    pub(crate) fn wants(&self, node: &str) -> Option<(HandleId, usize)> {
+        match self {
+            Self::AssignAny { handle } | Self::Assign { handle, .. } => Some((handle.clone(), 1)),
+            Self::AssignMany { handle, count } => Some((handle.clone(), *count as usize)),
+            Self::EnsureTunnel => Some((tunnel_handle(node), 1)),
+            _ => None,
+        }
+    }
+
+    /// Whether it asks for any address, so that limits, reservations and the queue count.
+    pub(crate) fn wants_any(&self) -> bool {
+        matches!(
+            self,
+            Self::AssignAny { .. } | Self::AssignMany { .. } | Self::EnsureTunnel
+        )
+    }
+
+    /// Whether it may claim a block for its node.
+    pub(crate) fn claims(&self) -> bool {
+        let named = matches!(self, Self::Assign { .. } | Self::Claim(_) | Self::ClaimAny);
+        named || self.wants_any()
+    }
+
+    /// Whether it may take `block` of `pool` away from `owner`, called by `node`.
+    pub(crate) fn gives_up(
+        &self,
+        node: &str,
+        owner: &str,
+        block: &Block,
+        pool: Option<&str>,
+    ) -> bool {
+        let range = block.range();
+        match self {
+            Self::Collect(_) => !block.is_held(),
+            Self::ReleaseBlock(block) => owner == node && Range::of(&block.to_string()) == range,
+            Self::RemoveNode(removed) => owner == removed.as_str(),
+            // Or of none: somebody else may have deleted it first.
+            Self::DeletePool(name) => pool.is_none_or(|pool| pool == *name),
+            // Of a pool that does not select the node any more.
+            _ => self.wants_any() && owner == node,
+        }
+    }
+
+    /// Whether it may release `addr`, which `who` has since `sequence`, called by `node`.
+    pub(crate) fn releases(&self, node: &str, addr: Ipv4Addr, who: &Who, sequence: u64) -> bool {
+        let has = |handle: &str| who.handle_id.as_deref() == Some(handle);
+        let matches = |release: &Release| {
+            release.addr == addr
+                && release.handle.as_ref().is_none_or(|h| has(h.as_str()))
+                && release.sequence.is_none_or(|s| s.0 == sequence)
+        };
+        match self {
+            Self::Release(release) => matches(release),
+            Self::ReleaseMany(releases) => releases.iter().any(matches),
+            Self::ReleaseHandle(of) => has(of.as_str()),
+            Self::RemoveNode(removed) => {
+                let of = who.secondary.as_ref().and_then(|all| all.get("node"));
+                has(tunnel_handle(removed.as_str()).as_str())
+                    || of.map(String::as_str) == Some(removed.as_str())
+            }
+            Self::EnsureTunnel | Self::ReleaseTunnel => has(tunnel_handle(node).as_str()),
+            Self::Collect(Collection { live, .. }) => {
+                let is_live = |handle: &HandleId| has(handle.as_str());
+                who.handle_id.is_some() && !live.iter().any(is_live)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Collection {
+    fn run(&self, ipam: &Ipam) -> Answer {
+        // Not locked meanwhile: it stops at store calls, and may end there.
+        let known = || self.collector.lock().expect("no panic");
+        let mut collector = known().clone();
+        let collected = ipam.collect(&mut collector, &self.live);
+        *known() = collector;
+        Answer::of(collected, |answer, collected| {
+            answer
+                .released
+                .extend(collected.released.iter().map(|one| one.addr));
+            answer.short = !collected.refused.is_empty();
+        })
+    }
+}
+
+impl Answer {
+    fn of<T>(result: Result<T, IpamError>, take: impl FnOnce(&mut Self, T)) -> Self {
+        let mut answer = Self::default();
+        match result {
+            Ok(value) => take(&mut answer, value),
+            Err(error) => answer.error = Some(error),
+        }
+        answer
+    }
+}
+
+fn owner(handle: &HandleId) -> Attribute {
+    Attribute::new(Some(handle.clone()))
+}

@@ -1,0 +1,474 @@
+//! The judge: what a commit may do, by who made it and what is stored.
+//!
+//! It shares nothing with the allocator but the keys: the rules are those of Calico's data model,
+//! and what the operations promise, said once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use crate::addresses::{check_queue, judge_addresses};
+use crate::operation::{Collection, Operation, tunnel_handle};
+use crate::record::{Block, Node, Pool, Range, Verdict, check};
+use crate::state::{Key, Old, State};
+use crate::truth::Committed;
+
+/// What the operation that made a commit may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Permit<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) operation: &'a Operation,
+    /// The oldest revision that it may have seen.
+    pub(crate) since: u64,
+    /// When it began, and the present time, in seconds.
+    pub(crate) began: u64,
+    pub(crate) now: u64,
+}
+
+/// What a commit did.
+#[derive(Debug, Default)]
+pub(crate) struct Effect {
+    pub(crate) gained: Vec<(Ipv4Addr, u64)>,
+    pub(crate) lost: Vec<(Ipv4Addr, u64)>,
+    /// Pools and reservations that it deleted.
+    pub(crate) deleted: usize,
+}
+
+/// The state after all commits that were judged.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) state: State,
+    /// All assignments that ever were.
+    stamps: BTreeMap<(Ipv4Addr, u64), Given>,
+    /// Whether Calico's commits, of single keys, are among them.
+    pub(crate) with_calico: bool,
+    /// Whether nobody reads what is older than what it read before.
+    pub(crate) ordered: bool,
+}
+
+/// An assignment as it was made.
+#[derive(Debug)]
+struct Given {
+    handle: String,
+    node: String,
+    /// In seconds.
+    at: u64,
+}
+
+/// An empty block is taken from its node at this age, in seconds.
+const RECLAIM_AGE: u64 = 60;
+/// The limit of blocks of a node where none is said.
+const LIMIT: usize = 20;
+
+impl Oracle {
+    pub(crate) fn new(with_calico: bool, ordered: bool) -> Self {
+        Self {
+            with_calico,
+            ordered,
+            ..Self::default()
+        }
+    }
+
+    /// Judges one commit by what its maker may do.
+    pub(crate) fn judge(&mut self, committed: &Committed, permit: &Permit<'_>) -> Verdict<Effect> {
+        let mut effect = Effect::default();
+        let mut handles = BTreeSet::new();
+        let is_ours = !matches!(permit.operation, Operation::Calico(_));
+        for (key, _, after) in &committed.changes {
+            let old = self
+                .state
+                .apply(committed.revision, key, after.as_deref())?;
+            if let Old::Block(old) = &old {
+                let name = key.rsplit('/').next().unwrap_or_default();
+                let new = self.state.blocks.get(name);
+                let of = |block: &Block| block.handles().map(str::to_owned).collect::<Vec<_>>();
+                handles.extend(old.iter().chain(new).flat_map(of));
+                if let Some(new) = new {
+                    new.check(name)?;
+                }
+            } else if let Key::Handle(id) = Key::of(key)? {
+                handles.insert(id.to_owned());
+            }
+            if is_ours {
+                self.judge_change(key, &old, permit, &mut effect)?;
+            }
+        }
+        self.check_claims(committed, is_ours, permit, &effect)?;
+        for handle in handles {
+            self.check_handle(&handle)?;
+        }
+        self.check_grace(&effect.lost, permit)?;
+        let owner = permit
+            .operation
+            .wants(permit.node)
+            .map(|(handle, _)| handle.to_string());
+        for stamp in &effect.gained {
+            let given = Given {
+                handle: owner.clone().unwrap_or_default(),
+                node: permit.node.to_owned(),
+                at: permit.now,
+            };
+            let before = self.stamps.insert(*stamp, given);
+            check(before.is_none(), || {
+                format!("{stamp:?} was given before, to {before:?}")
+            })?;
+        }
+        Ok(effect)
+    }
+
+    /// Whether this assignment was made for `handle` on `node` once.
+    pub(crate) fn was_given(&self, stamp: (Ipv4Addr, u64), handle: &str, node: &str) -> bool {
+        let given = self.stamps.get(&stamp);
+        given.is_some_and(|given| given.handle == handle && given.node == node)
+    }
+
+    /// What is collected was assigned for longer than the time of grace.
+    fn check_grace(&self, lost: &[(Ipv4Addr, u64)], permit: &Permit<'_>) -> Verdict<()> {
+        if !matches!(permit.operation, Operation::Collect(_)) {
+            return Ok(());
+        }
+        for stamp in lost {
+            let given = self.stamps.get(stamp);
+            let is_over = given.is_none_or(|given| given.at + Collection::GRACE <= permit.now);
+            check(is_over, || format!("{stamp:?} of {given:?} was collected"))?;
+        }
+        Ok(())
+    }
+
+    fn judge_change(
+        &self,
+        key: &str,
+        old: &Old,
+        permit: &Permit<'_>,
+        effect: &mut Effect,
+    ) -> Verdict<()> {
+        match (old, Key::of(key)?) {
+            (Old::Block(old), Key::Block(name)) => {
+                let new = self.state.blocks.get(name);
+                match (old, new) {
+                    (_, None) => self.judge_deletion(name, old.as_ref(), permit, effect),
+                    (None, Some(new)) => self.judge_new(name, new, permit, effect),
+                    (Some(old), Some(new)) => self.judge_block(name, old, new, permit, effect),
+                }
+            }
+            (Old::Claim(Some(old)), Key::Claim(node, block)) => {
+                let new = self.state.claims.get(&(node.to_owned(), block.to_owned()));
+                kept(key, old.x, new.map(|new| new.x))
+            }
+            (Old::Handle(Some(old)), Key::Handle(id)) => {
+                kept(key, old.x, self.state.handles.get(id).map(|new| new.x))
+            }
+            (Old::Pool(old), Key::Pool(name)) => {
+                let new = self.state.pools.get(name);
+                effect.deleted += usize::from(new.is_none());
+                self.judge_pool(name, old.as_ref(), new, permit)
+            }
+            (Old::Node(old), Key::Node(name)) => {
+                let new = self.state.nodes.get(name);
+                self.judge_node(name, old.as_ref(), new, permit)
+            }
+            (Old::Reservation(was), Key::Reservation(name)) => {
+                let may = match permit.operation {
+                    Operation::Reserve(made, _) => !was && *made == name,
+                    Operation::Unreserve(deleted) => *was && *deleted == name,
+                    _ => false,
+                };
+                effect.deleted += usize::from(*was);
+                check(may, || format!("reservation {name} was {was}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A block that is gone had nobody's address, or lost its last one, having no owner.
+    fn judge_deletion(
+        &self,
+        name: &str,
+        old: Option<&Block>,
+        permit: &Permit<'_>,
+        effect: &mut Effect,
+    ) -> Verdict<()> {
+        let Some(old) = old else { return Ok(()) };
+        if old.affinity.is_some() {
+            check(!old.is_held(), || {
+                format!("{name} was deleted with addresses in it")
+            })?;
+            self.check_given_up(name, old, permit)?;
+        }
+        judge_addresses(&self.state, old, &old.empty_twin(), permit, effect).map(drop)
+    }
+
+    fn check_given_up(&self, name: &str, block: &Block, permit: &Permit<'_>) -> Verdict<()> {
+        let pool = self.state.pool_of(block.range());
+        let pool = pool.map(|pool| pool.metadata.name.as_str());
+        let owner = block.node().unwrap_or_default();
+        let may = permit.operation.gives_up(permit.node, owner, block, pool);
+        check(may, || format!("{name} was taken from {owner}"))
+    }
+
+    /// A block that was made, or taken over: of the node, of its pool, within limits.
+    fn judge_new(
+        &self,
+        name: &str,
+        new: &Block,
+        permit: &Permit<'_>,
+        effect: &mut Effect,
+    ) -> Verdict<()> {
+        let may = new.node() == Some(permit.node) && permit.operation.claims();
+        check(may, || format!("{name} made for {:?}", new.affinity))?;
+        let range = new.range();
+        let pool = self.state.pool_of(range);
+        let fits = pool.is_some_and(|pool| {
+            !pool.spec.disabled && new.cidr.ends_with(&format!("/{}", pool.spec.block_len))
+        });
+        check(fits, || format!("{name} made in {pool:?}"))?;
+        let mut blocks = self.state.blocks.values();
+        let other = blocks.find(|other| other.cidr != new.cidr && other.range().overlaps(range));
+        check(other.is_none(), || format!("{name} overlaps {other:?}"))?;
+        // A claim that Calico began is completed beyond the limit, as Calico does.
+        if permit.operation.wants_any() && self.ordered && !self.with_calico {
+            self.check_limit(name, permit)?;
+        }
+        let mut empty = new.empty_twin();
+        // To assign in it counts as a change.
+        empty.sequence -= u64::from(new.is_held());
+        let taken = judge_addresses(&self.state, &empty, new, permit, effect)?;
+        check_queue(&self.state, &empty, new, &taken, permit)
+    }
+
+    fn check_limit(&self, name: &str, permit: &Permit<'_>) -> Verdict<()> {
+        let configs = || self.state.config.since(permit.since);
+        let limit = configs().map(|config| {
+            if config.limit == 0 {
+                LIMIT
+            } else {
+                config.limit
+            }
+        });
+        let limit = limit.max().expect("one at least");
+        let count = self.state.blocks_of(permit.node).count();
+        check(count <= limit, || {
+            format!(
+                "{name} is block {count} of {}, over the limit {limit}",
+                permit.node
+            )
+        })?;
+        check(configs().any(|config| config.auto), || {
+            format!("{name} is made for any address")
+        })
+    }
+
+    fn judge_block(
+        &self,
+        name: &str,
+        old: &Block,
+        new: &Block,
+        permit: &Permit<'_>,
+        effect: &mut Effect,
+    ) -> Verdict<()> {
+        if new.affinity != old.affinity && new.affinity.is_some() {
+            let is_old = old.claimed() + RECLAIM_AGE <= permit.now && old.affinity.is_some();
+            let may = is_old && !old.is_held() && permit.operation.wants_any();
+            check(may, || {
+                format!("{name} was taken over from {:?}", old.affinity)
+            })?;
+            check(new.sequence > old.sequence, || {
+                format!("{name} begins again")
+            })?;
+            // What cooled down in it did so long enough.
+            let empty = old.empty_twin();
+            judge_addresses(&self.state, old, &empty, permit, effect)?;
+            return self.judge_new(name, new, permit, effect);
+        }
+        if new.affinity != old.affinity {
+            self.check_given_up(name, old, permit)?;
+        }
+        let counted = new.sequence == old.sequence.wrapping_add(1) || new == old;
+        check(counted, || {
+            format!("{name}: {} after {}", new.sequence, old.sequence)
+        })?;
+        kept(name, old.x, Some(new.x))?;
+        let taken = judge_addresses(&self.state, old, new, permit, effect)?;
+        if !taken.is_empty() {
+            let pool = self.state.pool_of(new.range());
+            let enabled = pool.is_some_and(|pool| !pool.spec.disabled);
+            check(enabled, || format!("{name} gives addresses of {pool:?}"))?;
+            let strict = self.state.config.now().strict;
+            let borrowed = new.node() != Some(permit.node);
+            check(!borrowed || !strict, || {
+                format!("{name} lends to {}", permit.node)
+            })?;
+        }
+        check_queue(&self.state, old, new, &taken, permit)
+    }
+
+    fn judge_pool(
+        &self,
+        name: &str,
+        old: Option<&Pool>,
+        new: Option<&Pool>,
+        permit: &Permit<'_>,
+    ) -> Verdict<()> {
+        let may = match permit.operation {
+            Operation::CreatePool(plan) => plan.name == name && old.is_none() && new.is_some(),
+            Operation::UpdatePool(plan, _) => plan.name == name && old.is_some() && new.is_some(),
+            Operation::EnablePool(of) | Operation::DisablePool(of) => *of == name && new.is_some(),
+            Operation::DeletePool(of) => *of == name,
+            _ => false,
+        };
+        check(may, || format!("pool {name} became {new:?}"))?;
+        let range = |pool: &Pool| Range::of(&pool.spec.cidr);
+        match (old, new) {
+            (Some(old), Some(new)) => {
+                kept(name, old.x, Some(new.x))?;
+                let shape = |pool: &Pool| (pool.spec.cidr.clone(), pool.spec.block_len);
+                check(shape(old) == shape(new), || {
+                    format!("{old:?} became {new:?}")
+                })
+            }
+            (None, Some(new)) if self.ordered => {
+                let mut others = self.state.pools.values();
+                let other = others.find(|other| *other != new && range(other).overlaps(range(new)));
+                check(other.is_none(), || format!("{new:?} overlaps {other:?}"))?;
+                let mut blocks = self.state.blocks.values();
+                let len = format!("/{}", new.spec.block_len);
+                let odd =
+                    blocks.find(|b| b.range().overlaps(range(new)) && !b.cidr.ends_with(&len));
+                check(odd.is_none(), || format!("{new:?} has {odd:?} in it"))
+            }
+            (Some(old), None) => {
+                check(old.spec.disabled, || format!("{old:?} was deleted"))?;
+                let mut blocks = self.state.blocks.values();
+                let owned = blocks.find(|b| b.affinity.is_some() && range(old).covers(b.range()));
+                check(owned.is_none() || self.with_calico || !self.ordered, || {
+                    format!("pool {name} was deleted before {owned:?}")
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn judge_node(
+        &self,
+        name: &str,
+        old: Option<&Node>,
+        new: Option<&Node>,
+        permit: &Permit<'_>,
+    ) -> Verdict<()> {
+        let its = permit.node == name;
+        let tunnel = |node: Option<&Node>| node.and_then(Node::tunnel_addr);
+        let rule = || format!("node {name} became {new:?}, was {old:?}");
+        match (permit.operation, new) {
+            (Operation::PutNode(_), Some(new)) => {
+                check(its && tunnel(old) == new.tunnel_addr(), rule)?;
+            }
+            (operation, Some(new)) => {
+                let may = match operation {
+                    Operation::EnsureTunnel => its,
+                    Operation::ReleaseTunnel => its && old.is_some(),
+                    _ => false,
+                };
+                check(may, rule)?;
+                check(old.is_none_or(|old| old.metadata == new.metadata), rule)?;
+                let held = |addr| self.state.holds(addr, tunnel_handle(name).as_str());
+                check(new.tunnel_addr().is_none_or(held), || {
+                    format!("node {name} records an address that it has not: {new:?}")
+                })?;
+            }
+            (Operation::RemoveNode(removed), None) => {
+                check(removed.as_str() == name, rule)?;
+                let lax = self.with_calico || !self.ordered;
+                let owned = self.state.blocks_of(name).next();
+                check(owned.is_none() || lax, || format!("{name} left {owned:?}"))?;
+                let held = self.state.held.get(tunnel_handle(name).as_str());
+                let held = held.filter(|held| !held.is_empty());
+                check(held.is_none() || lax, || format!("{name} left {held:?}"))?;
+            }
+            _ => return check(false, rule),
+        }
+        old.zip(new)
+            .map_or(Ok(()), |(old, new)| kept(name, old.x, Some(new.x)))
+    }
+
+    /// Our commits leave no claim without its block, and no claim on somebody else's, unless it is
+    /// written again as it was, so that a commit on its way does not take effect; nobody's
+    /// commit leaves a confirmed claim on what the node has not.
+    fn check_claims(
+        &self,
+        committed: &Committed,
+        is_ours: bool,
+        permit: &Permit<'_>,
+        effect: &Effect,
+    ) -> Verdict<()> {
+        for (key, before, after) in &committed.changes {
+            let block = match Key::of(key)? {
+                Key::Claim(node, block) => {
+                    let owner = self.state.blocks.get(block).and_then(Block::node);
+                    let right = after.is_none() == (owner != Some(node));
+                    check(right || !is_ours || before == after, || {
+                        format!("{key} is {after:?}, block of {owner:?}")
+                    })?;
+                    block
+                }
+                Key::Block(block) => block,
+                _ => continue,
+            };
+            let owner = self.state.blocks.get(block).and_then(Block::node);
+            let mut owners_claim = None;
+            for ((node, _), claim) in self.state.claims.iter().filter(|((_, b), _)| b == block) {
+                if owner == Some(node) {
+                    owners_claim = Some(claim.state.as_str());
+                }
+                check(claim.state != "confirmed" || owner == Some(node), || {
+                    format!("{node} has a confirmed claim on {block}, which is of {owner:?}")
+                })?;
+            }
+            // Calico's claims may be under way, and a late read may make it delete one; nobody takes
+            // addresses by one that is not there.
+            let used = is_ours && !effect.gained.is_empty() && owner == Some(permit.node);
+            let must = owner.is_some() && (used && self.ordered || !self.with_calico);
+            // Calico may begin to give the block up meanwhile, and fails when it comes to it.
+            let given_up = owners_claim == Some("pendingDeletion") && self.with_calico;
+            let right = owners_claim == Some("confirmed") || given_up;
+            check(!must || right, || {
+                format!("{block} of {owner:?}: its claim is {owners_claim:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The record of a handle counts what the blocks hold; beside Calico it may count more.
+    fn check_handle(&self, handle: &str) -> Verdict<()> {
+        let held = self.state.held.get(handle).filter(|held| !held.is_empty());
+        let counted = self.state.handles.get(handle).map(|handle| &handle.block);
+        let right = if self.with_calico {
+            held.is_none_or(|held| {
+                let count = |cidr: &str| counted.and_then(|all| all.get(cidr)).unwrap_or(&0);
+                held.iter().all(|(cidr, addrs)| addrs <= count(cidr))
+            })
+        } else {
+            held == counted
+        };
+        check(right, || {
+            format!("handle {handle} has {held:?}, and counts {counted:?}")
+        })
+    }
+
+    /// What is left at the end, when everything was given back.
+    pub(crate) fn check_nothing_left(&self) -> Verdict<()> {
+        let in_use = |block: &&Block| block.affinity.is_some() || block.is_held();
+        let block = self.state.blocks.values().find(in_use);
+        let claim = self.state.claims.iter().next();
+        let handle = self.state.handles.iter().next();
+        check(
+            block.is_none() && claim.is_none() && handle.is_none(),
+            || format!("left at the end: {block:?}, {claim:?}, {handle:?}"),
+        )
+    }
+}
+
+/// A field that the library does not know stays in a record that it writes again.
+fn kept(key: &str, old: Option<u64>, new: Option<Option<u64>>) -> Verdict<()> {
+    check(new.is_none_or(|new| new == old), || {
+        format!("{key}: x was {old:?}, is {new:?}")
+    })
+}

@@ -1,0 +1,257 @@
+//! The stage of one history: its pools and nodes, and which operations are drawn how often.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ipip_core::ipam::Collector;
+use ipip_core::name::{HandleId, NodeName};
+use ipip_core::resource::{AllocatorConfig, Release, Sequence};
+use ipnetwork::Ipv4Network;
+
+use crate::calico::Calico;
+use crate::chance::Chance;
+use crate::operation::{Collection, Operation, PoolPlan};
+
+/// How many processes there are; the first two are of one node.
+pub(crate) const PROCESSES: usize = 6;
+/// How many handles are used.
+pub(crate) const HANDLES: usize = 8;
+/// How many kinds of operations there are, Calico's apart.
+const KINDS: usize = 23;
+/// How often each kind is drawn where nothing is left out, in its order below.
+const USUAL: [usize; KINDS] = [
+    6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 1, 3, 1, 3, 2, 2, 2, 1, 3, 1, 1, 2,
+];
+/// So many of them are what pods need; the others are the administrator's.
+const PODS: usize = 9;
+
+/// An address that an operation once got.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembered {
+    pub(crate) addr: Ipv4Addr,
+    pub(crate) handle: HandleId,
+    pub(crate) sequence: Sequence,
+}
+
+/// Where a history takes place.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    weights: [usize; KINDS],
+    /// The first one is there from the beginning.
+    pub(crate) plans: Vec<PoolPlan>,
+    /// Whether Calico works on the same store.
+    pub(crate) with_calico: bool,
+    collector: Arc<Mutex<Collector>>,
+}
+
+/// Prefixes of pools, and the lengths of their blocks.
+const POOLS: [(&str, u8); 3] = [
+    ("10.0.0.0/28", 30),
+    ("10.0.0.0/27", 29),
+    ("10.0.0.0/26", 28),
+];
+
+impl Scene {
+    /// Draws one; `ordered` says that no read is later than one before, without which pools of
+    /// other block sizes are not to be told apart.
+    pub(crate) fn draw(chance: &mut Chance, ordered: bool) -> Self {
+        let with_calico = chance.one_in(3);
+        let (cidr, block_len) = *chance.pick(&POOLS);
+        let cidr: Ipv4Network = cidr.parse().expect("a prefix");
+        let administered = chance.one_in(2);
+        let mut weights = USUAL;
+        for (kind, weight) in weights.iter_mut().enumerate() {
+            // What is missing makes room for what else can happen.
+            let left_out = chance.one_in(4) || (kind >= PODS && !administered);
+            *weight = if left_out {
+                0
+            } else {
+                *weight * (1 + chance.below(3))
+            };
+        }
+        let grace = Duration::from_secs(Collection::GRACE);
+        weights[0] = weights[0].max(3);
+        weights[3] = weights[3].max(2);
+        Self {
+            weights,
+            plans: plans(cidr, block_len, ordered && !with_calico),
+            with_calico,
+            collector: Arc::new(Mutex::new(Collector::new(grace))),
+        }
+    }
+
+    pub(crate) fn node(place: usize) -> NodeName {
+        let name = format!("node-{}", place.max(1));
+        NodeName::try_new(&name).expect("a name")
+    }
+
+    pub(crate) fn handle(number: usize) -> HandleId {
+        HandleId::try_new(&format!("h{number}")).expect("a handle")
+    }
+
+    fn addr(&self, chance: &mut Chance) -> Ipv4Addr {
+        let at = if chance.one_in(5) {
+            self.plans.len()
+        } else {
+            1
+        };
+        let cidr = self.plans[chance.below(at)].cidr;
+        let size = cidr.size() as usize;
+        cidr.nth(chance.below(size) as u32).expect("inside")
+    }
+
+    pub(crate) fn block(&self, chance: &mut Chance) -> Ipv4Network {
+        let len = self.plans[0].block_len;
+        masked(self.addr(chance), len)
+    }
+
+    /// What Calico does next.
+    pub(crate) fn draw_calico(&self, chance: &mut Chance, handles: &mut Vec<String>) -> Operation {
+        let node = match chance.below(3) {
+            0 => Self::node(chance.below(PROCESSES)).to_string(),
+            _ => "calico-1".to_owned(),
+        };
+        let any = |chance: &mut Chance, handles: &[String]| match handles.is_empty() {
+            true => "c0".to_owned(),
+            false => chance.pick(handles).clone(),
+        };
+        let block = self.block(chance);
+        Operation::Calico(match chance.below(12) {
+            0..=2 => Calico::Claim { node, block },
+            3..=5 => {
+                let handle = format!("c{}", handles.len());
+                handles.push(handle.clone());
+                Calico::Assign { node, handle }
+            }
+            6 => Calico::ReleaseHandle(any(chance, handles)),
+            7..=8 => Calico::ReleaseBlock { node, block },
+            9 => Calico::CreatePool(self.plans[0]),
+            _ => Calico::Note(chance.next() >> 1),
+        })
+    }
+
+    /// What a process does next; `known` is what was assigned once, whether it still is or not.
+    pub(crate) fn draw_operation(&self, chance: &mut Chance, known: &[Remembered]) -> Operation {
+        let sum: usize = self.weights.iter().sum();
+        let mut at = chance.below(sum);
+        let mut kind = 0;
+        while at >= self.weights[kind] {
+            at -= self.weights[kind];
+            kind += 1;
+        }
+        if kind < PODS {
+            self.pods(chance, kind, known)
+        } else {
+            self.administrators(chance, kind)
+        }
+    }
+
+    fn pods(&self, chance: &mut Chance, kind: usize, known: &[Remembered]) -> Operation {
+        let handle = Self::handle(chance.below(HANDLES));
+        match kind {
+            0 => Operation::AssignAny { handle },
+            1 => Operation::AssignMany {
+                handle,
+                count: 1 + chance.below(9) as u32,
+            },
+            2 => Operation::Assign {
+                handle,
+                addr: self.addr(chance),
+            },
+            3 => Operation::Release(self.release(chance, known)),
+            4 => {
+                let count = 1 + chance.below(5);
+                let releases = (0..count).map(|_| self.release(chance, known));
+                Operation::ReleaseMany(releases.collect())
+            }
+            5 => Operation::ReleaseHandle(handle),
+            6 => Operation::Claim(self.block(chance)),
+            7 => Operation::ClaimAny,
+            _ => Operation::ReleaseBlock(self.block(chance)),
+        }
+    }
+
+    fn administrators(&self, chance: &mut Chance, kind: usize) -> Operation {
+        let plan = *chance.pick(&self.plans);
+        // Mostly the one that there is.
+        let first = self.plans[0];
+        let likely = if chance.one_in(4) { plan } else { first };
+        match kind {
+            9 => Operation::CreatePool(plan),
+            10 => Operation::UpdatePool(likely, chance.one_in(2)),
+            11 => Operation::DisablePool(likely.name),
+            12 => Operation::EnablePool(likely.name),
+            13 => Operation::DeletePool(likely.name),
+            14 => Operation::SetConfig(config(chance)),
+            15 => {
+                let len = *chance.pick(&[first.block_len, 31, 32]);
+                let name = *chance.pick(&["r0", "r1"]);
+                Operation::Reserve(name, masked(self.addr(chance), len))
+            }
+            16 => Operation::Unreserve(*chance.pick(&["r0", "r1"])),
+            17 => Operation::PutNode(*chance.pick(&["a", "b"])),
+            18 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
+            19 => Operation::EnsureTunnel,
+            20 => Operation::ReleaseTunnel,
+            21 => Operation::Repair,
+            _ => Operation::Collect(Collection {
+                collector: Arc::clone(&self.collector),
+                live: (0..chance.below(HANDLES)).map(Self::handle).collect(),
+            }),
+        }
+    }
+
+    fn release(&self, chance: &mut Chance, known: &[Remembered]) -> Release {
+        if known.is_empty() || chance.one_in(6) {
+            return Release::of(self.addr(chance));
+        }
+        let remembered = chance.pick(known);
+        let release = Release::of(remembered.addr);
+        match chance.below(4) {
+            0 => release,
+            1 => release.from_handle(remembered.handle.clone()),
+            _ => release
+                .from_handle(remembered.handle.clone())
+                .at(remembered.sequence),
+        }
+    }
+}
+
+/// The pool at `cidr`, and others that overlap it, or not.
+fn plans(cidr: Ipv4Network, block_len: u8, sizes_differ: bool) -> Vec<PoolPlan> {
+    let plan = |name, cidr, block_len| PoolPlan {
+        name,
+        cidr,
+        block_len,
+    };
+    let beside: Ipv4Network = format!("10.0.1.0/{}", cidr.prefix())
+        .parse()
+        .expect("a prefix");
+    let around = masked(cidr.network(), cidr.prefix() - 1);
+    let mut plans = vec![
+        plan("pods", cidr, block_len),
+        plan("beside", beside, block_len),
+    ];
+    if sizes_differ {
+        plans.push(plan("around", around, block_len));
+        plans.push(plan("coarse", cidr, block_len - 1));
+    }
+    plans
+}
+
+fn config(chance: &mut Chance) -> AllocatorConfig {
+    let mut config = AllocatorConfig::default();
+    config.strict_affinity = chance.one_in(2);
+    if config.strict_affinity {
+        config.max_blocks_per_node = chance.below(4) as u32;
+        config.auto_allocate_blocks = !chance.one_in(4);
+    }
+    config.cooldown = Duration::from_secs(if chance.one_in(2) { 30 } else { 0 });
+    config
+}
+
+fn masked(addr: Ipv4Addr, len: u8) -> Ipv4Network {
+    let network = Ipv4Network::new(addr, len).expect("a length");
+    Ipv4Network::new(network.network(), len).expect("a length")
+}
