@@ -188,8 +188,14 @@ impl Scene {
                 let name = *chance.pick(&["r0", "r1"]);
                 Operation::Reserve(name, masked(self.addr(chance), len))
             }
-            16 => Operation::Unreserve(chance.pick(&["r0", "r1"])),
-            17 => Operation::PutNode(chance.pick(&["a", "b"])),
+            16 => {
+                let name = *chance.pick(&["r0", "r1"]);
+                Operation::Unreserve(name)
+            }
+            17 => {
+                let zone = *chance.pick(&["a", "b"]);
+                Operation::PutNode(zone)
+            }
             18 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
             19 => Operation::EnsureTunnel,
             20 => Operation::ReleaseTunnel,
