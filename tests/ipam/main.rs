@@ -12,6 +12,7 @@ mod nodes;
 mod pool_life;
 mod pools;
 mod race;
+mod remembered;
 mod repair;
 mod store;
 mod support;
