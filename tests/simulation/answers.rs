@@ -35,10 +35,14 @@ pub(crate) fn judge_answer(
     let wrong = |what: &str| Err(format!("{what}: {done:?}, answered {answer:?}"));
     let wanted = done.operation.wants(done.node);
     let most = wanted.as_ref().map_or(0, |(_, count)| *count);
-    // What it got first may be lost by now, and whoever reads late after a lost reply may not see
-    // what it did.
-    let stands = |stamp: &&(Ipv4Addr, u64)| oracle.state.stands(**stamp);
-    let standing = done.effect.gained.iter().filter(stands).count();
+    // What it got first is not recognised once a part of it was released by others; and whoever reads
+    // late after a lost reply may not see what it did.
+    let gained = &done.effect.gained;
+    let stands = |stamp: &&(Ipv4Addr, u64)| {
+        let mut together = gained.iter().filter(|one| one.1 == stamp.1);
+        together.all(|one| oracle.state.stands(*one))
+    };
+    let standing = gained.iter().filter(stands).count();
     let taken = if done.troubled {
         standing
     } else {

@@ -290,7 +290,7 @@ impl Client<'_> {
         if records.is_empty() {
             return Ok(());
         }
-        let record = &records[x as usize % records.len()];
+        let record = &records[usize::try_from(x % records.len() as u64).expect("below")];
         let mut read = self.get(record.key.clone())?;
         if read.revision.is_none() {
             return Ok(());
@@ -330,7 +330,8 @@ fn with_address(mut block: Value, node: &str, handle: &str) -> Value {
         attributes.push(who);
         attributes.len() - 1
     });
-    let place = ordinal.as_u64().expect("an ordinal") as usize;
+    let place = ordinal.as_u64().and_then(|place| place.try_into().ok());
+    let place: usize = place.expect("an ordinal");
     block["allocations"][place] = json!(index);
     block["sequenceNumberForAllocation"][place.to_string()] = block["sequenceNumber"].clone();
     touched(block)

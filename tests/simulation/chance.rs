@@ -19,7 +19,12 @@ impl Chance {
 
     /// Uniform in 0 to `bound` − 1.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        usize::try_from(self.next() % bound as u64).expect("below a usize")
+    }
+
+    /// The same of 32 bits.
+    pub(crate) fn number(&mut self, bound: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(bound)).expect("below 32 bits")
     }
 
     /// True once in `bound` times.

@@ -28,10 +28,10 @@ use std::time::Instant;
 use world::World;
 
 /// So many of the last things that happened are printed.
-const TAIL: u64 = 40;
+const TAIL: usize = 40;
 
 /// After so many of a long run the rate is printed.
-const CHUNK: u64 = 20_000;
+const CHUNK: usize = 20_000;
 
 /// Runs the histories `from` to `from + count`, on all processors; panics at the first violation.
 fn run(from: u64, count: u64) {
@@ -76,7 +76,7 @@ fn run(from: u64, count: u64) {
 fn replayed(seed: u64) -> String {
     let mut again = World::new(seed, true, Vec::new());
     let _the_same = again.run();
-    let lines = number("IPIP_TAIL").unwrap_or(TAIL) as usize;
+    let lines = number("IPIP_TAIL").map_or(TAIL, |lines| lines.try_into().expect("few"));
     let tail = &again.tail[again.tail.len().saturating_sub(lines)..];
     format!(
         "{}\nreplay: IPIP_SEED={seed} cargo test --release -p ipip-core --test simulation",
@@ -97,7 +97,7 @@ fn every_history_keeps_the_rules() {
     }
     let from = number("IPIP_FROM").unwrap_or(0);
     let count = number("IPIP_HISTORIES").unwrap_or(500);
-    for done in (0..count).step_by(CHUNK as usize) {
-        run(from + done, CHUNK.min(count - done));
+    for done in (0..count).step_by(CHUNK) {
+        run(from + done, (count - done).min(CHUNK as u64));
     }
 }

@@ -175,16 +175,16 @@ impl Range {
     }
 
     pub(crate) fn size(self) -> usize {
-        (self.1 - self.0) as usize
+        usize::try_from(self.1 - self.0).expect("small")
     }
 
     /// The place of `addr`, which it contains.
     pub(crate) fn ordinal(self, addr: Ipv4Addr) -> usize {
-        (u64::from(u32::from(addr)) - self.0) as usize
+        usize::try_from(u64::from(u32::from(addr)) - self.0).expect("small")
     }
 
     pub(crate) fn addr(self, ordinal: usize) -> Ipv4Addr {
-        Ipv4Addr::from(self.0 as u32 + ordinal as u32)
+        Ipv4Addr::from(u32::try_from(self.0 + ordinal as u64).expect("inside"))
     }
 }
 

@@ -97,8 +97,7 @@ impl Scene {
             1
         };
         let cidr = self.plans[chance.below(at)].cidr;
-        let size = cidr.size() as usize;
-        cidr.nth(chance.below(size) as u32).expect("inside")
+        cidr.nth(chance.number(cidr.size())).expect("inside")
     }
 
     pub(crate) fn block(&self, chance: &mut Chance) -> Ipv4Network {
@@ -153,7 +152,7 @@ impl Scene {
             0 => Operation::AssignAny { handle },
             1 => Operation::AssignMany {
                 handle,
-                count: 1 + chance.below(9) as u32,
+                count: 1 + chance.number(9),
             },
             2 => Operation::Assign {
                 handle,
@@ -189,8 +188,14 @@ impl Scene {
                 let name = *chance.pick(&["r0", "r1"]);
                 Operation::Reserve(name, masked(self.addr(chance), len))
             }
-            16 => Operation::Unreserve(*chance.pick(&["r0", "r1"])),
-            17 => Operation::PutNode(*chance.pick(&["a", "b"])),
+            16 => {
+                let name = *chance.pick(&["r0", "r1"]);
+                Operation::Unreserve(name)
+            }
+            17 => {
+                let zone = *chance.pick(&["a", "b"]);
+                Operation::PutNode(zone)
+            }
             18 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
             19 => Operation::EnsureTunnel,
             20 => Operation::ReleaseTunnel,
@@ -244,7 +249,7 @@ fn config(chance: &mut Chance) -> AllocatorConfig {
     let mut config = AllocatorConfig::default();
     config.strict_affinity = chance.one_in(2);
     if config.strict_affinity {
-        config.max_blocks_per_node = chance.below(4) as u32;
+        config.max_blocks_per_node = chance.number(4);
         config.auto_allocate_blocks = !chance.one_in(4);
     }
     config.cooldown = Duration::from_secs(if chance.one_in(2) { 30 } else { 0 });

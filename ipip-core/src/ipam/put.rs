@@ -160,8 +160,7 @@ impl Ipam {
         let Some(block) = self.read_block(BlockPrefix::try_from(first.block)?)? else {
             return Ok(false);
         };
-        // One will do: they came by one commit, and others may have been released since.
-        let stands = assigned.iter().any(|one| {
+        let stands = assigned.iter().all(|one| {
             block.value.sequence_of(one.addr) == Some(one.sequence)
                 && block.value.attribute_of(one.addr) == Some(&wanted.attribute)
         });
