@@ -13,6 +13,7 @@ mod nodes;
 mod pool_life;
 mod pools;
 mod race;
+mod remembered;
 mod repair;
 mod store;
 mod support;

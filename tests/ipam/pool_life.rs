@@ -132,7 +132,7 @@ fn a_disabled_pool_gives_nothing_and_takes_back() {
     let net = network(&["10.0.0.0/24"], 26);
     let assigned = net.ipam.assign_any(&node("a"), &owner("h")).unwrap();
     net.ipam.disable_pool("pool-0").unwrap();
-    let none = "no enabled pool serves this node and use";
+    let none = "there is no enabled pool for this node and use";
     net.refuses(
         |ipam| ipam.assign_any(&node("a"), &owner("g")),
         IpamErrorKind::Exhausted,

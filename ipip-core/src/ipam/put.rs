@@ -16,7 +16,7 @@ use crate::resource::{Assignment, Attribute, Block, BlockPrefix, Pool};
 pub(super) struct Wanted<'a> {
     pub(super) node: &'a NodeName,
     pub(super) attribute: Attribute,
-    handle: Option<HandleId>,
+    pub(super) handle: Option<HandleId>,
     /// If the address is that of the node's tunnel device: the revision of the node's record, into which
     /// it is written.
     pub(super) recorded_at: Option<Option<Revision>>,
@@ -105,12 +105,6 @@ impl Filled<'_> {
         };
         self.assigned.iter().map(assigned).collect()
     }
-
-    /// Whether the owner had no address of the block before.
-    fn is_first(&self) -> bool {
-        let first = self.assigned.first();
-        first.is_some_and(|first| self.block.sharers_of(first.addr) == self.assigned.len())
-    }
 }
 
 impl Ipam {
@@ -189,11 +183,10 @@ impl Ipam {
         filled: &Filled<'_>,
     ) -> Result<(), IpamError> {
         let key = key::handle(handle);
-        let remembered = matches!(filled.source.right, Right::Remembered(_));
-        // As a rule a handle is new: then nothing is read, and the commit says whether it is.
-        let stored = match remembered && filled.is_first() {
-            true => None,
-            false => self.read_handle(handle)?,
+        let stored = match filled.source.right {
+            // It was read, and there was none.
+            Right::Remembered(_) => None,
+            _ => self.read_handle(handle)?,
         };
         commit.expect(&key, stored.as_ref().map(|stored| stored.revision));
         let mut counts = stored.map(|stored| stored.value).unwrap_or_default();

@@ -47,19 +47,6 @@ impl Ipam {
         known.map(|(revision, value)| Stored { value, revision })
     }
 
-    /// The block for a commit that compares it and writes it whatever it holds: as it is remembered,
-    /// if it is, and else as it is. [`to_change`](Self::to_change) forgets it before the commit, so
-    /// whoever was wrong reads it then.
-    pub(super) fn block_to_write(
-        &self,
-        prefix: BlockPrefix,
-    ) -> Result<Option<Stored<Arc<Block>>>, IpamError> {
-        match self.known_block(prefix) {
-            Some(known) => Ok(Some(known)),
-            None => self.read_block(prefix),
-        }
-    }
-
     /// The block of `record`, as it was remembered or parsed.
     pub(super) fn parse_block(&self, record: Record) -> Result<Stored<Arc<Block>>, IpamError> {
         let revision = record.revision;

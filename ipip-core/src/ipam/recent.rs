@@ -1,11 +1,14 @@
-//! Addresses of the block that served a node last, from what is remembered of it: one list, of the
-//! reservations, and one commit.
+//! Addresses of the block that served a node last, from what is remembered of it: the handle and the
+//! reservations are read, the rest is left to one commit.
 //!
 //! As a rule a node has room in that block, and nothing changed that its search would read: the block,
-//! its pool, the node's claim, and that the handle is new. The commit compares each of them, so it
-//! fails where something did, and the search begins. What it would read besides counts for nothing
-//! here: the configuration for blocks that are new, borrowed, or have addresses that cool down, and
-//! the node's record for pools that do not select every node.
+//! its pool, and the node's claim. The commit compares each of them, so it fails where something did,
+//! and the search begins. What it would read besides counts for nothing here: the configuration for
+//! blocks that are new, borrowed, or have addresses that cool down, and the node's record for pools
+//! that do not select every node.
+//!
+//! The handle must be new. If it was not, and the reply of the commit were lost, addresses that the
+//! handle got from the same state of the block before this call could be taken for the work of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +27,11 @@ impl Search<'_> {
         let Some((latest, block)) = self.ipam.remembered(self.request) else {
             return Ok(Step::Nothing);
         };
+        if let Some(handle) = &self.wanted.handle
+            && self.ipam.store.get(&key::handle(handle))?.is_some()
+        {
+            return Ok(Step::Nothing);
+        }
         let reserved = self.ipam.reserved()?;
         let mut commit = change(&block, &latest.pool);
         let claim = key::affinity(self.wanted.node, latest.block.into());

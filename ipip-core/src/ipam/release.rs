@@ -180,7 +180,7 @@ impl Ipam {
         let blocks: Vec<_> = counts.blocks().collect();
         for prefix in blocks {
             counts.forget(prefix);
-            let Some(block) = self.block_to_write(prefix)? else {
+            let Some(block) = self.read_block(prefix)? else {
                 // Compared too: what was read may be late.
                 commit.expect(&key::block(prefix.into()), None);
                 continue;

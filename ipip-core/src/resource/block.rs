@@ -193,14 +193,6 @@ impl Block {
         self.prefix.ordinals().filter_map(entry)
     }
 
-    /// How many addresses have the attribute of `addr`; 0 if that is free or in another block.
-    pub(crate) fn sharers_of(&self, addr: Ipv4Addr) -> usize {
-        let ordinal = self.prefix.ordinal_of(addr).ok();
-        let index = ordinal.and_then(|o| self.allocations[usize::from(o.get())]);
-        let attributes = self.attributes.as_ref().zip(index);
-        attributes.map_or(0, |(attributes, index)| attributes.references_to(index))
-    }
-
     /// The addresses of `handle`, in order.
     pub fn addresses_of(&self, handle: &HandleId) -> impl Iterator<Item = Ipv4Addr> {
         self.ordinals_of(handle.as_str()).map(Ordinal::addr)

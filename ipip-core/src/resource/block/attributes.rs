@@ -163,12 +163,6 @@ impl Attributes {
         }
     }
 
-    /// How many addresses point to the entry `index`.
-    pub(super) fn references_to(&self, index: u16) -> usize {
-        let entry = self.entries.get(usize::from(index));
-        entry.map_or(0, |entry| usize::from(entry.references))
-    }
-
     /// Whether one of them stands for addresses that cool down.
     pub(super) fn has_cooling(&self) -> bool {
         let live = |entry: &Entry| entry.cooling && entry.references > 0;
