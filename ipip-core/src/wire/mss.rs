@@ -107,7 +107,7 @@ fn find(packet: &Ipv4View<'_>) -> Option<(usize, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Ipv4Header, combine, pseudo_header_sum, sum};
+    use crate::wire::{FragmentOffset, Ipv4Header, combine, pseudo_header_sum, sum};
     use proptest::prelude::*;
 
     /// A segment with `options`, their end padded, whose checksum is right.
@@ -195,5 +195,22 @@ mod tests {
         }
         let mut cut = segment(SYN, &mss(1460), b"")[..39].to_vec();
         assert!(clamp_mss(&mut cut, mtu(68)).is_err());
+    }
+
+    #[test]
+    fn what_is_no_tcp_or_does_not_begin_with_its_header_stays() {
+        let tcp = segment(SYN, &mss(1460), b"");
+        for (protocol, units) in [(protocol::UDP, 0), (protocol::TCP, 1)] {
+            let mut packet = tcp.clone();
+            let header = Ipv4Header {
+                protocol,
+                fragment_offset: FragmentOffset::try_new(units).unwrap(),
+                ..Ipv4Header::default()
+            };
+            header.emit(&mut packet).unwrap();
+            let before = packet.clone();
+            assert_eq!(clamp_mss(&mut packet, mtu(68)), Ok(None), "{header:?}");
+            assert_eq!(packet, before);
+        }
     }
 }
