@@ -189,7 +189,7 @@ static void without_a_pool_nothing_is_left(void) {
     enum ipip_status status = ipip_ipam_assign_any(bare, "node-a", &pod, &assignment);
     ipip_ipam_free(bare);
     ipip_store_free(empty);
-    CHECK_FAILS(status, IPIP_STATUS_POOL_EXHAUSTED, "no enabled pool serves this node and use");
+    CHECK_FAILS(status, IPIP_STATUS_POOL_EXHAUSTED, "there is no enabled pool for this node and use");
 }
 
 /* Four threads, each a node with an allocator of its own on the one store, 32 addresses each. */
