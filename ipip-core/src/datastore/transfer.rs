@@ -2,7 +2,7 @@
 //!
 //! One line is one record: `{"key":"/calico/…","value":{…}}`, the value octet for octet as it is
 //! stored; one that is no JSON on one line is `"base64":"…"` instead
-//! (https://www.rfc-editor.org/rfc/rfc4648#section-4). Lines are in the order of the keys' octets, so
+//! (<https://www.rfc-editor.org/rfc/rfc4648#section-4>). Lines are in the order of the keys' octets, so
 //! two exports can be compared line by line. Revisions do not move: the other store counts its own.
 
 use std::collections::{BTreeMap, BTreeSet};
