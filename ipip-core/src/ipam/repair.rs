@@ -199,6 +199,9 @@ impl Ipam {
         let Some(block) = self.read_block(prefix)? else {
             return Ok(Step::Leave(Why::Changed));
         };
+        // What was read may be older than what the check saw, and its other fields with it.
+        commit.expect(&key, claim.as_ref().map(|claim| claim.revision));
+        commit.expect(&key::block(prefix.into()), Some(block.revision));
         let mut claim = claim.map(|claim| claim.value).unwrap_or_default();
         claim.state = AffinityState::Confirmed;
         commit.put(&key, claim.to_json());
@@ -223,7 +226,9 @@ impl Ipam {
         for seen in &found.records {
             let prefix = key::parse_block(&seen.key).and_then(|prefix| prefix.try_into().ok());
             let Some(prefix) = prefix else { continue };
-            if let Some(block) = self.read_block(prefix)? {
+            let block = self.read_block(prefix)?;
+            commit.expect(&seen.key, block.as_ref().map(|block| block.revision));
+            if let Some(block) = block {
                 let count = block.value.addresses_of(&id).count();
                 counts.set(prefix, u32::try_from(count).unwrap_or(u32::MAX));
             }
@@ -246,6 +251,7 @@ impl Ipam {
         let Ok(mut counts) = Handle::from_json(&record.value) else {
             return Ok(Step::Leave(Why::Changed));
         };
+        commit.expect(&key, Some(record.revision));
         for found in group {
             if let Problem::HandleCount { block, found, .. } = &found.problem {
                 counts.set(*block, *found);
