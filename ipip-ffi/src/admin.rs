@@ -209,12 +209,7 @@ pub extern "C" fn ipip_ipam_set_config(
     guard(|| {
         let ipam = required(ipam, "ipam")?;
         let wanted = required(config, "config")?.checked()?;
-        let mut stored = ipam.0.config()?;
-        stored.strict_affinity = wanted.strict_affinity;
-        stored.auto_allocate_blocks = wanted.auto_allocate_blocks;
-        stored.max_blocks_per_node = wanted.max_blocks_per_node;
-        stored.cooldown = wanted.cooldown;
-        Ok(ipam.0.set_config(&stored)?)
+        Ok(ipam.0.set_config(&ipam.0.config()?.updated(&wanted)?)?)
     })
 }
 

@@ -12,7 +12,7 @@ use super::terms::collected;
 use super::{Assigned, Assignments, Ipam, IpamError, Request, Shortfall};
 use crate::datastore::key;
 use crate::name::NodeName;
-use crate::resource::{AllocatorConfig, Attribute, Block, BlockPrefix, Pool};
+use crate::resource::{Attribute, Block, BlockPrefix, Pool};
 
 impl Ipam {
     /// Assigns an address to `attribute` on `node`, as [`Ipam::assign_many`] assigns several: from
@@ -116,9 +116,7 @@ impl Ipam {
         block: Stored<Arc<Block>>,
         addr: Ipv4Addr,
     ) -> Result<Put, IpamError> {
-        let config = self.read_config()?;
-        let config_revision = config.as_ref().map(|config| config.revision);
-        let config = config.map(|config| config.value).unwrap_or_default();
+        let (config, config_revision) = self.read_config()?;
         let affinity = self.read_affinity(wanted.node, block.value.prefix())?;
         let state = affinity.as_ref().map(|affinity| affinity.value.state);
         let standing = decide::standing(wanted.node, state, Some(&block.value));
@@ -139,7 +137,7 @@ impl Ipam {
                 right = Right::Borrowing;
             }
         }
-        let block = self.cooled(block.value, &config);
+        let block = collected(block.value, self.ambient.now(), &config);
         let mut block = self.to_change(block);
         let assigned = vec![block.assign(addr, wanted.attribute.clone())?];
         let filled = Filled {
@@ -148,10 +146,6 @@ impl Ipam {
             source: Source::new(pool, right),
         };
         self.put(commit, wanted, filled)
-    }
-
-    fn cooled(&self, block: Arc<Block>, config: &AllocatorConfig) -> Arc<Block> {
-        collected(block, self.ambient.now(), config)
     }
 
     fn assign_in_new(

@@ -146,17 +146,9 @@ impl Ipam {
                 return Err(decide::owned_by_other(&stored.value));
             }
             let config = self.config()?;
-            let block = collected(stored.value, self.ambient.now(), &config);
-            let mut block = self.to_change(block);
-            commit.expect(&key, Some(stored.revision));
-            if block.is_empty() {
-                commit.delete(&key);
-                BlockRelease::Deleted
-            } else {
-                block.orphan();
-                commit.put(&key, block.to_json());
-                BlockRelease::Orphaned
-            }
+            let value = collected(stored.value, self.ambient.now(), &config);
+            let revision = stored.revision;
+            self.disown(&mut commit, Stored { value, revision })
         } else {
             let Some(affinity) = self.read_affinity(node, prefix)? else {
                 let node = node.to_string();
@@ -176,6 +168,20 @@ impl Ipam {
             *unsure = Some(outcome);
         }
         Ok(written.revision().map(|_| outcome))
+    }
+
+    /// Adds to `commit` that `block` has no owner any more: an empty one is deleted.
+    pub(super) fn disown(&self, commit: &mut Commit, block: Stored<Arc<Block>>) -> BlockRelease {
+        let key = key::block(block.value.prefix().into());
+        commit.expect(&key, Some(block.revision));
+        let mut value = self.to_change(block.value);
+        if value.is_empty() {
+            commit.delete(&key);
+            return BlockRelease::Deleted;
+        }
+        value.orphan();
+        commit.put(&key, value.to_json());
+        BlockRelease::Orphaned
     }
 
     /// Gives up the block of a node whose pool does not want the node any more, if it is empty, and

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use ipnetwork::Ipv4Network;
 
 use super::check::{Numbers, Survey};
+use super::release::put_released;
 use super::retry::Written;
 use super::{Ipam, IpamError, RefusedBlock, decide};
 use crate::datastore::{Commit, Record, Revision, key};
@@ -252,14 +253,8 @@ impl Ipam {
     /// with the last of them.
     fn put_cooled(&self, mut block: Block, revision: Revision) -> Result<Written, IpamError> {
         block.touch();
-        let key = key::block(block.prefix().into());
         let mut commit = Commit::new();
-        commit.expect(&key, Some(revision));
-        if block.is_empty() && block.affinity().is_none() {
-            commit.delete(&key);
-        } else {
-            commit.put(&key, block.to_json());
-        }
+        put_released(&mut commit, &block, revision);
         self.commit(commit)
     }
 

@@ -1,8 +1,7 @@
 //! The configuration of the allocator, one for the whole cluster.
 
-use super::read::Stored;
 use super::{Ipam, IpamError};
-use crate::datastore::{Commit, key};
+use crate::datastore::{Commit, Revision, key};
 use crate::resource::AllocatorConfig;
 
 impl Ipam {
@@ -11,8 +10,7 @@ impl Ipam {
     /// # Errors
     /// [`IpamError`] if the store cannot be read or holds a damaged value.
     pub fn config(&self) -> Result<AllocatorConfig, IpamError> {
-        let stored = self.read_config()?;
-        Ok(stored.map(|stored| stored.value).unwrap_or_default())
+        Ok(self.read_config()?.0)
     }
 
     /// Stores `config`, whatever was stored before.
@@ -29,7 +27,10 @@ impl Ipam {
         })
     }
 
-    pub(super) fn read_config(&self) -> Result<Option<Stored<AllocatorConfig>>, IpamError> {
-        self.read(key::config(), AllocatorConfig::from_json)
+    /// The configuration, and its revision; `None`: nothing is stored.
+    pub(super) fn read_config(&self) -> Result<(AllocatorConfig, Option<Revision>), IpamError> {
+        let stored = self.read(key::config(), AllocatorConfig::from_json)?;
+        let revision = stored.as_ref().map(|stored| stored.revision);
+        Ok((stored.map(|s| s.value).unwrap_or_default(), revision))
     }
 }

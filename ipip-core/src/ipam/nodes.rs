@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use ipnetwork::Ipv4Network;
 
 use super::pool_deletion::remaining;
-use super::read::parse;
 use super::tunnel_address::tunnel_handle;
 use super::{BlockRelease, Ipam, IpamError, RefusedBlock, Remaining, decide};
 use crate::addr::TunnelAddr;
@@ -38,12 +37,7 @@ impl Ipam {
     /// # Errors
     /// [`IpamError`] if the store cannot be read or holds a damaged record.
     pub fn nodes(&self) -> Result<Vec<Node>, IpamError> {
-        let records = self.store.list(key::node_prefix())?.entries;
-        let node = |record| {
-            let (_, stored) = parse(record, Node::from_json)?;
-            Ok(stored.value)
-        };
-        records.into_iter().map(node).collect()
+        self.read_all(key::node_prefix(), Node::from_json)
     }
 
     /// The record of the node `name`, if there is one.

@@ -148,22 +148,12 @@ impl Ipam {
 
     fn try_give_up(&self, block: Stored<Arc<Block>>) -> Result<(Written, BlockRelease), IpamError> {
         let prefix = block.value.prefix();
-        let key = key::block(prefix.into());
         let claim = block
             .value
             .affinity()
             .and_then(|owner| claim_key(owner, prefix));
         let mut commit = Commit::new();
-        commit.expect(&key, Some(block.revision));
-        let outcome = if block.value.is_empty() {
-            commit.delete(&key);
-            BlockRelease::Deleted
-        } else {
-            let mut value = self.to_change(block.value);
-            value.orphan();
-            commit.put(&key, value.to_json());
-            BlockRelease::Orphaned
-        };
+        let outcome = self.disown(&mut commit, block);
         if let Some(claim) = claim {
             commit.delete(&claim);
         }

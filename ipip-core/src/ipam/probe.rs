@@ -3,6 +3,7 @@
 use super::decide::{Order, free_block};
 use super::search::{Place, Seen};
 use super::{Ipam, IpamError};
+use crate::addr::Ipv4Prefix;
 use crate::resource::{BlockPrefix, Pool, Reserved};
 
 /// So many blocks are tried one by one before all of a pool are listed. In a pool that is half full
@@ -25,10 +26,7 @@ impl Ipam {
     /// # Errors
     /// [`IpamError::BlockOverlaps`] naming one of another size.
     pub(super) fn is_free(&self, prefix: BlockPrefix) -> Result<bool, IpamError> {
-        match self
-            .taken_around(prefix.prefix())?
-            .overlapping(prefix.prefix())
-        {
+        match self.overlapping(prefix)? {
             Some(existing) if existing != prefix.prefix() => Err(IpamError::BlockOverlaps {
                 block: prefix,
                 existing,
@@ -40,8 +38,12 @@ impl Ipam {
 
     /// Whether there is no block that shares addresses with `prefix`.
     pub(super) fn has_no_overlap(&self, prefix: BlockPrefix) -> Result<bool, IpamError> {
+        Ok(self.overlapping(prefix)?.is_none())
+    }
+
+    fn overlapping(&self, prefix: BlockPrefix) -> Result<Option<Ipv4Prefix>, IpamError> {
         let taken = self.taken_around(prefix.prefix())?;
-        Ok(taken.overlapping(prefix.prefix()).is_none())
+        Ok(taken.overlapping(prefix.prefix()))
     }
 
     /// The next free block of the pool `number` of those that `seen` has.

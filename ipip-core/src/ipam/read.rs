@@ -9,8 +9,7 @@ use crate::addr::Ipv4Prefix;
 use crate::datastore::{Record, Revision, key};
 use crate::name::{HandleId, NodeName};
 use crate::resource::{
-    Block, BlockAffinity, BlockPrefix, Handle, MIN_BLOCK_LEN, Pool, Reservation, Reserved,
-    ResourceError,
+    Block, BlockAffinity, BlockPrefix, Handle, MIN_BLOCK_LEN, Pool, Reserved, ResourceError,
 };
 
 /// A value as it was read.
@@ -156,13 +155,7 @@ impl Ipam {
 
     /// The addresses that nobody is assigned unasked.
     pub(super) fn reserved(&self) -> Result<Reserved, IpamError> {
-        let records = self.store.list(key::reservation_prefix())?.entries;
-        let reservations = records.into_iter().map(|record| {
-            let (_, stored) = parse(record, Reservation::from_json)?;
-            Ok(stored.value)
-        });
-        let reservations: Vec<_> = reservations.collect::<Result<_, IpamError>>()?;
-        Ok(Reserved::of(&reservations))
+        Ok(Reserved::of(&self.reservations()?))
     }
 
     /// The prefixes of all blocks that share addresses with `prefix`, and of others around it.
@@ -187,6 +180,17 @@ impl Ipam {
             }
         }
         Ok(taken.into_iter().collect())
+    }
+
+    /// The values of all keys that begin with `prefix`, in the order of the keys.
+    pub(super) fn read_all<T>(
+        &self,
+        prefix: &str,
+        from_json: impl Fn(&[u8]) -> Result<T, ResourceError>,
+    ) -> Result<Vec<T>, IpamError> {
+        let records = self.store.list(prefix)?.entries.into_iter();
+        let value = |record| parse(record, &from_json).map(|(_, stored)| stored.value);
+        records.map(value).collect()
     }
 
     /// The value under `key`, if there is one.

@@ -10,7 +10,6 @@
 //! The handle must be new. If it was not, and the reply of the commit were lost, addresses that the
 //! handle got from the same state of the block before this call could be taken for the work of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cache::Latest;
@@ -19,7 +18,7 @@ use super::read::Stored;
 use super::search::{Search, Step};
 use super::{Ipam, IpamError, Request, decide};
 use crate::datastore::key;
-use crate::resource::{Block, Pool, Selector};
+use crate::resource::Block;
 
 impl Search<'_> {
     /// Addresses of the block that served the node last, if what is remembered of it still holds.
@@ -50,15 +49,10 @@ impl Ipam {
         let block = self.known_block(latest.block)?;
         let serves = request.pools.is_empty()
             && latest.pool.value.allows(request.purpose)
-            && is_for_every_node(&latest.pool.value)
+            && latest.pool.value.is_for_every_node()
             && decide::is_owned_by(&block.value, &request.node)
             && block.value.free_count() > 0
             && !block.value.has_cooling();
         serves.then_some((latest, block))
     }
-}
-
-/// Whether any node may take any address of `pool` without naming it.
-fn is_for_every_node(pool: &Pool) -> bool {
-    pool.node_selector().is_ok_and(Selector::is_all) && pool.selects(&BTreeMap::new())
 }

@@ -329,7 +329,7 @@ impl Ipam {
 
 /// Adds the write of `block`, read at `revision`, from which addresses were released, and says
 /// whether it stays. A block that nobody owns ends with its last address.
-fn put_released(commit: &mut Commit, block: &Block, revision: Revision) -> bool {
+pub(super) fn put_released(commit: &mut Commit, block: &Block, revision: Revision) -> bool {
     let key = key::block(block.prefix().into());
     commit.expect(&key, Some(revision));
     let stays = !block.is_empty() || block.affinity().is_some();

@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use super::check::{Found, Problem, Report};
+use super::claim::confirm;
 use super::retry::Written;
 use super::{Ipam, IpamError};
 use crate::datastore::{Commit, key};
 use crate::name::{HandleId, NodeName};
-use crate::resource::{AffinityState, Block, BlockPrefix, Handle, ObjectWriter, write_list};
+use crate::resource::{Block, BlockPrefix, Handle, ObjectWriter, write_list};
 
 /// What became of the problems of a report.
 ///
@@ -194,21 +195,18 @@ impl Ipam {
         node: &NodeName,
         mut commit: Commit,
     ) -> Result<Step, IpamError> {
-        let key = key::affinity(node, prefix.into());
         let claim = self.read_affinity(node, prefix)?;
         let Some(block) = self.read_block(prefix)? else {
             return Ok(Step::Leave(Why::Changed));
         };
         // What was read may be older than what the check saw, and its other fields with it.
-        commit.expect(&key, claim.as_ref().map(|claim| claim.revision));
-        commit.expect(&key::block(prefix.into()), Some(block.revision));
-        let mut claim = claim.map(|claim| claim.value).unwrap_or_default();
-        claim.state = AffinityState::Confirmed;
-        commit.put(&key, claim.to_json());
+        let key = key::block(prefix.into());
+        commit.expect(&key, Some(block.revision));
+        confirm(&mut commit, node, prefix, claim);
         let mut block = self.to_change(block.value);
         // Written, not only compared: Calico may be giving it up, in several commits.
         block.touch();
-        commit.put(&key::block(prefix.into()), block.to_json());
+        commit.put(&key, block.to_json());
         Ok(Step::Write(commit))
     }
 

@@ -1,6 +1,5 @@
 //! Creating, deleting and reading reservations.
 
-use super::read::parse;
 use super::retry::Written;
 use super::{Ipam, IpamError};
 use crate::datastore::{Commit, key};
@@ -61,11 +60,6 @@ impl Ipam {
     /// # Errors
     /// [`IpamError`] if the store cannot be read or holds a damaged one.
     pub fn reservations(&self) -> Result<Vec<Reservation>, IpamError> {
-        let records = self.store.list(key::reservation_prefix())?.entries;
-        let reservation = |record| {
-            let (_, stored) = parse(record, Reservation::from_json)?;
-            Ok(stored.value)
-        };
-        records.into_iter().map(reservation).collect()
+        self.read_all(key::reservation_prefix(), Reservation::from_json)
     }
 }

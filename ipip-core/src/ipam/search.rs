@@ -346,11 +346,8 @@ impl Seen {
     fn new(ipam: &Ipam, request: &Request) -> Result<Self, IpamError> {
         let terms = ipam.terms(request)?;
         let random = || ipam.ambient.random();
-        let place = |pool: &Stored<Arc<Pool>>| Place {
-            order: Order::of(&request.node, &pool.value, random),
-            probed: 0,
-            taken: None,
-        };
+        let place =
+            |pool: &Stored<Arc<Pool>>| Place::new(Order::of(&request.node, &pool.value, random));
         Ok(Self {
             places: terms.pools.iter().map(place).collect(),
             terms,

@@ -33,9 +33,7 @@ const RECLAIM_AGE: Duration = Duration::from_secs(60);
 
 impl Ipam {
     pub(super) fn terms(&self, request: &Request) -> Result<Terms, IpamError> {
-        let stored = self.read_config()?;
-        let config_revision = stored.as_ref().map(|stored| stored.revision);
-        let config = stored.map(|stored| stored.value).unwrap_or_default();
+        let (config, config_revision) = self.read_config()?;
         let all = self.read_pools()?;
         let labels = self.labels(&request.node, &all)?;
         let named: Vec<_> = named(request, &all)?;
@@ -118,11 +116,7 @@ impl Terms {
 
     /// How many addresses `block` has for somebody who asks for any.
     pub(super) fn room(&self, block: &Block) -> usize {
-        if self.reserved.is_empty() {
-            return block.free_count();
-        }
-        let free = block.free();
-        free.filter(|addr| !self.reserved.contains(*addr)).count()
+        self.reserved.leaves_free(block)
     }
 
     /// Whether no address of `block` may be assigned to somebody who asks for any.

@@ -244,13 +244,6 @@ impl PoolUsage {
 impl BlockUsage {
     fn of(block: &Block, reserved: &Reserved) -> Self {
         let prefix = block.prefix();
-        let free = match reserved.is_empty() {
-            true => block.free_count(),
-            false => block
-                .free()
-                .filter(|addr| !reserved.contains(*addr))
-                .count(),
-        };
         let cooling = match block.has_cooling() {
             true => block
                 .assigned()
@@ -263,7 +256,7 @@ impl BlockUsage {
             total: prefix.prefix().size(),
             in_use: number(block.used_count()),
             reserved: reserved.count_in(prefix.prefix()),
-            free: number(free),
+            free: number(reserved.leaves_free(block)),
             cooling: number(cooling),
         };
         Self {

@@ -283,9 +283,12 @@ impl Pool {
     /// may get one of this pool: [`selects`](Self::selects) where nothing is known of the node.
     #[must_use]
     pub fn is_automatic(&self) -> bool {
-        self.is_for_any_namespace()
-            && self.spec.node_selector.is_all()
-            && self.allows(Use::Workload)
+        self.is_for_every_node() && self.allows(Use::Workload)
+    }
+
+    /// Whether it [`selects`](Self::selects) whatever node.
+    pub(crate) fn is_for_every_node(&self) -> bool {
+        self.is_for_any_namespace() && self.spec.node_selector.is_all()
     }
 
     fn is_for_any_namespace(&self) -> bool {

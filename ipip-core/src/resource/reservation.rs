@@ -6,7 +6,7 @@ use ipnetwork::Ipv4Network;
 
 use super::json::{Extra, Object, ObjectWriter};
 use super::metadata::{Metadata, is_kubernetes_name};
-use super::{ReservationError, ResourceError};
+use super::{Block, ReservationError, ResourceError};
 use crate::addr::Ipv4Prefix;
 
 /// Addresses set aside (Calico's `IPReservation`): assigning any address passes over them, asking
@@ -177,6 +177,14 @@ impl Reserved {
             .take_while(|(start, _)| *start <= last)
             .map(|(start, end)| u64::from(*end.min(&last)) - u64::from(*start.max(&first)) + 1)
             .sum()
+    }
+
+    /// How many free addresses of `block` are not reserved.
+    pub(crate) fn leaves_free(&self, block: &Block) -> usize {
+        if self.is_empty() {
+            return block.free_count();
+        }
+        block.free().filter(|addr| !self.contains(*addr)).count()
     }
 }
 
