@@ -20,8 +20,14 @@ pub struct NodeName(String);
 pub struct HandleId(String);
 
 /// The name of a network interface: 1 to 15 octets (the kernel's `IFNAMSIZ` less its final zero).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InterfaceName(String);
+///
+/// It lies in place, so that a table of a hundred thousand routes costs no allocation for each.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName {
+    /// Followed by zeros, which no name holds: the order of the octets is that of the texts.
+    octets: [u8; INTERFACE_NAME_MAX],
+    len: u8,
+}
 
 /// Longest interface name in octets.
 pub const INTERFACE_NAME_MAX: usize = 15;
@@ -80,7 +86,7 @@ impl InterfaceName {
         {
             "must not contain '/', ':', white space or control characters"
         } else {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self::of(text));
         };
         Err(NameError {
             kind: "interface name",
@@ -92,7 +98,19 @@ impl InterfaceName {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        let text = self.octets.get(..usize::from(self.len)).unwrap_or_default();
+        // It was taken from a text.
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    fn of(text: &str) -> Self {
+        let mut octets = [0; INTERFACE_NAME_MAX];
+        let mut len = 0;
+        for (octet, found) in octets.iter_mut().zip(text.bytes()) {
+            *octet = found;
+            len += 1;
+        }
+        Self { octets, len }
     }
 }
 
@@ -125,7 +143,15 @@ impl fmt::Display for HandleId {
 
 impl fmt::Display for InterfaceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InterfaceName")
+            .field(&self.as_str())
+            .finish()
     }
 }
 

@@ -58,6 +58,7 @@ fn every_change(inside: &Place) -> Vec<Step> {
         metric: 77,
         tos: 0x10,
         source: Some([172, 18, 0, 3].into()),
+        mtu: Some(1400),
         ..route("10.9.0.0/16", HOST, onlink(4), RouteProtocol(80))
     };
     let host_route = route("10.244.79.20/32", HOST, NextHop::Direct, boot);

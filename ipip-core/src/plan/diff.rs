@@ -386,7 +386,8 @@ fn satisfies(found: &Route, desired: &Route) -> bool {
             ..
         }
     );
-    found.target == desired.target && (direct || found.protocol == desired.protocol)
+    let ours = found.protocol == desired.protocol && found.mtu == desired.mtu;
+    found.target == desired.target && (direct || ours)
 }
 
 /// Protocol `boot` is what everybody gets who names none, so it proves nothing. Nor does ours on a

@@ -165,6 +165,8 @@ pub struct Route {
     pub tos: u8,
     /// Preferred source address, where one is set.
     pub source: Option<Ipv4Addr>,
+    /// The MTU of its packets in octets, where one is set (`RTAX_MTU`); else that of the device.
+    pub mtu: Option<u32>,
 }
 
 /// What happens to a packet that a route matches.
@@ -244,7 +246,7 @@ impl TunnelEnds {
 }
 
 impl Route {
-    /// A route to `prefix` in the node's namespace: metric 0, any TOS, no preferred source.
+    /// A route to `prefix` in the node's namespace: metric 0, any TOS, no preferred source, no MTU.
     #[must_use]
     pub fn new(prefix: Ipv4Prefix, target: Target, protocol: RouteProtocol) -> Self {
         Self {
@@ -255,6 +257,7 @@ impl Route {
             metric: 0,
             tos: 0,
             source: None,
+            mtu: None,
         }
     }
 
@@ -346,6 +349,10 @@ impl fmt::Display for Route {
         if self.metric != 0 {
             write!(f, " metric {}", self.metric)?;
         }
-        f.write_str(onlink)
+        f.write_str(onlink)?;
+        match self.mtu {
+            Some(mtu) => write!(f, " mtu {mtu}"),
+            None => Ok(()),
+        }
     }
 }

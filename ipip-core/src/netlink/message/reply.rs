@@ -11,7 +11,8 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableParameter};
 use netlink_packet_route::nsid::NsidAttribute;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteScope,
+    RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -246,6 +247,7 @@ pub(in crate::netlink) fn route(
         metric: facts.metric,
         tos: header.tos,
         source: facts.source,
+        mtu: facts.mtu,
     }))
 }
 
@@ -258,6 +260,7 @@ pub(in crate::netlink) struct RouteFacts {
     pub(in crate::netlink) device: Option<u32>,
     table: Option<u32>,
     metric: u32,
+    mtu: Option<u32>,
     /// What makes it a route of a form that this crate never installs, in words.
     other: Option<String>,
 }
@@ -273,6 +276,7 @@ impl RouteFacts {
                 RouteAttribute::Oif(index) => facts.device = Some(*index),
                 RouteAttribute::Table(table) => facts.table = Some(*table),
                 RouteAttribute::Priority(metric) => facts.metric = *metric,
+                RouteAttribute::Metrics(metrics) => facts.mtu = mtu(metrics),
                 RouteAttribute::NhId(id) => facts.other = Some(format!("nhid {id}")),
                 RouteAttribute::MultiPath(hops) => {
                     facts.other = Some(format!("multipath over {} next hops", hops.len()));
@@ -314,6 +318,13 @@ impl RouteFacts {
             next_hop,
         }
     }
+}
+
+fn mtu(metrics: &[RouteMetric]) -> Option<u32> {
+    metrics.iter().find_map(|metric| match metric {
+        RouteMetric::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    })
 }
 
 /// The type as `ip route` prints it, where it is a usual one.

@@ -14,7 +14,8 @@ use netlink_packet_route::neighbour_table::{
 };
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteScope,
+    RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -285,6 +286,9 @@ pub(in crate::netlink) fn route(route: &Route, index: Option<u32>) -> Option<Rou
             gateway.map(inet).map(RouteAttribute::Gateway),
             index.map(RouteAttribute::Oif),
             (route.metric != 0).then_some(RouteAttribute::Priority(route.metric)),
+            route
+                .mtu
+                .map(|mtu| RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)])),
         ]
         .into_iter()
         .flatten(),
