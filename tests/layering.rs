@@ -31,6 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "name",
             "mtu",
             "peers",
+            "resource",
             "overlay",
             "plan",
             "netlink",

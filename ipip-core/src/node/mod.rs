@@ -13,13 +13,26 @@
 //! | [`ensure_peer_route`] | `BLOCK via NODE dev tunl0 proto bird onlink` | [`remove_peer_route`] |
 //! | [`ensure_blackhole`] | `blackhole BLOCK proto bird` | [`remove_blackhole`] |
 
+mod agent;
+mod attach;
+mod config;
 mod data_path;
+mod detach;
 mod ensure;
 mod error;
+mod join;
+mod underlay;
+mod workload;
 
+pub use agent::Node;
+pub use attach::Attached;
+pub use config::{NETWORK, NodeConfig, UnderlaySelector};
 pub use data_path::{DataPath, DataPathConfig, ensure_data_path};
+pub use detach::Detached;
 pub use ensure::{
     Changes, ensure_blackhole, ensure_peer_route, ensure_tunnel, ensure_workload, remove_blackhole,
     remove_peer_route, remove_tunnel, remove_workload,
 };
 pub use error::NodeError;
+pub use underlay::{Underlay, UnderlayError};
+pub use workload::{Workload, WorkloadId};

@@ -20,6 +20,7 @@ mod tunnel;
 mod workload;
 
 pub use error::OverlayError;
+pub(crate) use error::check_workload_name;
 pub use routes::{Blackhole, PeerRoute};
 pub use tunnel::{TUNNEL_DEVICE, Tunnel};
 pub use workload::{HOST_VETH_PREFIX, LINK_LOCAL_GATEWAY, WorkloadEndpoint, host_veth_name};
