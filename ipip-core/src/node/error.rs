@@ -32,6 +32,9 @@ pub enum NodeError {
         /// What the kernel said.
         source: NetlinkError,
     },
+    /// The guard cannot be had here.
+    #[error("no guard: nf_tables is missing")]
+    NoGuard(#[source] NetlinkError),
     /// Nothing of the overlay can be like what was asked for.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
@@ -64,7 +67,9 @@ impl NodeError {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Netns(error) => error.errno(),
-            Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
+            Self::Kernel(error) | Self::NoDriver { source: error, .. } | Self::NoGuard(error) => {
+                error.errno()
+            }
             Self::HalfApplied { refused, .. } => refused.errno(),
             Self::DataPath(error) => error.errno(),
             Self::InTheWay(_) | Self::Choice(_) | Self::Overlay(_) => None,

@@ -12,10 +12,12 @@
 //! | [`ensure_workload`] | the veth pair, its addresses and routes | [`remove_workload`] |
 //! | [`ensure_peer_route`] | `BLOCK via NODE dev tunl0 proto bird onlink` | [`remove_peer_route`] |
 //! | [`ensure_blackhole`] | `blackhole BLOCK proto bird` | [`remove_blackhole`] |
+//! | [`ensure_guard`] | the nf_tables table `ip ipip` | [`remove_guard`] |
 
 mod data_path;
 mod ensure;
 mod error;
+mod guard;
 
 pub use data_path::{DataPath, DataPathConfig, ensure_data_path};
 pub use ensure::{
@@ -23,3 +25,4 @@ pub use ensure::{
     remove_peer_route, remove_tunnel, remove_workload,
 };
 pub use error::NodeError;
+pub use guard::{GuardState, ensure_guard, remove_guard, settle_guard};
