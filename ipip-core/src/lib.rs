@@ -14,7 +14,7 @@
 //! | [`resource`] | Calico's values and their JSON | leaves |
 //! | [`datastore`] | the `Store` trait and its stores | leaves |
 //! | [`ipam`] | blocks, affinities, assignments | `resource`, `datastore` |
-//! | [`overlay`] | what Calico's IPIP mode means, as pure functions | leaves, `plan`'s values |
+//! | [`overlay`] | what Calico's IPIP mode means, as pure functions | leaves, `peers`, `plan`'s values |
 //! | [`plan`] | desired, observed, the difference, the steps | leaves |
 //! | [`netlink`] | the kernel: observe and apply | `plan`'s values, `sys` |
 //! | [`datapath`] | who carries the packets where the kernel has no ipip driver | `wire`, `peers`, `sys` |

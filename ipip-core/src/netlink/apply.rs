@@ -103,6 +103,7 @@ impl Kernel {
                 self.space(place)?
                     .change_route(route, RouteNetlinkMessage::DelRoute, 0)
             }
+            Change::Guard(change) => self.space(place)?.change_guard(change),
         }
     }
 

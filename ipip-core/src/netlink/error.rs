@@ -48,6 +48,14 @@ pub enum NetlinkError {
         /// The link.
         object: String,
     },
+    /// The guard cannot be had: there is no program `nft`, or it or the kernel lacks what the guard needs.
+    #[error("{object}: nf_tables cannot be used, {reason}")]
+    NoNfTables {
+        /// The table.
+        object: String,
+        /// What is missing, in the words of `nft` where it spoke.
+        reason: String,
+    },
     /// A route whose target was only observed cannot be installed or deleted.
     #[error("{object}: routes of this form are only read, never written")]
     NotWritable {
@@ -138,6 +146,12 @@ impl NetlinkError {
         matches!(self, Self::UnknownLinkKind { .. })
     }
 
+    /// Whether nf_tables cannot be used for the guard.
+    #[must_use]
+    pub fn is_no_nf_tables(&self) -> bool {
+        matches!(self, Self::NoNfTables { .. })
+    }
+
     /// Whether a privilege is missing (`EPERM`, `EACCES`).
     #[must_use]
     pub fn is_permission(&self) -> bool {
@@ -189,6 +203,7 @@ pub(super) enum Fault {
     Unreadable(String),
     UnknownLinkKind(&'static str, Refusal),
     NotDeleted,
+    NoNfTables(String),
     NotWritable,
     UnknownPlace(PathBuf),
     /// It was about another object than the one that was asked for.
@@ -221,6 +236,7 @@ impl Fault {
                 kind,
                 refusal,
             },
+            Self::NoNfTables(reason) => NetlinkError::NoNfTables { object, reason },
             Self::NotDeleted => NetlinkError::NotDeleted { object },
             Self::NotWritable => NetlinkError::NotWritable { object },
             Self::UnknownPlace(path) => NetlinkError::UnknownPlace { path },

@@ -9,6 +9,7 @@
 //! | `message` | bytes of a datagram; `request` writes plan values, `reply` reads them |
 //! | `socket` | one socket: send a request, receive its answers, read a dump in one piece |
 //! | `observe` | links, addresses, settings and routes of every namespace; route look-up |
+//! | `nft` | the guard's table, through the program `nft` |
 //! | `apply` | each step as one acknowledged request |
 //! | `error` | what was refused, about what, and in the kernel's own words |
 //!
@@ -29,6 +30,7 @@ use crate::sys::netns::Netns;
 mod apply;
 mod error;
 mod message;
+mod nft;
 mod observe;
 mod socket;
 

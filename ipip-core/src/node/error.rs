@@ -36,6 +36,9 @@ pub enum NodeError {
         /// What the kernel said.
         source: NetlinkError,
     },
+    /// The guard cannot be had here.
+    #[error("no guard: nf_tables is missing")]
+    NoGuard(#[source] NetlinkError),
     /// Nothing of the overlay can be like what was asked for.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
@@ -121,9 +124,11 @@ impl NodeError {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Netns(error) => error.errno(),
-            Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
             Self::HalfApplied { refused, .. } | Self::NotGivenBack { refused, .. } => {
                 refused.errno()
+            }
+            Self::Kernel(error) | Self::NoDriver { source: error, .. } | Self::NoGuard(error) => {
+                error.errno()
             }
             Self::DataPath(error) => error.errno(),
             _ => None,

@@ -12,6 +12,7 @@
 //! | [`ensure_workload`] | the veth pair, its addresses and routes | [`remove_workload`] |
 //! | [`ensure_peer_route`] | `BLOCK via NODE dev tunl0 proto bird onlink` | [`remove_peer_route`] |
 //! | [`ensure_blackhole`] | `blackhole BLOCK proto bird` | [`remove_blackhole`] |
+//! | [`ensure_guard`] | the nf_tables table `ip ipip` | [`remove_guard`] |
 
 mod agent;
 mod attach;
@@ -23,6 +24,7 @@ mod error;
 mod join;
 mod underlay;
 mod workload;
+mod guard;
 
 pub use agent::Node;
 pub use attach::Attached;
@@ -36,3 +38,4 @@ pub use ensure::{
 pub use error::NodeError;
 pub use underlay::{Underlay, UnderlayError};
 pub use workload::{Workload, WorkloadId};
+pub use guard::{GuardState, ensure_guard, remove_guard, settle_guard};

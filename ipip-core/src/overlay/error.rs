@@ -12,6 +12,9 @@ pub enum OverlayError {
     /// The block is 0.0.0.0/0: its route would be the node's default route.
     #[error("block 0.0.0.0/0 is every address, its route would be the node's default route")]
     EveryAddress,
+    /// The pool is 0.0.0.0/0: its guard would drop every other tunnel's packets.
+    #[error("pool 0.0.0.0/0 is every address, its guard would drop the packets of other tunnels")]
+    PoolOfEveryAddress,
     /// The protocol is the kernel's "unspecified", which marks nobody's routes.
     #[error("protocol is 0, allowed are 1 to 255; {} is bird", RouteProtocol::BIRD.0)]
     Unmarked,

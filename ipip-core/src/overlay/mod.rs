@@ -11,9 +11,11 @@
 //! | `mode` | [`IpipMode::tunnels`](crate::resource::IpipMode::tunnels): when a peer is reached through the tunnel | Calico's `ipipMode` |
 //! | `tunnel` | [`Tunnel`]: the tunnel device and its address | the kernel's fallback device, adopted |
 //! | `workload` | [`WorkloadEndpoint`]: the veth pair, its names, addresses and routes | Calico's CNI plugin |
+//! | `guard` | [`Guard`]: who may send tunnel packets, whose addresses are translated | Felix's rules for IPIP |
 //! | `routes` | [`PeerRoute`], [`Blackhole`]: one route per block | what BIRD writes for an IPIP pool |
 
 mod error;
+mod guard;
 mod mode;
 mod routes;
 mod tunnel;
@@ -21,6 +23,7 @@ mod workload;
 
 pub use error::OverlayError;
 pub(crate) use error::check_workload_name;
+pub use guard::{Guard, GuardPool};
 pub use routes::{Blackhole, PeerRoute};
 pub use tunnel::{TUNNEL_DEVICE, Tunnel};
 pub use workload::{HOST_VETH_PREFIX, LINK_LOCAL_GATEWAY, WorkloadEndpoint, host_veth_name};

@@ -93,6 +93,7 @@ impl PeerRoute {
         Desired {
             links: vec![entrance],
             routes: vec![Route::new(self.block, target, self.protocol)],
+            ..Desired::default()
         }
     }
 }
@@ -121,12 +122,12 @@ impl Blackhole {
     pub fn desired(&self) -> Desired {
         let route = Route::new(self.block, Target::Blackhole, self.protocol);
         Desired {
-            links: vec![],
             routes: if self.block.len() == 32 {
                 vec![]
             } else {
                 vec![route]
             },
+            ..Desired::default()
         }
     }
 }

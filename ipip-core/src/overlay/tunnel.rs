@@ -71,7 +71,7 @@ impl Tunnel {
         };
         Desired {
             links: vec![link],
-            routes: vec![],
+            ..Desired::default()
         }
     }
 }

@@ -96,6 +96,7 @@ impl WorkloadEndpoint {
         Desired {
             links: vec![self.host_link(&inside), self.inner_link(&inside)],
             routes: self.routes(&inside),
+            ..Desired::default()
         }
     }
 

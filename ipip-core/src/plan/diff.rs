@@ -1,5 +1,6 @@
 //! The difference: which steps lead from what was observed to what is desired.
 
+use super::guard;
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
 };
@@ -43,12 +44,20 @@ pub enum Conflict {
         /// The route that is.
         found: Box<Route>,
     },
+    /// A table of somebody else has the guard's name.
+    #[error(
+        "table ip {} is taken: found one without the comment {:?} on its sets",
+        guard::GUARD_TABLE,
+        guard::GUARD_MARK
+    )]
+    GuardTaken,
 }
 
 /// What must change for everything desired to be there. Objects that are not desired are not touched.
 #[must_use]
 pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
+    guard::widen(desired, observed, &mut plan);
     for link in &desired.links {
         ensure_link(link, observed, &mut plan);
     }
@@ -74,6 +83,7 @@ pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
                 .for_each(|route| forget(route, peer, &mut plan));
         }
     }
+    guard::narrow(desired, observed, &mut plan);
     plan
 }
 
@@ -135,6 +145,7 @@ pub fn removal(desired: &Desired, observed: &Observed) -> Plan {
             remove_link(link, found, &mut plan);
         }
     }
+    guard::remove(desired, observed, &mut plan);
     plan
 }
 
@@ -146,7 +157,7 @@ impl Plan {
         })
     }
 
-    fn push(&mut self, place: &Place, change: Change) {
+    pub(super) fn push(&mut self, place: &Place, change: Change) {
         self.steps.push(Step {
             place: place.clone(),
             change,

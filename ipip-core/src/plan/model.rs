@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::guard::{GuardTable, ObservedGuard};
 use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
 use crate::name::InterfaceName;
 
@@ -25,6 +26,8 @@ pub struct Desired {
     pub links: Vec<Link>,
     /// Routes of the main table.
     pub routes: Vec<Route>,
+    /// The guard of the node; `None` leaves what is there.
+    pub guard: Option<GuardTable>,
 }
 
 /// What the kernel reported, over one or more namespaces.
@@ -34,6 +37,8 @@ pub struct Observed {
     pub links: Vec<ObservedLink>,
     /// Every IPv4 route of the main table.
     pub routes: Vec<Route>,
+    /// The guard of the node, where it was looked for.
+    pub guard: ObservedGuard,
 }
 
 /// An interface as it should be.

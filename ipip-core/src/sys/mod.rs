@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod interface;
+pub(crate) mod memory_file;
 pub(crate) mod netlink;
 pub mod netns;
 pub mod packet;
