@@ -16,8 +16,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("resource", &["addr", "name"]),
     ("datastore", &["addr", "name"]),
     ("ipam", &["addr", "name", "resource", "datastore"]),
+    ("cluster", &["addr", "name", "resource", "datastore"]),
     ("plan", &["addr", "name", "mtu"]),
-    ("overlay", &["addr", "name", "mtu", "resource", "plan"]),
+    (
+        "overlay",
+        &[
+            "addr", "name", "mtu", "peers", "resource", "cluster", "plan",
+        ],
+    ),
     ("netlink", &["addr", "name", "plan", "sys"]),
     (
         "datapath",
@@ -31,6 +37,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "name",
             "mtu",
             "peers",
+            "cluster",
             "overlay",
             "plan",
             "netlink",
