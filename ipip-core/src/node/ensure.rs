@@ -178,7 +178,9 @@ impl Work {
         let mut doubted = vec![];
         for attempt in 1.. {
             let observed = kernel.observe()?;
-            let Plan { steps, conflicts } = compare(desired, &observed);
+            let Plan {
+                steps, conflicts, ..
+            } = compare(desired, &observed);
             if !conflicts.is_empty() {
                 // Namespaces and kinds of objects are read one after the other, so half of what
                 // another caller just made looks like a stranger's. A real one is there twice.

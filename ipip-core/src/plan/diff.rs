@@ -1,5 +1,8 @@
 //! The difference: which steps lead from what was observed to what is desired.
 
+use std::collections::HashSet;
+
+use super::index::Index;
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
 };
@@ -11,8 +14,11 @@ use crate::name::InterfaceName;
 pub struct Plan {
     /// In the order in which the kernel takes them.
     pub steps: Vec<Step>,
-    /// Objects of somebody else where ours should be. While there is one, no step should be applied.
+    /// Objects of somebody else where ours should be. While there is one, no step of [`ensure`] should
+    /// be applied; the steps of [`sync`](super::sync) pass it by.
     pub conflicts: Vec<Conflict>,
+    /// Routes of ours that were there already: an earlier run left them, or BIRD. [`ensure`] names none.
+    pub adopted: Vec<Route>,
 }
 
 /// An object that is not ours where ours should be, or one that must exist and does not.
@@ -35,6 +41,12 @@ pub enum Conflict {
         /// The name.
         name: InterfaceName,
     },
+    /// A device that routes lead through is down, and not ours to take up.
+    #[error("link {name} is down")]
+    LinkDown {
+        /// The name.
+        name: InterfaceName,
+    },
     /// A route of somebody else has the key that ours needs.
     #[error("route {desired}: the prefix is taken by route {found}")]
     RouteTaken {
@@ -49,17 +61,20 @@ pub enum Conflict {
 #[must_use]
 pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
+    let index = Index::of_links(observed);
     for link in &desired.links {
-        ensure_link(link, observed, &mut plan);
+        ensure_link(link, &index, &mut plan);
     }
     // The kernel drops a device's routes with the device.
-    let remain: Vec<&Route> = observed
-        .routes
-        .iter()
-        .filter(|route| !plan.deletes_device_of(route))
-        .collect();
+    let dropped = plan.deleted_links();
+    let is_there = |route: &&Route| {
+        device_of(route)
+            .is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
+    };
+    let remain: Vec<&Route> = observed.routes.iter().filter(is_there).collect();
+    let index = index.with_routes(remain.iter().copied(), remain.len());
     for route in &desired.routes {
-        ensure_route(route, &remain, &mut plan);
+        ensure_route(route, index.routes_like(route).next(), &mut plan);
     }
     for link in &desired.links {
         if let LinkKind::VethWithPeer {
@@ -139,14 +154,16 @@ pub fn removal(desired: &Desired, observed: &Observed) -> Plan {
 }
 
 impl Plan {
-    fn deletes_device_of(&self, route: &Route) -> bool {
-        self.steps.iter().any(|step| {
-            step.place == route.place
-                && matches!(&step.change, Change::DeleteLink { name } if Some(name) == device_of(route))
-        })
+    /// The devices that the steps so far delete.
+    pub(super) fn deleted_links(&self) -> HashSet<(Place, InterfaceName)> {
+        let deleted = |step: &Step| match &step.change {
+            Change::DeleteLink { name } => Some((step.place.clone(), name.clone())),
+            _ => None,
+        };
+        self.steps.iter().filter_map(deleted).collect()
     }
 
-    fn push(&mut self, place: &Place, change: Change) {
+    pub(super) fn push(&mut self, place: &Place, change: Change) {
         self.steps.push(Step {
             place: place.clone(),
             change,
@@ -154,15 +171,16 @@ impl Plan {
     }
 }
 
-fn ensure_link(link: &Link, observed: &Observed, plan: &mut Plan) {
+pub(super) fn ensure_link(link: &Link, observed: &Index<'_>, plan: &mut Plan) {
     let found = observed.link(&link.place, &link.name);
     let found = match (&link.kind, found) {
-        (LinkKind::Existing, None) => {
+        (LinkKind::Existing | LinkKind::HostVeth, None) => {
             return plan.conflicts.push(Conflict::LinkMissing {
                 name: link.name.clone(),
             });
         }
         (LinkKind::Existing, Some(found)) => Some(found),
+        (LinkKind::HostVeth, Some(found)) if is_marked_veth(link, found) => Some(found),
         (LinkKind::Tunnel, None) => {
             plan.push(
                 &link.place,
@@ -209,7 +227,9 @@ fn ensure_link(link: &Link, observed: &Observed, plan: &mut Plan) {
             // It will be born with its peer.
             (None, _) => None,
         },
-        (LinkKind::Tunnel, Some(found)) => return plan.conflicts.push(taken(link, found)),
+        (LinkKind::Tunnel | LinkKind::HostVeth, Some(found)) => {
+            return plan.conflicts.push(taken(link, found));
+        }
     };
     configure(link, found, plan);
 }
@@ -302,7 +322,7 @@ fn veth_state<'a>(
         return VethState::Absent { stale: false };
     };
     let joined = peer.is_some_and(|peer| are_peers(found, peer));
-    let marked = found.kind == "veth" && found.alias == link.mark;
+    let marked = is_marked_veth(link, found);
     let unmarked_ours = found.alias.is_none() && found.mac == link.mac;
     match (marked, joined) {
         (true, true) => VethState::Right(found),
@@ -310,6 +330,10 @@ fn veth_state<'a>(
         (true, false) => VethState::Absent { stale: true },
         _ => VethState::Foreign(found),
     }
+}
+
+fn is_marked_veth(link: &Link, found: &ObservedLink) -> bool {
+    found.kind == "veth" && found.alias == link.mark
 }
 
 /// Two veth ends that name each other's index and place. Indexes alone prove nothing: every fresh
@@ -351,6 +375,7 @@ fn taken(link: &Link, found: &ObservedLink) -> Conflict {
         LinkKind::VethWithPeer { peer_name, .. } | LinkKind::VethPeerOf { peer_name, .. } => {
             format!("our veth end with peer {peer_name}")
         }
+        LinkKind::HostVeth => "our veth end".to_owned(),
         LinkKind::Existing => "any device".to_owned(),
     };
     Conflict::LinkTaken {
@@ -360,8 +385,8 @@ fn taken(link: &Link, found: &ObservedLink) -> Conflict {
     }
 }
 
-fn ensure_route(route: &Route, observed: &[&Route], plan: &mut Plan) {
-    let Some(&found) = observed.iter().find(|found| found.key() == route.key()) else {
+fn ensure_route(route: &Route, found: Option<&Route>, plan: &mut Plan) {
+    let Some(found) = found else {
         return plan.push(&route.place, Change::AddRoute(route.clone()));
     };
     if satisfies(found, route) {
@@ -377,8 +402,9 @@ fn ensure_route(route: &Route, observed: &[&Route], plan: &mut Plan) {
 }
 
 /// A direct route that is already there does the work whoever installed it: Calico's agent and its
-/// CNI plugin race for it too. Any other must also be ours.
-fn satisfies(found: &Route, desired: &Route) -> bool {
+/// CNI plugin race for it too. Any other must also be ours, with the MTU that it should have and, where
+/// one is asked for, the source.
+pub(super) fn satisfies(found: &Route, desired: &Route) -> bool {
     let direct = matches!(
         desired.target,
         Target::Device {
@@ -387,7 +413,8 @@ fn satisfies(found: &Route, desired: &Route) -> bool {
         }
     );
     let ours = found.protocol == desired.protocol && found.mtu == desired.mtu;
-    found.target == desired.target && (direct || ours)
+    let source = desired.source.is_none() || found.source == desired.source;
+    found.target == desired.target && (direct || ours) && source
 }
 
 /// Protocol `boot` is what everybody gets who names none, so it proves nothing. Nor does ours on a
@@ -401,7 +428,7 @@ fn is_replaceable(found: &Route, desired: &Route) -> bool {
     desired.protocol != super::RouteProtocol::BOOT && by_a_node
 }
 
-fn device_of(route: &Route) -> Option<&InterfaceName> {
+pub(super) fn device_of(route: &Route) -> Option<&InterfaceName> {
     match &route.target {
         Target::Device { device, .. } => Some(device),
         Target::Blackhole | Target::Other(_) => None,
@@ -421,7 +448,7 @@ fn is_veth(link: &Link) -> bool {
     )
 }
 
-fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
+pub(super) fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
     if deletes(link, found) {
         return plan.push(
             &link.place,
