@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `model` | links, addresses, settings, routes, and where they are: [`Place`] |
 //! | `diff` | [`ensure`], [`removal`], and what is in the way: [`Conflict`] |
+//! | `links` | one link, made and configured |
 //! | `ownership` | [`Ownership`]: which routes, links and addresses are ours |
 //! | `sync` | [`sync`]: the whole node, what is ours and not desired taken away |
 //! | `settle` | the routes of one key, settled; and their order |
@@ -25,6 +26,7 @@
 mod diff;
 mod index;
 mod leave;
+mod links;
 mod model;
 #[cfg(test)]
 mod naive_kernel;

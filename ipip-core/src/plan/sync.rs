@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::diff::{Conflict, Plan, device_of, ensure_link};
+use super::diff::{Conflict, Plan, device_of};
 use super::index::{Index, Mixed, key_of};
+use super::links::ensure_link;
 use super::model::{
     Desired, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, RouteProtocol, Target,
     TunnelEnds,
