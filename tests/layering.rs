@@ -16,10 +16,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("resource", &["addr", "name"]),
     ("datastore", &["addr", "name"]),
     ("ipam", &["addr", "name", "resource", "datastore"]),
+    ("cluster", &["addr", "name", "resource", "datastore"]),
     ("plan", &["addr", "name", "mtu"]),
     (
         "overlay",
-        &["addr", "name", "mtu", "peers", "resource", "plan"],
+        &[
+            "addr", "name", "mtu", "peers", "resource", "cluster", "plan",
+        ],
     ),
     ("netlink", &["addr", "name", "plan", "sys"]),
     (
@@ -35,6 +38,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "mtu",
             "peers",
             "resource",
+            "cluster",
             "overlay",
             "plan",
             "netlink",

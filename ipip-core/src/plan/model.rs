@@ -83,6 +83,9 @@ pub enum LinkKind {
         /// The other end's name.
         peer_name: InterfaceName,
     },
+    /// The host end of a workload's pair, where the workload's namespace is not in sight: it is
+    /// configured where it is there and bears our mark, and never created.
+    HostVeth,
     /// Somebody else's device: it must exist, is never created and never deleted.
     Existing,
 }
