@@ -34,6 +34,9 @@ pub struct Observed {
     pub links: Vec<ObservedLink>,
     /// Every IPv4 route of the main table.
     pub routes: Vec<Route>,
+    /// Something changed during each of several readings: of what is here, a part may be missing or be
+    /// there twice. Observe again before deleting anything on the strength of it.
+    pub interrupted: bool,
 }
 
 /// An interface as it should be.
