@@ -94,6 +94,11 @@ fn as_ours(line: &str) -> Option<String> {
         "ADDR" if words[2] == "inet" => Some(format!("{gone}address {index} {}", words[3])),
         "ROUTE" if !rest.contains(" table ") && !rest.contains("::") => {
             let text = rest.replace(" linkdown", "").replace(" dead", "");
+            // Beside a next hop that is an object `ip` prints what is inside.
+            let text = match text.split_once("nhid 5 ") {
+                Some((before, _)) => format!("{before}nhid 5"),
+                None => text,
+            };
             Some(format!("{gone}route {}", text.trim_end()))
         }
         _ => None,

@@ -164,3 +164,15 @@ fn unused(mut used: BTreeSet<u32>) -> impl Iterator<Item = u32> {
         move |count: u64| u32::try_from(chance.hash_one(count) >> 32).unwrap_or_default() | 1 << 31;
     (0..).map(group).filter(move |group| used.insert(*group))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_a_link_is_in_is_never_chosen() {
+        let groups: BTreeSet<u32> = unused(BTreeSet::from([0])).take(1000).collect();
+        assert_eq!(groups.len(), 1000, "no group twice");
+        assert!(groups.iter().all(|group| *group >= 1 << 31));
+    }
+}

@@ -213,3 +213,58 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{link, request};
+    use super::*;
+    use crate::name::InterfaceName;
+    use crate::sys::netns::Netns;
+
+    /// Deletes links that nobody has: every one is refused, with privilege and without.
+    fn refused(count: u32) -> impl Iterator<Item = Option<Request>> {
+        let index = |number| 0x7fff_0000 + number;
+        (0..count).map(move |number| Some((request::delete_link(index(number)), 0)))
+    }
+
+    fn socket() -> RequestSocket {
+        RequestSocket::open(&Netns::current().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn each_refusal_is_told_by_its_place() {
+        let mut socket = socket();
+        // Across the end of the numbers, and past what is no request.
+        socket.number(u32::MAX - 700);
+        let outcome = socket.change_all(refused(3000).chain([None]).chain(refused(1)));
+        let places: Vec<usize> = outcome.failed.iter().map(|(item, _)| *item).collect();
+        assert_eq!(places, (0..3000).chain([3001]).collect::<Vec<_>>());
+        assert!(outcome.unknown.is_empty());
+    }
+
+    #[test]
+    fn lost_answers_leave_the_outcome_unknown_and_the_socket_sound() {
+        let mut socket = socket();
+        socket.hold_little();
+        let outcome = socket.change_all(refused(1000));
+        assert_eq!(outcome.failed.len() + outcome.unknown.len(), 1000);
+        assert!(outcome.unknown.len() > 900);
+        // What the kernel does not answer before everything was read.
+        let lo = InterfaceName::try_new("lo").unwrap();
+        let found = socket.ask(request::get_link(&lo), link::link).unwrap();
+        assert_eq!((found.index, found.name), (1, Some(lo)));
+    }
+
+    #[test]
+    fn questions_are_answered_in_their_order() {
+        let mut socket = socket();
+        let names = ["lo", "nosuch-here", "lo"].map(|name| InterfaceName::try_new(name).unwrap());
+        let answers = socket.ask_all(names.iter().map(request::get_link), link::link);
+        let indexes: Vec<_> = answers
+            .iter()
+            .map(|a| a.as_ref().map(|l| l.index).ok())
+            .collect();
+        assert_eq!(indexes, [Some(1), None, Some(1)]);
+        assert!(answers[1].as_ref().unwrap_err().is(libc::ENODEV));
+    }
+}

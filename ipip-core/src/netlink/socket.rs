@@ -238,6 +238,12 @@ impl RequestSocket {
         }
     }
 
+    /// Makes the buffer as small as the kernel allows, behind the back of whoever counts on its size.
+    #[cfg(test)]
+    pub(super) fn hold_little(&self) {
+        set_receive_buffer(self.socket.as_fd(), 1).unwrap();
+    }
+
     /// Takes in what is left over. After an overrun the kernel answers nothing more until everything
     /// was read (`NETLINK_S_CONGESTED`).
     fn drain(&mut self) {

@@ -1,5 +1,7 @@
 //! The difference: which steps lead from what was observed to what is desired.
 
+use std::collections::HashMap;
+
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
 };
@@ -58,8 +60,13 @@ pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
         .iter()
         .filter(|route| !plan.deletes_device_of(route))
         .collect();
+    // The kernel's first of a key is the one that it uses.
+    let mut by_key = HashMap::with_capacity(remain.len());
+    for route in &remain {
+        by_key.entry(route.key()).or_insert(*route);
+    }
     for route in &desired.routes {
-        ensure_route(route, &remain, &mut plan);
+        ensure_route(route, by_key.get(&route.key()).copied(), &mut plan);
     }
     for link in &desired.links {
         if let LinkKind::VethWithPeer {
@@ -360,8 +367,8 @@ fn taken(link: &Link, found: &ObservedLink) -> Conflict {
     }
 }
 
-fn ensure_route(route: &Route, observed: &[&Route], plan: &mut Plan) {
-    let Some(&found) = observed.iter().find(|found| found.key() == route.key()) else {
+fn ensure_route(route: &Route, found: Option<&Route>, plan: &mut Plan) {
+    let Some(found) = found else {
         return plan.push(&route.place, Change::AddRoute(route.clone()));
     };
     if satisfies(found, route) {

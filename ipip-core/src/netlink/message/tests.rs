@@ -181,6 +181,13 @@ fn routes_are_read() {
     let names = reply::Names::from([(3, name("tunl0"))]);
     let found = routes(&octets(ROUTES), &names);
     assert_eq!(found, [Some(blackhole()), Some(peer_route())]);
+    // The gateway's attribute, octets 88 to 95, as RTA_NH_ID 30.
+    let mut by_object = octets(ROUTES);
+    by_object[90] = 30;
+    by_object[92..96].copy_from_slice(&5_u32.to_ne_bytes());
+    let target = Target::Other("nhid 5".to_owned());
+    let found = routes(&by_object, &names).remove(1);
+    assert_eq!(found.map(|route| route.target), Some(target));
     let unknown = routes(&octets(ROUTES), &reply::Names::new()).remove(1);
     let target = Target::Other("dev index 3".to_owned());
     assert_eq!(unknown.map(|route| route.target), Some(target));
@@ -241,6 +248,19 @@ fn the_tunnel_device_is_read() {
         settings: [(Setting::Forwarding, 0), (Setting::ProxyArp, 0)].into(),
     };
     assert_eq!(read, Ok(Some((expected, None))));
+    let short = |bytes: &[u8]| link::link(&frames(bytes).next().unwrap().unwrap());
+    let facts = |name| link::LinkFacts {
+        index: 3,
+        name,
+        up: true,
+        group: 0,
+    };
+    let bytes = octets(TUNNEL);
+    assert_eq!(short(&bytes), Ok(Some(facts(Some(name("tunl0"))))));
+    // Whatever is wrong with the rest, its index remains.
+    let mut damaged = bytes;
+    damaged[33] = 0xff;
+    assert_eq!(short(&damaged), Ok(Some(facts(None))));
     let address = reply::address(parts(ADDRESS).remove(0));
     assert_eq!(address, Ok(Some((3, tunnel_addr()))));
     // 800 milliseconds are 80 hundredths of a second.
