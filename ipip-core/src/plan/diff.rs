@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::guard;
 use super::index::Index;
+use super::links::ensure_link;
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
 };

@@ -39,6 +39,9 @@ pub struct Observed {
     pub routes: Vec<Route>,
     /// The guard of the node, where it was looked for.
     pub guard: ObservedGuard,
+    /// Something changed during each of several readings: of what is here, a part may be missing or be
+    /// there twice. Observe again before deleting anything on the strength of it.
+    pub interrupted: bool,
 }
 
 /// An interface as it should be.
