@@ -118,7 +118,8 @@ fn out_of_reach() {
     };
     // Another value of the same node: that of a process which started anew.
     let node = open().unwrap();
-    node.attach(&Pod::new("podC", "c3").workload).unwrap();
+    let pod = Pod::new("podC", "c3");
+    node.attach(&pod.workload).unwrap();
     settle(&node);
     let right = two.hosts[1].state();
     unsteady.fail(true);

@@ -92,7 +92,8 @@ impl Node {
     fn current_mtu(&self) -> Result<TunnelMtu, NodeError> {
         let record = self.record()?;
         let observed = self.kernel()?.observe()?;
-        Ok(self.mtu(&self.underlay(&observed, Some(&record))?))
+        let underlay = self.underlay(&observed, Some(&record))?;
+        Ok(self.mtu(&underlay)?.workload)
     }
 
     /// Checks what names the container, and opens its namespace.

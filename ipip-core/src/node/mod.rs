@@ -15,6 +15,7 @@
 //! | [`ensure_guard`] | the nf_tables table `ip ipip` | [`remove_guard`] |
 
 mod agent;
+mod apply;
 mod attach;
 mod config;
 mod counters;
