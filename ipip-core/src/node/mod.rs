@@ -30,6 +30,7 @@ mod run;
 mod sync;
 mod synced;
 mod underlay;
+mod wiring;
 mod workload;
 
 pub use agent::Node;
