@@ -69,7 +69,7 @@ impl Node {
         &self,
         workloads: &[Workload],
     ) -> Result<Vec<Result<Attached, NodeError>>, NodeError> {
-        let _turn = self.turn();
+        let mut turn = self.turn();
         let mtu = self.current_mtu()?;
         let guests: Vec<_> = workloads.iter().map(|one| self.guest(one)).collect();
         let is_open = |guest: &&Guest<'_>| guest.workload.address.is_none();
@@ -94,7 +94,10 @@ impl Node {
             let (guest, given) = given?;
             let (wired, wire) = wired.next().ok_or_else(|| self.not_joined())?;
             match wired {
-                Ok(wired) => Ok(attached(&wire.endpoint, wired)),
+                Ok(wired) => {
+                    turn.notice(&mut vec![], &wired.changes.steps);
+                    Ok(attached(&wire.endpoint, wired))
+                }
                 Err(refused) if given.newly => Err(self.give_back(&guest, given.assigned, refused)),
                 Err(refused) => Err(refused),
             }
