@@ -135,6 +135,14 @@ fn out_of_reach() {
         words.contains("cannot be watched") && words.contains("out of reach"),
         "{words}"
     );
+    assert!(
+        two.hosts[1]
+            .routes()
+            .contains(&"blackhole 10.244.201.0/26 proto bird".to_owned())
+    );
+    two.hosts[1]
+        .space
+        .sh("ip route del blackhole 10.244.201.0/26");
     assert_eq!(two.hosts[1].state(), right, "mended by what was read last");
     assert!(!synced.is_settled() && synced.failed.is_empty(), "{synced}");
     // Who never could read it does nothing.

@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 
+use ipip_core::datapath::Choice;
 use ipip_core::node::{DataPathState, Node, Synced};
 use ipip_core::resource::IpipMode;
 
@@ -453,6 +454,29 @@ fn tunnel_taken() {
             .routes()
             .iter()
             .any(|line| line.contains("dev tunl0"))
+    );
+}
+
+/// The kernel's driver or nothing, and it is nothing: no route is tried that could not be.
+fn no_driver() {
+    let cluster = Cluster::new(IpipMode::Always);
+    let (host, other) = (
+        cluster.host("node-a", "172.18.0.3/16"),
+        cluster.host("node-b", "172.18.0.2/16"),
+    );
+    let pod = Pod::new("podB", "c2");
+    other.join().attach(&pod.workload).unwrap();
+    let node = host
+        .join_as(host.config().with_data_path(Choice::Kernel))
+        .unwrap();
+    let synced = node.sync().unwrap();
+    assert_eq!((synced.done.len(), synced.failed.len()), (0, 0), "{synced}");
+    let DataPathState::Unavailable { reason } = &synced.data_path else {
+        panic!("{synced}")
+    };
+    assert!(
+        reason.contains("this kernel has no ipip driver"),
+        "{reason}"
     );
 }
 

@@ -277,7 +277,12 @@ impl Node {
         match ensure_data_path(&self.netns, &config) {
             Ok((path, changes)) => {
                 state.data_path = Carrier::This(path);
-                changes.steps
+                let plan = Plan {
+                    steps: changes.steps,
+                    ..Plan::default()
+                };
+                state.remember(plan.settings_before(&survey.observed));
+                plan.steps
             }
             Err(error) => {
                 state.data_path = match survey.is_tunnel_ours() {
