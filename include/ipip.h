@@ -102,7 +102,7 @@ enum ipip_status {
      */
     IPIP_STATUS_INTERNAL = 6,
     /**
-     * This build or this process cannot do it.
+     * This build, this process or this machine cannot do it.
      */
     IPIP_STATUS_UNSUPPORTED = 7,
     /**
@@ -2124,6 +2124,42 @@ struct ipip_blackhole {
      * Whose mark the route bears: IPIP_ROUTE_PROTOCOL_BIRD as a rule; not 0.
      */
     uint8_t protocol;
+};
+
+/**
+ * A pool, as far as a node's guard is concerned.
+ */
+struct ipip_guard_pool {
+    /**
+     * Its addresses; not 0.0.0.0/0.
+     */
+    struct ipip_prefix prefix;
+    /**
+     * 1 if packets of its workloads take the node's address where they leave the cluster, else 0.
+     */
+    uint8_t nat_outgoing;
+};
+
+/**
+ * A node's guard, but for its peers.
+ */
+struct ipip_guard {
+    /**
+     * The cluster's pools. Packets of other tunnels, whose inner addresses lie in none, are not touched.
+     */
+    const struct ipip_guard_pool *pools;
+    /**
+     * How many.
+     */
+    size_t pools_len;
+    /**
+     * The tunnel device; NULL for "tunl0".
+     */
+    const char *device;
+    /**
+     * The tunnel device's address, which the node's own packets to pods take; NULL leaves them as they are.
+     */
+    const struct ipip_ipv4 *address;
 };
 
 /**
@@ -4503,6 +4539,33 @@ enum ipip_status ipip_ensure_blackhole(const struct ipip_netns *netns,
 enum ipip_status ipip_remove_blackhole(const struct ipip_netns *netns,
                                        const struct ipip_blackhole *blackhole,
                                        struct ipip_changes **changes_out);
+
+/**
+ * Brings the guard of a node to be: the nf_tables table `ip ipip`. It drops IPIP packets with an inner address
+ * in a pool, unless `peers` has the inner source behind the outer one or both are the same; it drops those that come
+ * from workloads; and it translates sources as Calico does. What changed goes in as single elements, first
+ * those that let in more. `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_UNSUPPORTED without the program nft and on a kernel without nf_tables, named in the text;
+ * IPIP_STATUS_IN_THE_WAY if a table of that name is not ours; IPIP_STATUS_PERMISSION without CAP_NET_ADMIN;
+ * IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
+ *
+ * The caller sees to it that:
+ * `guard` is NULL or its pointers are as described: `pools_len` pools, a string that ends in a zero or
+ * NULL, an address or NULL.
+ */
+enum ipip_status ipip_ensure_guard(const struct ipip_netns *netns,
+                                   const struct ipip_guard *guard,
+                                   const struct ipip_peers *peers,
+                                   struct ipip_changes **changes_out);
+
+/**
+ * Deletes the guard's table if it is ours, and nothing else of nf_tables. `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_UNSUPPORTED without the program nft; IPIP_STATUS_PERMISSION without CAP_NET_ADMIN.
+ */
+enum ipip_status ipip_remove_guard(const struct ipip_netns *netns,
+                                   struct ipip_changes **changes_out);
 
 /**
  * Writes a frame as one line, as `tcpdump -n -S` prints it (with `-e` where there are MAC addresses):

@@ -33,6 +33,8 @@ __all__ = [
     "FragmentKey",
     "FragmentPart",
     "Frame",
+    "Guard",
+    "GuardPool",
     "HeaderBatch",
     "IcmpError",
     "IcmpErrorView",
@@ -84,6 +86,7 @@ __all__ = [
     "encapsulate",
     "encapsulate_into",
     "ensure_blackhole",
+    "ensure_guard",
     "ensure_peer_route",
     "ensure_tunnel",
     "ensure_workload",
@@ -103,6 +106,7 @@ __all__ = [
     "parse_quoted",
     "parse_tunnel_error",
     "remove_blackhole",
+    "remove_guard",
     "remove_peer_route",
     "remove_tunnel",
     "remove_workload",
@@ -1136,6 +1140,29 @@ class Blackhole:
     def __hash__(self) -> int: ...
 
 @final
+class GuardPool:
+    def __new__(cls, *, prefix: _Prefix, nat_outgoing: bool = False) -> Self: ...
+    @property
+    def prefix(self) -> IPv4Network: ...
+    @property
+    def nat_outgoing(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Guard:
+    def __new__(
+        cls, *, peers: Peers, pools: Iterable[GuardPool], address: _Address | None, device: str = "tunl0"
+    ) -> Self: ...
+    @property
+    def pools(self) -> list[GuardPool]: ...
+    @property
+    def address(self) -> IPv4Address | None: ...
+    @property
+    def device(self) -> str: ...
+
+@final
 class Changes:
     @property
     def steps(self) -> tuple[str, ...]: ...
@@ -1153,6 +1180,8 @@ def ensure_peer_route(netns: Netns, route: PeerRoute) -> Changes: ...
 def remove_peer_route(netns: Netns, route: PeerRoute) -> Changes: ...
 def ensure_blackhole(netns: Netns, blackhole: Blackhole) -> Changes: ...
 def remove_blackhole(netns: Netns, blackhole: Blackhole) -> Changes: ...
+def ensure_guard(netns: Netns, guard: Guard) -> Changes: ...
+def remove_guard(netns: Netns) -> Changes: ...
 
 # Captures
 
