@@ -79,9 +79,10 @@ def test_what_no_guard_can_be_like_is_refused(node: ipip.Netns, peers: ipip.Peer
         ipip.ensure_guard(node, guard(peers, address="127.0.0.1"))
     with pytest.raises(ipip.InvalidArgument, match="'device'"):
         guard(peers, device="a b")
-    for fields in ({"peers": []}, {"pools": "10.244.0.0/16"}, {"pools": ["10.244.0.0/16"]}, {"address": 7}):
+    wrong: list[dict[str, object]] = [{"peers": []}, {"pools": "10.244.0.0/16"}, {"pools": [BLOCK]}, {"address": 7}]
+    for fields in wrong:
         with pytest.raises(TypeError):
-            guard(ipip.Peers(), **fields)
+            guard(peers, **fields)
 
 
 def test_a_guard_is_shown(peers: ipip.Peers) -> None:
