@@ -20,7 +20,7 @@ def nft(node: ipip.Netns, *words: str) -> str:
     return done.stdout
 
 
-def guard(peers: ipip.Peers, **fields: object) -> ipip.Guard:
+def guard(peers: ipip.Peers, /, **fields: object) -> ipip.Guard:
     return ipip.Guard(**{"peers": peers, "pools": [POOL], "address": "10.244.79.0"} | fields)  # type: ignore[arg-type]
 
 
@@ -81,7 +81,7 @@ def test_what_no_guard_can_be_like_is_refused(node: ipip.Netns, peers: ipip.Peer
         guard(peers, device="a b")
     wrong: list[dict[str, object]] = [{"peers": []}, {"pools": "10.244.0.0/16"}, {"pools": [BLOCK]}, {"address": 7}]
     for fields in wrong:
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=f"argument .{next(iter(fields))}"):
             guard(peers, **fields)
 
 
