@@ -984,9 +984,9 @@ struct ipip_peers;
 struct ipip_points;
 
 /**
- * The pools of a store, read at one instant.
+ * The pools of a store, read at one instant, or one that was read from JSON.
  *
- * Ownership: whoever got it from `ipip_ipam_pools` frees it. Threads: may share it without a lock.
+ * Ownership: whoever got it from `ipip_ipam_pools` or `ipip_pools_from_json` frees it. Threads: may share it without a lock.
  */
 struct ipip_pools;
 
@@ -3329,6 +3329,36 @@ enum ipip_status ipip_pool_selects(const struct ipip_pool *pool,
                                    uint8_t *selects_out);
 
 /**
+ * The pool as Calico stores it, in JSON. `needed_out` may be NULL. What a store holds beside these fields
+ * is not in it: `ipip_store_list` gives a stored pool as it is.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * - `pool` is NULL or its strings are NULL or end in a zero.
+ * - `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_pool_to_json(const struct ipip_pool *pool,
+                                   char *text,
+                                   size_t text_len,
+                                   size_t *needed_out);
+
+/**
+ * Whether a selector in Calico's language, such as `has(zone) && zone != 'west'`, selects what has these
+ * labels. `matches_out` is 1 or 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for a selector that is malformed; the text names the place.
+ *
+ * The caller sees to it that:
+ * - `selector` is NULL or a string that ends in a zero.
+ * - `labels` is NULL or points to `labels_len` pairs, whose strings end in a zero.
+ */
+enum ipip_status ipip_selector_matches(const char *selector,
+                                       const struct ipip_pair *labels,
+                                       size_t labels_len,
+                                       uint8_t *matches_out);
+
+/**
  * The configuration that counts where none is stored: Calico's.
  */
 enum ipip_status ipip_allocator_config_default(struct ipip_allocator_config *config_out);
@@ -3543,7 +3573,7 @@ enum ipip_status ipip_store_open_memory(struct ipip_store **store_out);
 
 /**
  * Opens the store in the file `path` on a local file system, or makes it: an SQLite database with
- * "-wal", "-shm" and "-lock" beside it, for all processes of one machine. `options` may be NULL: then a
+ * "-wal", "-shm", "-lock" and "-next" beside it, for all processes of one machine. `options` may be NULL: then a
  * call waits 10,000 ms, 16,384 commits are remembered, a commit survives loss of power, and the file is
  * made.
  *
@@ -3907,6 +3937,18 @@ enum ipip_status ipip_ipam_addresses_of(const struct ipip_ipam *ipam,
 enum ipip_status ipip_ipam_pools(const struct ipip_ipam *ipam, struct ipip_pools **pools_out);
 
 /**
+ * The pool that `json` holds, as Calico stores it: a list of one, or of none if the pool is of IPv6.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field.
+ *
+ * The caller sees to it that:
+ * `json` is NULL or points to `json_len` octets.
+ */
+enum ipip_status ipip_pools_from_json(const uint8_t *json,
+                                      size_t json_len,
+                                      struct ipip_pools **pools_out);
+
+/**
  * How many pools there are; 0 for NULL.
  */
 size_t ipip_pools_count(const struct ipip_pools *pools);
@@ -3980,12 +4022,26 @@ enum ipip_status ipip_ipam_config(const struct ipip_ipam *ipam,
                                   struct ipip_allocator_config *config_out);
 
 /**
- * Stores the configuration, and keeps what Calico stores beside its fields.
+ * Stores the configuration, whatever its fields were before, and keeps what Calico stores beside them.
+ * Whoever changes what he has read takes `ipip_ipam_change_config`, which leaves alone what others
+ * change meanwhile.
  *
  * IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule.
  */
 enum ipip_status ipip_ipam_set_config(const struct ipip_ipam *ipam,
                                       const struct ipip_allocator_config *config);
+
+/**
+ * Changes the fields in which `after` differs from `before`, which was read, and leaves the others as
+ * they are by now. `config_out`, which may be NULL, gets what is stored then. So of two who change
+ * different fields at once none is undone, and of two who change one field the later counts.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if what would be stored breaks a rule.
+ */
+enum ipip_status ipip_ipam_change_config(const struct ipip_ipam *ipam,
+                                         const struct ipip_allocator_config *before,
+                                         const struct ipip_allocator_config *after,
+                                         struct ipip_allocator_config *config_out);
 
 /**
  * Stores a reservation; addresses of it that are assigned stay so.

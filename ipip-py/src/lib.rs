@@ -132,7 +132,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::peers::Peers;
     #[pymodule_export]
-    use crate::pool::Pool;
+    use crate::pool::{Pool, selector_matches};
     #[pymodule_export]
     use crate::reader::Reader;
     #[pymodule_export]

@@ -2,6 +2,7 @@
 //! next one. Whatever it was, an operation that succeeds has happened once.
 
 use std::fmt::Debug;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -19,6 +20,8 @@ enum Fate {
     Done,
     Dropped,
     Late,
+    /// Done, and this address is released before anybody looks.
+    DoneAndReleased(Ipv4Addr),
 }
 
 #[derive(Debug)]
@@ -71,6 +74,11 @@ impl Store for Lossy {
                 let _ = self.store.commit(commit)?;
             }
             Some(Fate::Dropped) => {}
+            Some(Fate::DoneAndReleased(addr)) => {
+                let _ = self.store.commit(commit)?;
+                let another = Ipam::new(Arc::<Memory>::clone(&self.store), Ambient::system());
+                another.release(&Release::of(addr)).unwrap();
+            }
             Some(Fate::Late) => *self.late.lock().unwrap() = Some(commit),
         }
         Err(StoreError::Unknown {
@@ -187,4 +195,23 @@ fn without_a_handle_the_caller_is_told() {
             }
         }
     }
+}
+
+/// Then nobody can tell whether the rest is of this call, or of another one for the same handle that asked
+/// for fewer at the same time. What is told is only the caller's; what stands beside it is the handle's.
+#[test]
+fn addresses_of_which_another_released_some_are_assigned_anew() {
+    let fate = Fate::DoneAndReleased(addr("10.0.0.7"));
+    let (net, _) = lossy(Some((0, fate)));
+    // 10.0.0.6 and 10.0.0.7, the free ones of the node's block.
+    let many = net
+        .ipam
+        .assign_many(&Request::new(node("a"), 2, owner("h")));
+    let told: Vec<_> = many.unwrap().assigned.iter().map(|one| one.addr).collect();
+    assert_eq!((told.len(), told.contains(&addr("10.0.0.6"))), (2, false));
+    let held = net.ipam.addresses_of(&handle("h")).unwrap();
+    assert_eq!(held.len(), 3, "{held:?}");
+    let report = net.ipam.check().unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(net.ipam.release_handle(&handle("h")).unwrap().len(), 3);
 }

@@ -133,6 +133,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Compacted`] if the store no longer knows: list again, and go on from the revision
     /// of that listing. [`StoreError::Prefix`], or if the store cannot be read.
     fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError>;
+
+    /// Does `work`, on this thread and soon. If a commit of it meets a conflict, others who commit wait for
+    /// its next commit or its end, if the store can make them; one that cannot only does the work. So what
+    /// is read after a conflict is as a rule what the next commit finds, and who lost against others once
+    /// does not lose again and again.
+    fn in_turn(&self, work: &mut dyn FnMut()) {
+        work();
+    }
 }
 
 impl Commit {

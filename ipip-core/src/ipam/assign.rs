@@ -89,7 +89,7 @@ impl Ipam {
     ) -> Result<Assigned, IpamError> {
         let wanted = Wanted::new(node, attribute)?;
         let mut unsure = Vec::new();
-        self.retry(&format_args!("address {addr}"), || {
+        self.retry_in_turn(&format_args!("address {addr}"), || {
             if self.recognised(&wanted, &unsure)? {
                 return Ok(unsure.first().copied());
             }

@@ -51,7 +51,7 @@ impl Ipam {
     /// [`IpamError::NoPool`], and [`IpamError::PoolsExhausted`] naming the pools.
     pub fn claim_any(&self, node: &NodeName) -> Result<Claimed, IpamError> {
         let request = Request::new(node.clone(), 1, Attribute::default());
-        self.retry(&format_args!("node {node}"), || {
+        self.retry_in_turn(&format_args!("node {node}"), || {
             let owner = self.owner_revision(node)?;
             let owned = u32::try_from(self.claims_of(node)?.len()).unwrap_or(u32::MAX);
             let terms = self.terms(&request)?;
@@ -78,7 +78,7 @@ impl Ipam {
     pub fn claim(&self, node: &NodeName, block: Ipv4Network) -> Result<Claimed, IpamError> {
         let prefix = BlockPrefix::try_from(block)?;
         let mut perhaps = false;
-        self.retry(&format_args!("block {prefix}"), || {
+        self.retry_in_turn(&format_args!("block {prefix}"), || {
             let pool = self.pool_cut_into(prefix)?;
             let Some(block) = self.read_block(prefix)? else {
                 if !self.is_free(prefix)? {
@@ -121,7 +121,7 @@ impl Ipam {
     ) -> Result<BlockRelease, IpamError> {
         let prefix = BlockPrefix::try_from(block)?;
         let mut unsure = None;
-        self.retry(&format_args!("block {prefix}"), || {
+        self.retry_in_turn(&format_args!("block {prefix}"), || {
             match self.try_release_block(node, prefix, &mut unsure) {
                 Err(IpamError::BlockNotClaimed { .. } | IpamError::BlockOwned { .. })
                     if unsure.is_some() =>

@@ -147,6 +147,10 @@ impl Ipam {
     /// another caller made at the same time for the same handle on the same node, which is the same
     /// workload asking twice. Without a handle those two cannot be told apart.
     ///
+    /// All of them must stand. If others released some meanwhile, though nobody was told of them, what is
+    /// left may also be the work of such a call that asked for fewer, so this one takes all anew: it tells of
+    /// no address that another one tells of too, and the handle has those beside them until it is released.
+    ///
     /// # Errors
     /// [`StoreError::Unknown`] if there is no handle to tell by.
     pub(super) fn recognised(

@@ -96,6 +96,19 @@ impl Ipam {
         }
         unreachable!("the attempts end")
     }
+
+    /// The same for what takes milliseconds: from the first commit on others wait. On one block that many
+    /// want, one who is only as fast as they are would lose again and again.
+    pub(super) fn retry_in_turn<T>(
+        &self,
+        object: &dyn Display,
+        mut attempt: impl FnMut() -> Result<Option<T>, IpamError>,
+    ) -> Result<T, IpamError> {
+        let mut result = None;
+        self.store
+            .in_turn(&mut || result = Some(self.retry(object, &mut attempt)));
+        result.expect("a store does the work")
+    }
 }
 
 /// What stands for a node as an owner of blocks.

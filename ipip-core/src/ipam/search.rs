@@ -85,7 +85,7 @@ impl<'a> Search<'a> {
         while self.left() > 0 {
             let ipam = self.ipam;
             let node = &self.request.node;
-            let step = ipam.retry(&format_args!("node {node}"), || self.attempt());
+            let step = ipam.retry_in_turn(&format_args!("node {node}"), || self.attempt());
             match step {
                 Ok(Ok(found)) => self.found.extend(found),
                 Ok(Err(shortfall)) => return Ok(self.ended(Some(shortfall))),

@@ -11,8 +11,8 @@ errors in between   ``parse_icmp_error``, ``parse_quoted``, ``IcmpError``; ``par
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
                     ``HeaderBatch``, ``SpanBatch``
 addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore`` or ``SqliteStore``;
-                    ``AllocatorConfig``, ``Reservation``, ``NodeRecord``; ``Usage``, ``Report``,
-                    ``Collector``
+                    ``AllocatorConfig``, ``Reservation``, ``NodeRecord``, ``selector_matches``;
+                    ``Usage``, ``Report``, ``Collector``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 captures            ``LiveCapture``, ``Reader``, ``PcapWriter``; ``Frame``, whose layers are the dataclasses of
@@ -156,6 +156,7 @@ from ._ipip import (
     remove_peer_route,
     remove_tunnel,
     remove_workload,
+    selector_matches,
     update_checksum,
 )
 from .capture import Point
@@ -302,5 +303,6 @@ __all__ = [
     "remove_peer_route",
     "remove_tunnel",
     "remove_workload",
+    "selector_matches",
     "update_checksum",
 ]
