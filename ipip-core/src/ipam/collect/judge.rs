@@ -134,11 +134,8 @@ impl Judge<'_> {
 
     /// The release of an address that nobody needs; without its sequence number.
     fn dead(&self, addr: Ipv4Addr, handle: &str, who: &Attribute) -> Option<Release> {
-        let known = who.secondary();
-        let node = known
-            .get("node")
-            .and_then(|node| NodeName::try_new(node).ok());
-        if is_tunnel(who) && !node.is_some_and(|node| self.is_gone(&node)) {
+        let node = || NodeName::try_new(who.known("node")?).ok();
+        if is_tunnel(who) && !node().is_some_and(|node| self.is_gone(&node)) {
             return None;
         }
         // A handle that is none cannot be alive, nor be compared: it is left to a person.
