@@ -21,9 +21,12 @@ use crate::store::ipip_store;
 /// without a lock.
 #[derive(Debug)]
 pub struct ipip_records {
-    found: Vec<(CString, Option<Arc<[u8]>>, u64)>,
+    found: Vec<Found>,
     revision: u64,
 }
+
+/// A key, its value, which is none if it was deleted, and its revision.
+type Found = (CString, Option<Arc<[u8]>>, u64);
 
 /// One record; its pointers live as long as the `ipip_records` that it is from.
 #[repr(C)]
