@@ -16,7 +16,7 @@ fn read(text: &str) -> AllocatorConfig {
 
 fn stored(store: &Memory) -> String {
     let record = store.get(key::config()).unwrap().unwrap();
-    String::from_utf8(record.value).unwrap()
+    String::from_utf8(record.value.to_vec()).unwrap()
 }
 
 fn strict() -> AllocatorConfig {

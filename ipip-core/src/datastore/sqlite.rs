@@ -91,7 +91,7 @@ impl Default for SqliteOptions {
 /// assert_eq!(store.commit(commit)?, Outcome::Committed(Revision(1)));
 ///
 /// let another = Sqlite::open(&path, SqliteOptions::default())?;
-/// assert_eq!(another.get("/a")?.unwrap().value, b"1");
+/// assert_eq!(*another.get("/a")?.unwrap().value, *b"1");
 /// # for end in ["", "-wal", "-shm", "-lock", "-next"] {
 /// #     let _ = std::fs::remove_file(format!("{}{end}", path.display()));
 /// # }

@@ -1,6 +1,7 @@
 //! What a store can do.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreError;
@@ -15,8 +16,8 @@ pub struct Revision(pub u64);
 pub struct Record {
     /// The key, a path.
     pub key: String,
-    /// The value, as a rule JSON.
-    pub value: Vec<u8>,
+    /// The value, as a rule JSON; a store in memory shares it with whoever reads it.
+    pub value: Arc<[u8]>,
     /// When it was last written.
     pub revision: Revision,
 }
@@ -36,7 +37,7 @@ pub struct Change {
     /// The key.
     pub key: String,
     /// Its value now; `None` if it was deleted.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Arc<[u8]>>,
     /// When it was last written, or deleted.
     pub revision: Revision,
 }

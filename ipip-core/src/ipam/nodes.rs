@@ -238,7 +238,7 @@ struct OfNode {
 /// The releases of the addresses of `node` in `block`, as they are assigned now.
 fn of_node(block: &Block, node: &NodeName) -> Vec<Release> {
     let name = Some(node.as_str());
-    let is_its = |who: &Attribute| who.secondary().get("node").map(String::as_str) == name;
+    let is_its = |who: &Attribute| who.known("node") == name;
     let release = |(addr, who): (Ipv4Addr, &Attribute)| {
         let sequence = block.sequence_of(addr)?;
         is_its(who).then(|| Release::of(addr).at(sequence))

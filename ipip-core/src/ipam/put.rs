@@ -65,7 +65,7 @@ impl<'a> Wanted<'a> {
     pub(super) fn new(node: &'a NodeName, attribute: &Attribute) -> Result<Self, IpamError> {
         let handle = attribute.handle().map(HandleId::try_new).transpose()?;
         let mut attribute = attribute.clone();
-        if !attribute.secondary().contains_key("node") {
+        if attribute.known("node").is_none() {
             attribute = attribute.with("node", node.as_str());
         }
         Ok(Self {

@@ -61,7 +61,7 @@ impl Ipam {
         let mut fence = Commit::new();
         fence.expect(&key, revision);
         // An absent record is that of a node as an owner, which is always this.
-        let value = found.map_or_else(|| EMPTY_OBJECT.to_vec(), |record| record.value);
+        let value = found.map_or_else(|| EMPTY_OBJECT.to_vec(), |record| record.value.to_vec());
         fence.put(&key, value);
         match self.store.commit(fence) {
             Ok(_) => Ok(Written::Perhaps),

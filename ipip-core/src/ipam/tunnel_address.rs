@@ -202,6 +202,5 @@ impl Ipam {
 
 /// Whether `who` is the tunnel device of `node`.
 pub(super) fn is_tunnel_of(who: &Attribute, node: &NodeName) -> bool {
-    let text = |key| who.secondary().get(key).map(String::as_str);
-    text("type") == Some(TUNNEL_TYPE) && text("node") == Some(node.as_str())
+    who.known("type") == Some(TUNNEL_TYPE) && who.known("node") == Some(node.as_str())
 }

@@ -153,6 +153,6 @@ impl Judge<'_> {
 
 /// The node on which an address was assigned, if that is known.
 fn node_of(who: &Attribute) -> Option<NodeName> {
-    let node = who.secondary().get("node")?;
+    let node = who.known("node")?;
     NodeName::try_new(node).ok()
 }
