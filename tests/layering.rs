@@ -16,10 +16,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("resource", &["addr", "name"]),
     ("datastore", &["addr", "name"]),
     ("ipam", &["addr", "name", "resource", "datastore"]),
+    ("cluster", &["addr", "name", "resource", "datastore"]),
     ("plan", &["addr", "name", "mtu"]),
     (
         "overlay",
-        &["addr", "name", "mtu", "peers", "resource", "plan"],
+        &[
+            "addr", "name", "mtu", "peers", "resource", "cluster", "plan",
+        ],
     ),
     ("netlink", &["addr", "name", "plan", "sys"]),
     (
@@ -34,6 +37,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "name",
             "mtu",
             "peers",
+            "resource",
+            "cluster",
             "overlay",
             "plan",
             "netlink",

@@ -6,6 +6,7 @@ mod calico;
 mod check;
 mod collect;
 mod config;
+mod each;
 mod foreign;
 mod lessons;
 mod lost;

@@ -4,8 +4,8 @@
 //! - [`run`] takes each test with what it [`Needs`].
 //! - [`world`]: [`Named`] namespaces, and a [`World`] of a node and its pod for the netlink room.
 //! - [`pair`]: two nodes joined by a veth [`Pair`], for what sends packets.
-//! - [`shell`]: command lines inside a namespace; [`tcpdump`]: a capture beside ours; [`scratch`]:
-//!   their files.
+//! - [`shell`]: command lines inside a namespace; [`echo`]: one packet there and back; [`tcpdump`]: a
+//!   capture beside ours; [`scratch`]: their files.
 //!
 //! A test acts through the library and looks through `ip -j`, tcpdump or tshark, which share no code
 //! with it. It fails by a panic, and so does everything here.
@@ -13,6 +13,7 @@
 #![allow(unused_imports, reason = "as above")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+pub(crate) mod echo;
 pub(crate) mod pair;
 pub(crate) mod scratch;
 pub(crate) mod shell;
@@ -26,6 +27,7 @@ use ipip_core::name::InterfaceName;
 use ipip_core::sys::netns::Netns;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+pub(crate) use echo::echo;
 pub(crate) use pair::{A, B, Pair};
 pub(crate) use scratch::Scratch;
 pub(crate) use shell::{sh, soon, try_sh};

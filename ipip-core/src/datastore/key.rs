@@ -74,6 +74,13 @@ pub fn virtual_affinity(owner: &str, prefix: Ipv4Prefix) -> String {
     with_element(&format!("{VIRTUALS}{owner}/ipv4/block/"), prefix)
 }
 
+/// What every key of Calico's begins with: to be watched, where several kinds of record are followed as
+/// one. A list of it would be everything.
+#[must_use]
+pub const fn cluster_prefix() -> &'static str {
+    "/calico/"
+}
+
 /// What lists blocks, claims, handles and configuration at one instant.
 #[must_use]
 pub fn ipam_prefix() -> &'static str {

@@ -181,7 +181,9 @@ impl Work {
             if desired.guard.is_some() {
                 observed.guard = kernel.observe_guard()?;
             }
-            let Plan { steps, conflicts } = compare(desired, &observed);
+            let Plan {
+                steps, conflicts, ..
+            } = compare(desired, &observed);
             if !conflicts.is_empty() {
                 // Namespaces and kinds of objects are read one after the other, so half of what
                 // another caller just made looks like a stranger's. A real one is there twice.

@@ -14,15 +14,28 @@
 //! | [`ensure_blackhole`] | `blackhole BLOCK proto bird` | [`remove_blackhole`] |
 //! | [`ensure_guard`] | the nf_tables table `ip ipip` | [`remove_guard`] |
 
+mod agent;
+mod attach;
+mod config;
 mod data_path;
+mod detach;
 mod ensure;
 mod error;
 mod guard;
+mod join;
+mod underlay;
+mod workload;
 
+pub use agent::Node;
+pub use attach::Attached;
+pub use config::{NETWORK, NodeConfig, UnderlaySelector};
 pub use data_path::{DataPath, DataPathConfig, ensure_data_path};
+pub use detach::Detached;
 pub use ensure::{
     Changes, ensure_blackhole, ensure_peer_route, ensure_tunnel, ensure_workload, remove_blackhole,
     remove_peer_route, remove_tunnel, remove_workload,
 };
 pub use error::NodeError;
 pub use guard::{GuardState, ensure_guard, remove_guard, settle_guard};
+pub use underlay::{Underlay, UnderlayError};
+pub use workload::{Workload, WorkloadId};

@@ -59,7 +59,7 @@ pub(super) fn check_address(object: &'static str, addr: Ipv4Addr) -> Result<(), 
 }
 
 /// Kubernetes' names are shorter and plainer; 253 octets is the longest of them.
-pub(super) fn check_workload_name(field: &'static str, text: &str) -> Result<(), OverlayError> {
+pub(crate) fn check_workload_name(field: &'static str, text: &str) -> Result<(), OverlayError> {
     let fits = (1..=253).contains(&text.len());
     if fits && !text.contains(|c: char| c == '/' || c.is_control()) {
         return Ok(());

@@ -128,6 +128,25 @@ impl WorkloadEndpoint {
         }
     }
 
+    /// The host end, where the workload's namespace is not in sight. Its MTU stays as it is: the kernel
+    /// drops what the other end sends if that is larger, and the other end keeps its own.
+    pub(super) fn host_link_alone(&self) -> Link {
+        Link {
+            kind: LinkKind::HostVeth,
+            mtu: None,
+            ..self.host_link(&Place::Node)
+        }
+    }
+
+    /// The host's route to it.
+    pub(super) fn host_route(&self) -> Route {
+        let target = Target::Device {
+            device: self.host_veth(),
+            next_hop: NextHop::Direct,
+        };
+        Route::new(Ipv4Prefix::host(self.address), target, RouteProtocol::BOOT)
+    }
+
     fn inner_link(&self, inside: &Place) -> Link {
         Link {
             place: inside.clone(),
@@ -164,11 +183,6 @@ impl WorkloadEndpoint {
             via(&self.interface, NextHop::Gateway(LINK_LOCAL_GATEWAY)),
             RouteProtocol::BOOT,
         );
-        let host = Route::new(
-            Ipv4Prefix::host(self.address),
-            via(&self.host_veth(), NextHop::Direct),
-            RouteProtocol::BOOT,
-        );
         vec![
             Route {
                 place: inside.clone(),
@@ -178,7 +192,7 @@ impl WorkloadEndpoint {
                 place: inside.clone(),
                 ..default
             },
-            host,
+            self.host_route(),
         ]
     }
 }

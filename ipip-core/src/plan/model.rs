@@ -39,6 +39,9 @@ pub struct Observed {
     pub routes: Vec<Route>,
     /// The guard of the node, where it was looked for.
     pub guard: ObservedGuard,
+    /// Something changed during each of several readings: of what is here, a part may be missing or be
+    /// there twice. Observe again before deleting anything on the strength of it.
+    pub interrupted: bool,
 }
 
 /// An interface as it should be.
@@ -83,6 +86,9 @@ pub enum LinkKind {
         /// The other end's name.
         peer_name: InterfaceName,
     },
+    /// The host end of a workload's pair, where the workload's namespace is not in sight: it is
+    /// configured where it is there and bears our mark, and never created.
+    HostVeth,
     /// Somebody else's device: it must exist, is never created and never deleted.
     Existing,
 }

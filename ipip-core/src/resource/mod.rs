@@ -50,4 +50,4 @@ pub use prefix::{
 };
 pub use reservation::{Reservation, Reserved};
 pub use selector::{Selector, SelectorError};
-pub(crate) use time::{parse_rfc3339, rfc3339};
+pub(crate) use time::{go_time, parse_rfc3339, rfc3339};
