@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ipip_core::datastore::{Memory, Store};
@@ -53,7 +54,8 @@ impl Cluster {
     pub(crate) fn host(&self, name: &str, address: &str) -> Host {
         let space = Named::new(name);
         let _ = space.try_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
-        let port = format!("port-{name}");
+        static PORTS: AtomicU32 = AtomicU32::new(0);
+        let port = format!("port{}", PORTS.fetch_add(1, Ordering::Relaxed));
         self.switch.sh(&format!(
             "ip link add {port} type veth peer name eth0 netns {} && ip link set {port} master br0 up",
             space.name
@@ -90,10 +92,18 @@ impl Host {
         Node::join(store, config, Ambient::system())
     }
 
+    /// The node of this host, which joined before.
+    pub(crate) fn open_as(&self, config: NodeConfig) -> Node {
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        Node::open(store, config, Ambient::system()).unwrap()
+    }
+
     /// Everything that a node may touch, as `ip` and `sysctl` tell it, without what only time changes.
     pub(crate) fn state(&self) -> [String; 4] {
         [
-            "ip -br link | awk '{ print $1, $4 }' | sed -E 's/@if[0-9]+|NO-CARRIER,|,LOWER_UP|,M-DOWN//g' | sort",
+            "ip -o link | sed -E 's/@[^:]*//; s/NO-CARRIER,|,LOWER_UP|,M-DOWN//g' | awk '{ mac = \"\"; \
+             for (i = 1; i < NF; i++) if ($i == \"link/ether\" && $2 ~ /^cali/) mac = $(i + 1); \
+             print $2, $3, $4, $5, mac }' | sort",
             "ip -4 -br addr | sed 's/@if[0-9]*//' | awk '{ $2 = \"\"; print }' | sort",
             "ip -4 route | sed 's/ linkdown//' | sort",
             "cd /proc/sys/net/ipv4/conf; grep . */forwarding */proxy_arp | sort",

@@ -4,13 +4,27 @@
 
 mod attach;
 mod cluster;
+mod crash;
 mod detach;
 mod join;
+mod leave;
+mod run;
 #[path = "../support/mod.rs"]
 mod support;
+mod sync;
+mod unsteady;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    support::run(1, &[join::TESTS, attach::TESTS, detach::TESTS].concat())
+    let tests = [
+        join::TESTS,
+        attach::TESTS,
+        detach::TESTS,
+        sync::TESTS,
+        crash::TESTS,
+        leave::TESTS,
+        run::TESTS,
+    ];
+    support::run(1, &tests.concat())
 }

@@ -3,14 +3,19 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::counters::Tally;
+use super::sync::Live;
 use super::underlay::{self, Underlay};
-use super::{NodeConfig, NodeError};
+use super::{DataPath, DataPathState, NodeConfig, NodeCounters, NodeError};
+use crate::addr::NodeAddr;
+use crate::cluster::View;
+use crate::datapath::DataPathKind;
 use crate::datastore::Store;
 use crate::ipam::{Ambient, Ipam};
 use crate::mtu::TunnelMtu;
 use crate::name::NodeName;
 use crate::netlink::Kernel;
-use crate::plan::Observed;
+use crate::plan::{Observed, SettingBefore};
 use crate::resource::Node as NodeRecord;
 use crate::sys::netns::Netns;
 
@@ -26,12 +31,38 @@ pub struct Node {
     pub(super) ipam: Ipam,
     pub(super) store: Arc<dyn Store>,
     pub(super) ambient: Ambient,
+    pub(super) tally: Tally,
     turn: Mutex<State>,
+}
+
+/// Who carries a node's packets.
+#[derive(Debug, Default)]
+pub(super) enum Carrier {
+    /// Nobody need.
+    #[default]
+    Idle,
+    /// This one, while it is held here if it is in user space.
+    This(DataPath),
+    /// Another process of this node.
+    Another,
+    /// Nobody can, and why.
+    Nobody(String),
 }
 
 /// What a node remembers between its calls, and only one call at a time may change.
 #[derive(Debug, Default)]
-pub(super) struct State {}
+pub(super) struct State {
+    /// The cluster as it was read last.
+    pub(super) view: Option<View>,
+    /// What the node should hold by that view.
+    pub(super) live: Option<Live>,
+    /// Who carries the packets.
+    pub(super) data_path: Carrier,
+    /// The node's address that it carries them for.
+    pub(super) carried_for: Option<NodeAddr>,
+    /// What settings were before we changed them.
+    pub(super) before: Vec<SettingBefore>,
+}
 
 impl Node {
     /// The node as `config` says, without a look at the store or the kernel.
@@ -50,6 +81,7 @@ impl Node {
             config,
             store,
             ambient,
+            tally: Tally::default(),
             turn: Mutex::default(),
         })
     }
@@ -64,6 +96,12 @@ impl Node {
     #[must_use]
     pub fn netns(&self) -> &Netns {
         &self.netns
+    }
+
+    /// What it did since this value was made.
+    #[must_use]
+    pub fn counters(&self) -> NodeCounters {
+        self.tally.read()
     }
 
     /// Waits until no other call of this value changes the kernel.
@@ -104,6 +142,42 @@ impl Node {
     /// The MTU inside the tunnel and of its workloads.
     pub(super) fn mtu(&self, underlay: &Underlay) -> TunnelMtu {
         self.config.mtu.unwrap_or_else(|| underlay.mtu.tunnel())
+    }
+}
+
+impl State {
+    /// Whether not the kernel's driver carries the packets, but whoever made the tunnel device.
+    pub(super) fn is_carried_outside(&self) -> bool {
+        match &self.data_path {
+            Carrier::This(path) => path.kind() == DataPathKind::Userspace,
+            Carrier::Another => true,
+            Carrier::Idle | Carrier::Nobody(_) => false,
+        }
+    }
+
+    pub(super) fn data_path_state(&self) -> DataPathState {
+        match &self.data_path {
+            Carrier::Idle => DataPathState::Idle,
+            Carrier::This(path) => DataPathState::Running {
+                kind: path.kind(),
+                reason: path.reason().to_owned(),
+            },
+            Carrier::Another => DataPathState::Elsewhere,
+            Carrier::Nobody(reason) => DataPathState::Unavailable {
+                reason: reason.clone(),
+            },
+        }
+    }
+
+    /// Keeps what settings were, the first time that they are changed.
+    pub(super) fn remember(&mut self, before: Vec<SettingBefore>) {
+        for one in before {
+            let is_it =
+                |kept: &SettingBefore| (&kept.name, kept.setting) == (&one.name, one.setting);
+            if !self.before.iter().any(is_it) {
+                self.before.push(one);
+            }
+        }
     }
 }
 

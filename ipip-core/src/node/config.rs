@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::datapath::Choice;
 use crate::mtu::TunnelMtu;
 use crate::name::{InterfaceName, NodeName};
+use crate::overlay::Policy;
 use crate::sys::netns::Netns;
 
 /// The network of the handles where nobody says otherwise: that of Calico's CNI configuration.
@@ -30,7 +31,9 @@ pub struct NodeConfig {
     pub(super) underlay: UnderlaySelector,
     pub(super) mtu: Option<TunnelMtu>,
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) policy: Policy,
     pub(super) choice: Choice,
+    pub(super) guard: bool,
     pub(super) network: String,
 }
 
@@ -57,7 +60,9 @@ impl NodeConfig {
             underlay: UnderlaySelector::Auto,
             mtu: None,
             labels: BTreeMap::new(),
+            policy: Policy::default(),
             choice: Choice::Auto,
+            guard: true,
             network: NETWORK.to_owned(),
         }
     }
@@ -106,10 +111,22 @@ impl NodeConfig {
         self
     }
 
+    /// The same node with routes as `policy` says: their mark, their metric, whose are taken over.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
     /// The same node with this data path.
     #[must_use]
     pub fn with_data_path(self, choice: Choice) -> Self {
         Self { choice, ..self }
+    }
+
+    /// The same node without the guard against forged tunnel packets, or with it, which is the rule.
+    #[must_use]
+    pub fn with_guard(self, guard: bool) -> Self {
+        Self { guard, ..self }
     }
 
     /// The same node with handles `NETWORK.CONTAINER` of another network than [`NETWORK`].

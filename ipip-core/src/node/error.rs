@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::UnderlayError;
+use crate::cluster::ClusterError;
 use crate::datapath::{ChooseError, DatapathError};
 use crate::ipam::IpamError;
 use crate::name::{InterfaceName, NameError};
@@ -54,6 +55,9 @@ pub enum NodeError {
     /// The allocator refused, or its store failed.
     #[error(transparent)]
     Ipam(#[from] IpamError),
+    /// The cluster's records cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A name is none: of a handle, with the network and the container that it is made of.
     #[error(transparent)]
     Name(#[from] NameError),

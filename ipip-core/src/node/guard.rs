@@ -1,5 +1,7 @@
 //! The guard of a node: brought to be, taken away, or the reason why there is none.
 
+use std::fmt;
+
 use super::NodeError;
 use super::ensure::{Changes, converge};
 use crate::netlink::Kernel;
@@ -102,4 +104,14 @@ fn named(result: Result<Changes, NodeError>) -> Result<Changes, NodeError> {
         NodeError::Kernel(source) if source.is_no_nf_tables() => NodeError::NoGuard(source),
         other => other,
     })
+}
+
+impl fmt::Display for GuardState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active => f.write_str("active"),
+            Self::Declined => f.write_str("declined"),
+            Self::Unavailable { reason } => write!(f, "unavailable: {reason}"),
+        }
+    }
 }

@@ -25,13 +25,11 @@ impl Node {
         ambient: Ambient,
     ) -> Result<Self, NodeError> {
         let node = Self::new(store, config, ambient)?;
-        {
-            let _turn = node.turn();
-            let record = node.ipam.node(node.name())?;
-            let underlay = node.underlay(&node.kernel()?.observe()?, record.as_ref())?;
-            node.enrol(&underlay, record)?;
-            node.ipam.ensure_tunnel_address(node.name())?;
-        }
+        let record = node.ipam.node(node.name())?;
+        let underlay = node.underlay(&node.kernel()?.observe()?, record.as_ref())?;
+        node.enrol(&underlay, record)?;
+        node.ipam.ensure_tunnel_address(node.name())?;
+        node.sync()?;
         Ok(node)
     }
 

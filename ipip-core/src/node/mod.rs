@@ -17,18 +17,24 @@
 mod agent;
 mod attach;
 mod config;
+mod counters;
 mod data_path;
 mod detach;
 mod ensure;
 mod error;
 mod guard;
 mod join;
+mod leave;
+mod run;
+mod sync;
+mod synced;
 mod underlay;
 mod workload;
 
 pub use agent::Node;
 pub use attach::Attached;
 pub use config::{NETWORK, NodeConfig, UnderlaySelector};
+pub use counters::NodeCounters;
 pub use data_path::{DataPath, DataPathConfig, ensure_data_path};
 pub use detach::Detached;
 pub use ensure::{
@@ -37,5 +43,8 @@ pub use ensure::{
 };
 pub use error::NodeError;
 pub use guard::{GuardState, ensure_guard, remove_guard, settle_guard};
+pub use leave::{LeaveOptions, Left};
+pub use run::{RunEvent, Stop};
+pub use synced::{DataPathState, FailedStep, Planned, Synced};
 pub use underlay::{Underlay, UnderlayError};
 pub use workload::{Workload, WorkloadId};
