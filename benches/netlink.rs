@@ -6,6 +6,7 @@
 
 mod netlink_floor;
 mod netlink_pods;
+#[expect(dead_code, reason = "the benchmarks of the codec use the rest")]
 mod timing;
 
 use std::collections::HashMap;
