@@ -9,7 +9,7 @@ use ipip_core::datastore::{
     Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
 };
 use ipip_core::ipam::{Ambient, Collector, Ipam};
-use ipip_core::resource::{IpipMode, Node, Pool};
+use ipip_core::resource::{AllocatorConfig, IpipMode, Node, Pool};
 
 use crate::support::{addr, handle, node, owner};
 
@@ -188,6 +188,25 @@ fn a_node_is_removed_whatever_others_do_with_its_blocks() {
             },
         );
     }
+}
+
+#[test]
+fn a_claim_that_is_given_up_meanwhile_is_not_made_again() {
+    let give_up = |ipam: &Ipam| {
+        let _ = ipam.release_handle(&handle("x"));
+        ipam.release_block(&node("a"), "10.0.0.0/30".parse().unwrap())
+            .unwrap();
+    };
+    let assign = |ipam: &Ipam| {
+        let mut config = AllocatorConfig::default();
+        (config.strict_affinity, config.auto_allocate_blocks) = (true, false);
+        ipam.set_config(&config).unwrap();
+        // Refused where it comes too late, which is right too.
+        let _ = ipam.assign_any(&node("a"), &owner("z"));
+    };
+    at_every_call(give_up, assign, |ipam| {
+        assert_eq!(ipam.blocks_of(&node("a")).unwrap(), []);
+    });
 }
 
 #[test]
