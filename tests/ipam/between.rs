@@ -67,7 +67,8 @@ fn allocator(store: Arc<dyn Store>) -> Ipam {
     Ipam::new(store, ambient)
 }
 
-/// A pool of four blocks for tunnels and others; `a` and `b` have one each, with addresses of `x`.
+/// A pool of four blocks for tunnels and others; `a` and `b` have one each, with addresses of `x`, and
+/// `b` has a tunnel address.
 fn network() -> Arc<Memory> {
     let store = Arc::new(Memory::new());
     let ipam = allocator(Arc::<Memory>::clone(&store));
@@ -82,6 +83,7 @@ fn network() -> Arc<Memory> {
         ipam.put_node(&Node::new(node(name))).unwrap();
         ipam.assign(&node(name), addr(at), &owner(who)).unwrap();
     }
+    ipam.ensure_tunnel_address(&node("b")).unwrap();
     store
 }
 
@@ -144,6 +146,15 @@ fn two_who_ensure_a_tunnel_address_agree() {
 }
 
 #[test]
+fn a_node_that_is_removed_gets_no_record_again() {
+    at_every_call(
+        |ipam| drop(ipam.remove_node(&node("b")).unwrap()),
+        |ipam| drop(ipam.release_tunnel_address(&node("b")).unwrap()),
+        |ipam| assert_eq!(ipam.node(&node("b")).unwrap(), None),
+    );
+}
+
+#[test]
 fn a_pool_is_deleted_whatever_others_do_in_it() {
     let gone = |ipam: &Ipam| {
         assert_eq!(ipam.pools().unwrap(), []);
@@ -169,7 +180,7 @@ fn a_pool_is_deleted_whatever_others_do_in_it() {
 #[test]
 fn a_node_is_removed_whatever_others_do_with_its_blocks() {
     let deeds: [fn(&Ipam); 5] = [
-        |ipam| drop(ipam.assign(&node("a"), addr("10.0.0.6"), &owner("guest"))),
+        |ipam| drop(ipam.assign(&node("a"), addr("10.0.0.7"), &owner("guest"))),
         |ipam| drop(ipam.release_handle(&handle("x"))),
         |ipam| drop(ipam.release_block(&node("b"), "10.0.0.4/30".parse().unwrap())),
         |ipam| drop(ipam.delete_pool("p")),
