@@ -35,6 +35,8 @@ pub(crate) enum Calico {
         block: Ipv4Network,
     },
     CreatePool(PoolPlan),
+    /// Loses the record of a handle.
+    Forget(String),
     /// Writes a field of some record that we do not know.
     Note(u64),
 }
@@ -66,6 +68,7 @@ impl Calico {
             Self::ReleaseHandle(handle) => client.release_handle(handle),
             Self::ReleaseBlock { node, block } => client.release_block(node, *block),
             Self::CreatePool(plan) => client.create_pool(*plan),
+            Self::Forget(handle) => client.forget(handle),
             Self::Note(x) => client.note(*x),
         };
     }
@@ -275,6 +278,14 @@ impl Client<'_> {
         let mut value: Value = serde_json::from_slice(&plan.pool().to_json()).expect("JSON");
         value["x"] = json!(self.now >> 8);
         self.put(&read, &value).map(drop)
+    }
+
+    fn forget(&self, handle: &str) -> Step<()> {
+        let read = self.get(format!("{HANDLES}{handle}"))?;
+        match read.revision {
+            Some(_) => self.delete(&read).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn note(&self, x: u64) -> Step<()> {
