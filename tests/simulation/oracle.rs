@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use crate::addresses::{check_queue, judge_addresses};
-use crate::calico::Calico;
 use crate::operation::{Collection, Operation, tunnel_handle};
-use crate::record::{Block, Verdict, check, kept};
+use crate::record::{Block, Handle, Verdict, check, kept};
 use crate::state::{Key, Old, State};
 use crate::truth::Committed;
 
@@ -162,8 +161,10 @@ impl Oracle {
                 let new = self.state.claims.get(&(node.to_owned(), block.to_owned()));
                 kept(key, old.x, new.map(|new| new.x))
             }
-            (Old::Handle(Some(old)), Key::Handle(id)) => {
-                kept(key, old.x, self.state.handles.get(id).map(|new| new.x))
+            (Old::Handle(old), Key::Handle(id)) => {
+                self.check_repaired(id, old.as_ref(), permit)?;
+                let new = self.state.handles.get(id).map(|new| new.x);
+                old.as_ref().map_or(Ok(()), |old| kept(key, old.x, new))
             }
             (Old::Pool(old), Key::Pool(name)) => {
                 let new = self.state.pools.get(name);
@@ -349,7 +350,9 @@ impl Oracle {
                 continue;
             };
             match permit.operation {
-                Operation::Calico(Calico::Forget(_)) => {
+                // What it counted and takes back may have been released and counted anew meanwhile,
+                // where a handle is used again.
+                Operation::Calico(calico) if calico.forgets() || !self.counts_all(id) => {
                     self.lost.insert(id.to_owned(), false);
                 }
                 Operation::Repair(_) => {
@@ -360,6 +363,30 @@ impl Oracle {
                 _ => {}
             }
         }
+    }
+
+    /// Whether the record of a handle counts what the blocks hold, or more.
+    fn counts_all(&self, handle: &str) -> bool {
+        let counted = self.state.handles.get(handle).map(|handle| &handle.block);
+        let count = |cidr: &str| counted.and_then(|all| all.get(cidr)).unwrap_or(&0);
+        let mut held = self.state.held.get(handle).into_iter().flatten();
+        held.all(|(cidr, addrs)| addrs <= count(cidr))
+    }
+
+    /// A repair keeps what a handle counts, or makes it what the handle has.
+    fn check_repaired(&self, id: &str, old: Option<&Handle>, permit: &Permit<'_>) -> Verdict<()> {
+        let Some(new) = self.state.handles.get(id) else {
+            return Ok(());
+        };
+        let held = |cidr: &String| self.state.held.get(id).and_then(|held| held.get(cidr));
+        let before = |cidr: &String| old.and_then(|old| old.block.get(cidr));
+        let is_right = |(cidr, count): (&String, &i64)| {
+            Some(count) == held(cidr) || Some(count) == before(cidr)
+        };
+        let right = !matches!(permit.operation, Operation::Repair(_));
+        check(right || new.block.iter().all(is_right), || {
+            format!("handle {id} was repaired from {old:?} to {new:?}")
+        })
     }
 
     /// The tunnel device of a node has one address at most.
@@ -383,10 +410,7 @@ impl Oracle {
         let held = self.state.held.get(handle).filter(|held| !held.is_empty());
         let counted = self.state.handles.get(handle).map(|handle| &handle.block);
         let right = if self.with_calico {
-            held.is_none_or(|held| {
-                let count = |cidr: &str| counted.and_then(|all| all.get(cidr)).unwrap_or(&0);
-                held.iter().all(|(cidr, addrs)| addrs <= count(cidr))
-            })
+            self.counts_all(handle)
         } else {
             held == counted
         };

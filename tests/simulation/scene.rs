@@ -147,7 +147,7 @@ impl Scene {
             false => chance.pick(handles).clone(),
         };
         let block = self.block(chance, &node, state);
-        Operation::Calico(match chance.below(13) {
+        let calico = match chance.below(13) {
             0..=2 => Calico::Claim { node, block },
             3..=5 => {
                 // Few, so that one is used again.
@@ -165,6 +165,10 @@ impl Scene {
                 _ => Calico::Note(chance.next() >> 1),
             },
             _ => Calico::Note(chance.next() >> 1),
+        };
+        Operation::Calico(match chance.one_in(4) {
+            true => Calico::Dying(Box::new(calico), 1),
+            false => calico,
         })
     }
 

@@ -260,7 +260,7 @@ impl World {
         } else if !self.calicos_handles.is_empty() && self.chance.one_in(12) {
             let handle = self.chance.pick(&self.calicos_handles);
             let handle = HandleId::try_new(handle).expect("a handle");
-            match self.chance.one_in(3) {
+            match self.chance.one_in(2) {
                 true => Operation::AssignAny { handle },
                 false => Operation::ReleaseHandle(handle),
             }
