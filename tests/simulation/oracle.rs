@@ -122,10 +122,11 @@ impl Oracle {
         self.lost.contains_key(handle)
     }
 
-    /// Whether this assignment was made for `handle` on `node` once.
+    /// Whether this assignment was made for `handle` on `node` once, or by Calico.
     pub(crate) fn was_given(&self, stamp: (Ipv4Addr, u64), handle: &str, node: &str) -> bool {
         let given = self.stamps.get(&stamp);
-        given.is_some_and(|given| given.handle == handle && given.node == node)
+        let by_calico = self.with_calico && self.state.holds(stamp.0, handle);
+        by_calico || given.is_some_and(|given| given.handle == handle && given.node == node)
     }
 
     /// What is collected was assigned for longer than the time of grace.
