@@ -10,7 +10,7 @@ use ipip_core::datastore::{
     Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
 };
 use ipip_core::ipam::{Ambient, Ipam, IpamError, IpamErrorKind, Request};
-use ipip_core::resource::{Attribute, Pool, Release};
+use ipip_core::resource::{Attribute, Node, Pool, Release};
 
 use crate::support::{Network, addr, handle, node, owner};
 
@@ -22,6 +22,8 @@ enum Fate {
     Late,
     /// Done, and this address is released before anybody looks.
     DoneAndReleased(Ipv4Addr),
+    /// It arrives when the test lets it.
+    Held,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,7 @@ struct Lossy {
     /// How many commits pass before the one whose reply is lost.
     losing: Mutex<Option<(u32, Fate)>>,
     late: Mutex<Option<Commit>>,
+    held: Mutex<Option<Commit>>,
 }
 
 impl Lossy {
@@ -79,6 +82,7 @@ impl Store for Lossy {
                 let another = Ipam::new(Arc::<Memory>::clone(&self.store), Ambient::system());
                 another.release(&Release::of(addr)).unwrap();
             }
+            Some(Fate::Held) => *self.held.lock().unwrap() = Some(commit),
             Some(Fate::Late) => *self.late.lock().unwrap() = Some(commit),
         }
         Err(StoreError::Unknown {
@@ -99,6 +103,7 @@ fn lossy(losing: Option<(u32, Fate)>) -> (Network, Arc<Lossy>) {
         store: Arc::clone(&store),
         losing: Mutex::new(None),
         late: Mutex::new(None),
+        held: Mutex::new(None),
     });
     let ambient = Ambient::system()
         .with_clock(|| UNIX_EPOCH + Duration::from_secs(1_787_405_600))
@@ -170,6 +175,24 @@ fn a_block_is_claimed_and_given_up_once() {
         });
     }
     same_however_lost(|ipam| ipam.release_block(&node("b"), "10.0.0.0/30".parse().unwrap()));
+}
+
+/// What a node that is new compares is absent before, and again after it was removed.
+#[test]
+fn what_was_on_its_way_does_not_bring_back_a_node_that_is_removed() {
+    let deeds: [fn(&Ipam); 2] = [
+        |ipam| ipam.put_node(&Node::new(node("new"))).unwrap(),
+        |ipam| {
+            ipam.assign_any(&node("new"), &owner("h")).unwrap();
+        },
+    ];
+    for deed in deeds {
+        let (net, lossy) = lossy(Some((0, Fate::Held)));
+        deed(&net.ipam);
+        net.ipam.remove_node(&node("new")).unwrap();
+        let held = lossy.held.lock().unwrap().take().unwrap();
+        assert_eq!(net.store.commit(held).unwrap(), Outcome::Conflict);
+    }
 }
 
 /// Without a handle nobody could tell whose the address is that stands there now: another caller may

@@ -43,6 +43,17 @@ pub(super) struct Claimant<'a> {
     revision: Option<Revision>,
 }
 
+/// What stands where a block is to be made.
+#[derive(Debug)]
+pub(super) enum Site<'a> {
+    /// No block.
+    Free,
+    /// No block, but the node's claim on it, as it was read: the block is made only while it stands.
+    Claimed(Stored<BlockAffinity>),
+    /// An empty block of another node, whose claim ends.
+    Empty(&'a Stored<Arc<Block>>),
+}
+
 impl Ipam {
     /// Claims one more block for `node`, whatever it has already and whatever the limit: the first
     /// free one that its name leads to, in the first pool that has one.
@@ -233,7 +244,7 @@ impl Ipam {
         pool: &Stored<Arc<Pool>>,
         prefix: BlockPrefix,
     ) -> Result<Written, IpamError> {
-        let (block, mut commit) = self.new_block(owner, pool, prefix, None)?;
+        let (block, mut commit) = self.new_block(owner, pool, prefix, Site::Free)?;
         commit.put(&key::block(prefix.into()), block.to_json());
         let written = self.commit(commit)?;
         if let Some(revision) = written.revision() {
@@ -244,16 +255,19 @@ impl Ipam {
     }
 
     /// A new block for `owner`, and the start of the commit that stores it: the claim, if neither the
-    /// pool nor the claim changed, `owner` claimed nothing else, and there is still no block, or only
-    /// `old`, an empty one of another node, whose claim ends.
+    /// pool nor the claim changed, `owner` claimed nothing else, and `site` is as it was.
     pub(super) fn new_block(
         &self,
         owner: Claimant<'_>,
         pool: &Stored<Arc<Pool>>,
         prefix: BlockPrefix,
-        old: Option<&Stored<Arc<Block>>>,
+        site: Site<'_>,
     ) -> Result<(Block, Commit), IpamError> {
-        let affinity = self.read_affinity(owner.node, prefix)?;
+        let (affinity, old) = match site {
+            Site::Free => (self.read_affinity(owner.node, prefix)?, None),
+            Site::Claimed(affinity) => (Some(affinity), None),
+            Site::Empty(old) => (self.read_affinity(owner.node, prefix)?, Some(old)),
+        };
         let mut commit = Commit::new();
         // Every claim of a node writes this, so that two at once do not exceed its limit, nor take
         // two blocks where one would do (calicoctl issue 1378).

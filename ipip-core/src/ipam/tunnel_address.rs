@@ -169,16 +169,15 @@ impl Ipam {
 
     /// Takes the address of its tunnel device out of the record of `node`, if there is one.
     fn forget_tunnel_addr(&self, node: &NodeName) -> Result<(), IpamError> {
+        let key = key::node(node);
         self.retry(&format_args!("node {node}"), || {
-            if self
-                .node(node)?
-                .is_none_or(|node| node.tunnel_addr().is_none())
-            {
+            let record = self.read(&key, Node::from_json)?;
+            let Some(record) = record.filter(|record| record.value.tunnel_addr().is_some()) else {
                 return Ok(Some(()));
-            }
+            };
             let mut commit = Commit::new();
-            commit.expect(&key::ipam_host(node), self.owner_revision(node)?);
-            self.record_tunnel_addr(&mut commit, node, None)?;
+            commit.expect(&key, Some(record.revision));
+            commit.put(&key, record.value.with_tunnel_addr(None).to_json());
             Ok(self.commit(commit)?.revision().map(|_| ()))
         })
     }
