@@ -92,7 +92,7 @@ fn callers_at_once_give_a_handle_one_address() {
             let (ipam, owners) = (ipam(), &owners);
             scope.spawn(move || {
                 // Some in bulk, some one by one.
-                let parts = owners.chunks(if threads % 2 == 0 { 60 } else { 1 });
+                let parts = owners.chunks(if threads.is_multiple_of(2) { 60 } else { 1 });
                 parts
                     .flat_map(|part| ipam.assign_each(&node("node1"), part))
                     .collect()

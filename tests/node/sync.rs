@@ -57,6 +57,7 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::NoDriver,
         tunnel_taken,
     ),
+    ("a_missing_driver_is_named_once", Needs::NoDriver, no_driver),
     (
         "a_pool_that_comes_later_is_noticed",
         Needs::Root,

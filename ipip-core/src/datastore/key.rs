@@ -3,8 +3,6 @@
 //! A prefix is written with `-` for its `/`, so that it is one element of the path. Functions named
 //! `…_prefix` give what to list; they end with `/`.
 
-use std::fmt::Write;
-
 use crate::addr::Ipv4Prefix;
 use crate::name::{HandleId, NodeName};
 
@@ -169,7 +167,7 @@ fn with_element(begin: &str, prefix: Ipv4Prefix) -> String {
     // 18: 255.255.255.255-32.
     let mut key = String::with_capacity(begin.len() + 18);
     key.push_str(begin);
-    write!(key, "{}-{}", prefix.network(), prefix.len()).expect("memory");
+    prefix.write_to(&mut key, b'-').expect("ASCII");
     key
 }
 

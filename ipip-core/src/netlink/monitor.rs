@@ -20,6 +20,11 @@ use crate::sys::wake::{Ended, Wake};
 /// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV4_ROUTE`.
 const GROUPS: [u32; 3] = [1, 5, 7];
 
+/// Octets, which hold some 2,500 events. Not more: once it is half full the kernel makes whoever causes
+/// an event give way to all other processes (`yield` in `netlink_broadcast_filtered`), which on a busy
+/// machine stops the writing of routes, our own included; once it is full, no longer.
+const BUFFER: libc::c_int = 1024 * 1024;
+
 /// How many datagrams one call takes in at most, so that it ends where changes never do.
 const DATAGRAMS_MAX: usize = 16 * 1024;
 
@@ -28,7 +33,7 @@ const DATAGRAMS_MAX: usize = 16 * 1024;
 /// What is there already is not told: open the monitor first, then observe, and no change is missed.
 /// Three things come without an event of their own. When a link goes down, the kernel drops its routes
 /// and tells of the link only; a replaced route is told as the one that replaces it; and of what did
-/// not fit into the buffer there is one [`Event::Overrun`].
+/// not fit into the buffer, which holds some 2,500, there is one [`Event::Overrun`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -113,7 +118,7 @@ impl Monitor {
 
     fn try_open(netns: &Netns, object: String) -> Result<Self, Fault> {
         let opened = |error| Fault::Socket("open", error);
-        let socket = open(netns).and_then(|socket| configure(socket).map_err(opened))?;
+        let socket = open(netns).and_then(|socket| configure(socket, BUFFER).map_err(opened))?;
         for group in GROUPS {
             socket.add_membership(group).map_err(opened)?;
         }

@@ -234,3 +234,115 @@ fn address(value: &Value) -> Option<Ipv4Addr> {
         number => u32::try_from(number.as_u64()?).ok().map(Ipv4Addr::from),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `nft -j list table ip ipip`, nftables 1.0.6, of a table with one peer and without translations;
+    /// the rules shortened to their last statement.
+    const LISTING: &str = r#"{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}},
+        {"table": {"family": "ip", "name": "ipip", "handle": 1}},
+        {"set": {"family": "ip", "name": "peers", "table": "ipip", "type": ["ipv4_addr", "integer"], "handle": 2,
+          "comment": "made by ipip", "flags": ["interval"], "elem": [
+            {"concat": ["172.18.0.2", {"range": [183825472, 183825535]}]}, {"concat": ["172.18.0.2", 2886860802]}]}},
+        {"set": {"family": "ip", "name": "pools", "table": "ipip", "type": "integer", "handle": 3,
+          "comment": "made by ipip", "flags": ["interval"], "elem": [{"range": [183762944, 183828479]}]}},
+        {"set": {"family": "ip", "name": "cluster", "table": "ipip", "type": "ipv4_addr", "handle": 4,
+          "comment": "made by ipip", "flags": ["interval"], "elem": [{"prefix": {"addr": "10.244.0.0", "len": 16}}]}},
+        {"set": {"family": "ip", "name": "nat_pools", "table": "ipip", "type": "ipv4_addr", "handle": 5,
+          "comment": "made by ipip", "flags": ["interval"]}},
+        {"chain": {"family": "ip", "table": "ipip", "name": "workloads", "handle": 6, "type": "filter",
+          "hook": "prerouting", "prio": -300, "policy": "accept"}},
+        {"rule": {"family": "ip", "table": "ipip", "chain": "workloads", "handle": 7, "comment": "no IPIP from cali*",
+          "expr": [{"counter": {"packets": 0, "bytes": 0}}, {"drop": null}]}}]}"#;
+
+    fn ours(listing: &str) -> (Option<GuardSets>, Vec<GuardChain>) {
+        match read(listing.as_bytes()).unwrap() {
+            ObservedGuard::Ours { sets, chains } => (sets, chains),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_listing_is_read() {
+        let (sets, chains) = ours(LISTING);
+        let sets = sets.unwrap();
+        let peers: Vec<_> = sets
+            .peers
+            .iter()
+            .map(|peer| peer.inner.to_string())
+            .collect();
+        assert_eq!(peers, ["10.244.244.64-10.244.244.127", "172.18.0.2"]);
+        assert_eq!(
+            sets.pools.first().unwrap().to_string(),
+            "10.244.0.0-10.244.255.255"
+        );
+        assert!(sets.nat_pools.is_empty());
+        assert_eq!(
+            (chains[0].priority, chains[0].hook.as_str()),
+            (-300, "prerouting")
+        );
+        let rule = GuardRule {
+            comment: "no IPIP from cali*".to_owned(),
+            verdict: "drop".to_owned(),
+        };
+        assert_eq!(chains[0].rules, [rule]);
+    }
+
+    #[test]
+    fn sets_that_we_did_not_make_so_are_no_sets() {
+        for (from, to) in [
+            ("\"nat_pools\"", "\"other\""),
+            ("\"10.244.0.0\", \"len\": 16", "\"10.244.0.0\", \"len\": 17"),
+            ("\"len\": 16", "\"len\": 33"),
+            ("[183762944, 183828479]", "[183762944]"),
+            ("2886860802", "28868608020"),
+            ("\"172.18.0.2\", 2886860802", "\"172.18.0.2\""),
+        ] {
+            assert_eq!(ours(&LISTING.replace(from, to)).0, None, "{to}");
+        }
+        let unmarked = LISTING.replace(GUARD_MARK, "mine");
+        assert_eq!(read(unmarked.as_bytes()).unwrap(), ObservedGuard::Foreign);
+    }
+
+    #[test]
+    fn complaints_are_told_apart() {
+        let refusal = "Error: Could not process rule: File exists\ncreate table ip ipip\n";
+        assert!(refused(refusal).is(libc::EEXIST));
+        let denied = "Operation not permitted (you must be root)\nnetlink: Error: cache initialization failed: \
+                      Operation not permitted\n";
+        assert!(refused(denied).is(libc::EPERM));
+        for (complaint, words) in [
+            (
+                "Error: syntax error, unexpected integer\nx",
+                "nft: syntax error, unexpected integer",
+            ),
+            (
+                "Error: Could not process rule: Operation not supported\n",
+                "nft: Could not process rule: Operation not supported",
+            ),
+            ("", "nft: it failed without a word"),
+        ] {
+            let error = refused(complaint).about("table ip ipip");
+            assert!(error.is_no_nf_tables());
+            assert_eq!(
+                error.to_string(),
+                format!("table ip ipip: nf_tables cannot be used, {words}")
+            );
+        }
+    }
+
+    proptest! {
+        /// Cut anywhere, with any octet anywhere.
+        #[test]
+        fn a_damaged_listing_is_no_panic(at in 0..LISTING.len(), octet: u8, cut in 0..=LISTING.len()) {
+            let mut octets = LISTING.as_bytes().to_vec();
+            octets[at] = octet;
+            octets.truncate(cut);
+            let _ = read(&octets);
+        }
+    }
+}

@@ -23,7 +23,7 @@ use crate::sys::netns::Netns;
 pub(super) const DATAGRAM_MAX: usize = 32 * 1024;
 
 /// Octets; an unread answer is charged 832 of them, so this holds more than four thousand.
-pub(super) const RECEIVE_BUFFER: libc::c_int = 4 * 1024 * 1024;
+const RECEIVE_BUFFER: libc::c_int = 4 * 1024 * 1024;
 
 /// An answer is there or lost long before; only a dump that waits for the kernel's lock takes time.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,7 +106,7 @@ fn read_in_one_piece<T>(
 impl RequestSocket {
     pub(super) fn open(netns: &Netns) -> Result<Self, Fault> {
         let socket = open(netns)?;
-        let configured = configure(socket).and_then(|socket| {
+        let configured = configure(socket, RECEIVE_BUFFER).and_then(|socket| {
             let limits = buffers(socket.as_fd())?;
             Ok((socket, limits))
         });
@@ -286,7 +286,7 @@ pub(super) fn receive_datagram(
     Ok(())
 }
 
-pub(super) fn configure(mut socket: Socket) -> io::Result<Socket> {
+pub(super) fn configure(mut socket: Socket, buffer: libc::c_int) -> io::Result<Socket> {
     socket.bind_auto()?;
     // To the kernel, which is port 0: nobody else's messages are let in.
     socket.connect(&SocketAddr::new(0, 0))?;
@@ -294,7 +294,7 @@ pub(super) fn configure(mut socket: Socket) -> io::Result<Socket> {
     socket.set_cap_ack(true)?;
     // Unknown before Linux 4.20, which then ignores the filters of dumps; readers filter too.
     let _ = socket.set_netlink_get_strict_chk(true);
-    set_receive_buffer(socket.as_fd(), RECEIVE_BUFFER)?;
+    set_receive_buffer(socket.as_fd(), buffer)?;
     set_receive_timeout(socket.as_fd(), RECEIVE_TIMEOUT)?;
     Ok(socket)
 }

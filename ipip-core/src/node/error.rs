@@ -39,7 +39,7 @@ pub enum NodeError {
         source: NetlinkError,
     },
     /// The guard cannot be had here.
-    #[error("no guard: nf_tables is missing")]
+    #[error("no guard")]
     NoGuard(#[source] NetlinkError),
     /// Nothing of the overlay can be like what was asked for.
     #[error(transparent)]

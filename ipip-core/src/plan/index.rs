@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::path::Path;
 
 use super::model::{Observed, ObservedLink, Place, Route};
 use crate::addr::Ipv4Prefix;
@@ -10,8 +11,9 @@ use crate::name::InterfaceName;
 
 pub(super) type Mixed = BuildHasherDefault<Mix>;
 
-/// [`RouteKey`](super::RouteKey) without a copy of the place.
-type Key<'a> = (&'a Place, Ipv4Prefix, u8, u32);
+/// [`RouteKey`](super::RouteKey), with the workload's namespace or none: to compare two keys of the node's
+/// is to look at no other memory than theirs.
+type Key<'a> = (Option<&'a Path>, Ipv4Prefix, u8, u32);
 
 /// The links and routes of an [`Observed`]. Of several routes with one key, which only `ip route append`
 /// makes, the first is the one that the kernel uses and replaces.
@@ -70,7 +72,11 @@ impl<'a> Index<'a> {
 }
 
 pub(super) fn key_of(route: &Route) -> Key<'_> {
-    (&route.place, route.prefix, route.tos, route.metric)
+    let place = match &route.place {
+        Place::Node => None,
+        Place::Workload(path) => Some(&**path),
+    };
+    (place, route.prefix, route.tos, route.metric)
 }
 
 /// A hash of small keys that costs one multiplication for each field. Whoever can install routes needs

@@ -31,6 +31,7 @@ mod pool;
 mod prefix;
 mod reservation;
 mod selector;
+mod texts;
 mod time;
 
 pub use affinity::{Affinity, AffinityState, BlockAffinity};

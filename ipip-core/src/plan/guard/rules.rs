@@ -72,7 +72,7 @@ impl GuardTable {
     /// which would have the kernel track connections.
     pub(super) fn hooks(&self) -> Vec<(Hook, Vec<Rule>)> {
         let mut hooks = vec![
-            (WORKLOADS, vec![self.from_workloads()]),
+            (WORKLOADS, vec![self.against_workloads()]),
             (TUNNEL, into_tunnel()),
         ];
         let nat = self.translations();
@@ -84,7 +84,7 @@ impl GuardTable {
 
     /// Whatever a workload encapsulates by itself, and to whomever: it could name any node as its outer
     /// source. Calico's rule, unless `AllowIPIPPacketsFromWorkloads`.
-    fn from_workloads(&self) -> Rule {
+    fn against_workloads(&self) -> Rule {
         let workloads = &self.workloads;
         Rule {
             words: format!("ip protocol 4 iifname \"{workloads}*\" counter drop"),
