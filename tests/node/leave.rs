@@ -129,6 +129,10 @@ fn out_of_reach() {
     two.hosts[1]
         .space
         .sh("ip route flush proto bird; ip link set tunl0 down");
+    // Of a block that came meanwhile, for all it knows.
+    two.hosts[1]
+        .space
+        .sh("ip route add blackhole 10.244.201.0/26 proto bird");
     let synced = node.sync().unwrap();
     let words = synced.stale.as_deref().unwrap();
     assert!(
@@ -138,7 +142,8 @@ fn out_of_reach() {
     assert!(
         two.hosts[1]
             .routes()
-            .contains(&"blackhole 10.244.201.0/26 proto bird".to_owned())
+            .contains(&"blackhole 10.244.201.0/26 proto bird".to_owned()),
+        "{synced}"
     );
     two.hosts[1]
         .space
