@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipip_core::datapath::Choice;
 use ipip_core::node::{DataPathState, Node, Synced};
+use ipip_core::overlay::Policy;
 use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Host, Pod};
@@ -33,8 +34,10 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::Driver,
         mode_switch,
     ),
-    ("damage_is_mended", Needs::NoDriver, damage),
-    ("drivers_damage_is_mended", Needs::Driver, damage),
+    ("damage_is_mended", Needs::NoDriver, || damage("")),
+    ("drivers_damage_is_mended", Needs::Driver, || {
+        damage("tunl0")
+    }),
     ("leftovers_go_or_are_adopted", Needs::Root, leftovers),
     ("strangers_are_reported_and_stay", Needs::Root, strangers),
     (
@@ -249,7 +252,8 @@ fn mode_switch() {
     }
 }
 
-fn damage() {
+/// Each kind of damage that has `of` in it; in a guest, where programs start slowly, not all.
+fn damage(of: &str) {
     let two = Two::new(IpipMode::Always);
     let (host, node) = (&two.hosts[0], &two.nodes[0]);
     let right = host.state();
@@ -277,6 +281,9 @@ fn damage() {
         "ip route add 10.244.200.0/26 via 172.18.0.7 dev tunl0 onlink proto bird".to_owned(),
         "ip route add blackhole 10.244.201.0/26 proto bird".to_owned(),
     ] {
+        if !damage.contains(of) {
+            continue;
+        }
         host.space.sh(&damage);
         assert_ne!(host.state(), right, "{damage}: it is damage");
         let plan = node.plan().unwrap();
@@ -307,8 +314,10 @@ fn leftovers() {
     let synced = node.sync().unwrap();
     assert_eq!(synced.conflicts.len(), 1, "{before:?} {synced}");
     assert_eq!(host.routes(), before);
-    let mut policy = ipip_core::overlay::Policy::default();
-    policy.adopt_felix = true;
+    let policy = Policy {
+        adopt_felix: true,
+        ..Policy::default()
+    };
     let taken_over = host.open_as(host.config().with_policy(policy));
     let synced = settle(&taken_over);
     let felix = format!("{other} via 172.18.0.2 dev eth0 proto 80 onlink");
