@@ -717,7 +717,9 @@ enum ipip_assignment_mode {
  */
 enum ipip_durability {
     /**
-     * Loss of power: each commit is on the disk before the call returns.
+     * Loss of power: the disk has confirmed each commit, and all before it, when the call returns. If it does
+     * not, the call ends with `IPIP_STATUS_COMMIT_UNKNOWN`, and every later one with `IPIP_STATUS_STORE`: open the
+     * file anew once the disk is well.
      */
     IPIP_DURABILITY_POWER = 0,
     /**
