@@ -3,7 +3,7 @@
  * underlay: join, attach a container, see what another node means for this one, leave. Needs root and `ip`.
  *
  *     cargo build --release -p ipip-ffi
- *     cc -std=c99 -Iinclude examples/c/node.c -Ltarget/release -lipip -Wl,-rpath,$PWD/target/release -o node && sudo ./node
+ *     cc -std=c99 -Iinclude examples/c/whole_node.c -Ltarget/release -lipip -Wl,-rpath,$PWD/target/release -o whole_node && sudo ./whole_node
  *
  * A program that stays would call ipip_node_run, and ipip_node_stop where a signal ends it; the store of several
  * processes is ipip_store_open_sqlite.
