@@ -32,7 +32,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A cluster of three nodes, near and far, with pods; and the first of them, which has gone.
-fn stage(mode: IpipMode) -> (Cluster, NodeName) {
+pub(crate) fn stage(mode: IpipMode) -> (Cluster, NodeName) {
     let cluster = Cluster::new(mode);
     let hosts = [
         cluster.host("node-a", "172.18.0.3/16"),
@@ -49,7 +49,7 @@ fn stage(mode: IpipMode) -> (Cluster, NodeName) {
 
 /// The node in a namespace that nobody has touched, as after a reboot; its workload's wire is there, made
 /// by `ip`, so that the host side of it is to be mended.
-fn rebooted(cluster: &Cluster, node: &NodeName) -> Host {
+pub(crate) fn rebooted(cluster: &Cluster, node: &NodeName) -> Host {
     let mut host = cluster.host("twin", "172.18.0.3/16");
     host.name = node.clone();
     let name = host_veth_name("default", "a");
@@ -59,7 +59,7 @@ fn rebooted(cluster: &Cluster, node: &NodeName) -> Host {
     host
 }
 
-fn open(host: &Host) -> Node {
+pub(crate) fn open(host: &Host) -> Node {
     host.open_as(host.config().with_guard(false))
 }
 

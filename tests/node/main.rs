@@ -9,6 +9,7 @@ mod detach;
 mod join;
 mod leave;
 mod run;
+mod states;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         detach::TESTS,
         sync::TESTS,
         crash::TESTS,
+        states::TESTS,
         leave::TESTS,
         run::TESTS,
     ];
