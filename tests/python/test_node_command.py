@@ -128,6 +128,22 @@ def test_what_is_planned_is_synced(host: Host, named: ipip.Netns) -> None:
     assert synced["changed"] and len(synced["done"]) == 1 and not host.json("sync")["changed"]
 
 
+def test_the_routes_bear_what_is_asked_for(host: Host) -> None:
+    host.run("join")
+    host.ipam.put_node(ipip.NodeRecord("node-b", address="172.18.0.2/16"))
+    host.ipam.claim("node-b", "10.244.244.64/26")
+    asked = ["--protocol", "77", "--metric", "7"]
+    route = "ip route add 10.244.244.64/26 via 172.18.0.2 dev eth0 proto 77 metric 7 onlink"
+    assert route in host.run("plan", *asked).splitlines()
+    host.run("sync", *asked)
+    assert "10.244.244.64/26 via 172.18.0.2 dev eth0 proto 77 metric 7 onlink" in routes(host.netns)
+    assert not host.check("sync", *asked)
+    pools = host.ipam.pools()
+    host.ipam.update_pool(ipip.Pool(pools[0].name, pools[0].cidr, ipip_mode="Always"))
+    plan = host.run("plan", "--device", "mine0", "--route-mtu", "--exclusive")
+    assert "dev mine0" in plan and "mtu 1480" in plan and "tunl0" not in plan
+
+
 def test_a_node_leaves_once(host: Host, named: ipip.Netns) -> None:
     before = state(host.netns)
     host.run("join")

@@ -77,10 +77,21 @@ def _add_node(parser: argparse.ArgumentParser, *, check: bool = True) -> None:
     add("--no-guard", action="store_true", help="let forged tunnel packets in")
     text = "the first part of the handles NETWORK.CONTAINER; default: k8s-pod-network"
     add("--network", metavar="NAME", default="k8s-pod-network", help=text)
-    add("--adopt-felix", action="store_true", help="take over Felix's routes")
+    _add_policy(parser)
     if check:
         text = f"change nothing; the exit status is {WOULD_CHANGE} if there is something to do, 0 if not"
         add("--check", action="store_true", help=text)
+
+
+def _add_policy(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--device", metavar="NAME", default="tunl0", help="the tunnel device; default: tunl0")
+    add("--exclusive", action="store_true", help="take foreign addresses off the tunnel device, as Felix does")
+    text = "what our routes bear, a number of rtnetlink's; default: 12, bird"
+    add("--protocol", metavar="NUMBER", type=int, default=12, help=text)
+    add("--metric", metavar="NUMBER", type=int, default=0, help="of the routes to other nodes; default: 0")
+    add("--route-mtu", action="store_true", help="let routes through the tunnel bear its MTU")
+    add("--adopt-felix", action="store_true", help="take over Felix's routes")
 
 
 def _add_container(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +124,12 @@ def _config(options: argparse.Namespace, netns: Netns) -> NodeConfig:
         data_path=options.data_path,
         guard=not options.no_guard,
         network=options.network,
+        device=options.device,
+        protocol=options.protocol,
+        metric=options.metric,
+        route_mtu=options.route_mtu,
         adopt_felix=options.adopt_felix,
+        exclusive=options.exclusive,
     )
 
 
