@@ -5,6 +5,8 @@
 mod inbound;
 #[path = "userspace/lifetime.rs"]
 mod lifetime;
+#[path = "userspace/path.rs"]
+mod path;
 mod support;
 #[path = "userspace/traffic.rs"]
 mod traffic;

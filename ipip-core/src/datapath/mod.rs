@@ -12,12 +12,16 @@
 //! The device is made here without address, MTU or routes. Those come from `overlay`, by way of
 //! `netlink`, as they do for the kernel's own device.
 
+#[cfg(feature = "bpf")]
+mod bpf;
 mod choose;
 mod counters;
 mod error;
 mod forward;
 mod userspace;
 
+#[cfg(feature = "bpf")]
+pub use bpf::Bpf;
 pub use choose::{Choice, ChoiceError, ChooseError, DataPathKind, Decision, DriverState, choose};
 pub use counters::{Counters, Drops, Traffic};
 pub use error::DatapathError;

@@ -10,6 +10,7 @@
 //! | `socket` | one socket: send a request, receive its answers, read a dump in one piece |
 //! | `observe` | links, addresses, settings and routes of every namespace; route look-up |
 //! | `apply` | each step as one acknowledged request |
+//! | `classifier` | programs at the hooks of traffic control |
 //! | `error` | what was refused, about what, and in the kernel's own words |
 //!
 //! A socket belongs for life to the namespace in which it was opened, so a namespace is entered once
@@ -27,11 +28,15 @@ use crate::plan::Place;
 use crate::sys::netns::Netns;
 
 mod apply;
+#[cfg(feature = "bpf")]
+mod classifier;
 mod error;
 mod message;
 mod observe;
 mod socket;
 
+#[cfg(feature = "bpf")]
+pub use classifier::{Classifier, Hook};
 pub use error::{ApplyError, NetlinkError, Refusal};
 pub use observe::RouteAnswer;
 
