@@ -116,6 +116,14 @@ impl Bpf {
         })
     }
 
+    /// Whether `device` is one of these, of this process or an earlier one.
+    ///
+    /// # Errors
+    /// [`DatapathError::Hook`] if the kernel cannot be asked.
+    pub fn is_there(netns: &Netns, device: &InterfaceName) -> Result<bool, DatapathError> {
+        Ok(Hooks::open(netns, device)?.is_ours())
+    }
+
     /// Takes away what was made, by this process or an earlier one: programs, their hooks where they were made
     /// for them and nothing else is attached, and the device. It is no error if there is nothing.
     ///

@@ -158,6 +158,7 @@ impl Userspace {
     }
 
     /// The interface number of its device.
+    #[cfg(feature = "bpf")]
     pub(super) fn device_index(&self) -> io::Result<u32> {
         self.shared.interfaces.index(&self.shared.device)
     }

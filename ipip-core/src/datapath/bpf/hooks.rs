@@ -56,11 +56,10 @@ impl<'a> Hooks<'a> {
 
     /// Whether the device is still to be made; one that is there must be ours.
     pub(super) fn is_new(&mut self, netns: &Netns) -> Result<bool, DatapathError> {
-        let Some(link) = self.observed.link(&Place::Node, self.device) else {
+        if self.observed.link(&Place::Node, self.device).is_none() {
             return Ok(true);
-        };
-        let is_tun = link.kind == "tun";
-        if is_tun && self.is_ours() {
+        }
+        if self.is_ours() {
             return Ok(false);
         }
         Err(DatapathError::NameTaken {
@@ -172,8 +171,12 @@ impl<'a> Hooks<'a> {
 
     /// Whether the device is one that an earlier process left, or this one made.
     pub(super) fn is_ours(&mut self) -> bool {
-        self.ours(self.device, Hook::Egress)
-            .is_ok_and(|ours| !ours.is_empty())
+        let link = self.observed.link(&Place::Node, self.device);
+        let is_tun = link.is_some_and(|link| link.kind == "tun");
+        is_tun
+            && self
+                .ours(self.device, Hook::Egress)
+                .is_ok_and(|ours| !ours.is_empty())
     }
 
     fn detach_from(&mut self, at: &InterfaceName) -> Result<(), DatapathError> {
