@@ -54,6 +54,11 @@ const TESTS: &[Test] = &[
         inbound::outer_fragments_are_put_together,
     ),
     (
+        "a_flood_of_fragments_is_bounded",
+        Needs::Root,
+        inbound::a_flood_of_fragments_is_bounded,
+    ),
+    (
         "spoofed_and_damaged_packets_are_dropped",
         Needs::Root,
         inbound::spoofed_and_damaged_packets_are_dropped,

@@ -131,20 +131,22 @@ INLINE int drop(enum counter reason)
     return TC_ACT_SHOT;
 }
 
-// Packets and octets as they are on the wire: a super-packet counts as what it will be cut to, or was joined from.
-INLINE void carried(struct __sk_buff *skb, enum counter packets, __u32 len, __u32 headers)
+// How many packets of `len` octets, headers included, a super-packet will be cut to, or was joined from. The kernel's own
+// number is 0 after adjust_room.
+INLINE __u32 packets_of(struct __sk_buff *skb, __u32 len, __u32 headers)
+{
+    __u32 size = skb->gso_size;
+    return size && len > headers ? (len - headers + size - 1) / size : 1;
+}
+
+// Packets and octets as they are on the wire.
+INLINE void carried(enum counter direction, __u32 packets, __u32 len, __u32 headers)
 {
     struct counters *count = tally();
-    __u32 segments = skb->gso_segs;
     if (!count)
         return;
-    if (segments < 2) {
-        count->of[packets]++;
-        count->of[packets + 1] += len;
-    } else {
-        count->of[packets] += segments;
-        count->of[packets + 1] += len + (segments - 1) * headers;
-    }
+    count->of[direction] += packets;
+    count->of[direction + 1] += len + (packets - 1) * headers;
 }
 
 // The ones' complement sum (RFC 1071), 0xffff over a header whose checksum is right. It may be added up in the
@@ -255,7 +257,8 @@ int ipip_out(struct __sk_buff *skb)
 
     outer.source = own->local;
     outer.destination = *node;
-    outer.identification = next_identification(*node, skb->gso_segs ?: 1);
+    __u32 packets = packets_of(skb, skb->len, headers);
+    outer.identification = next_identification(*node, packets);
     outer_header(&outer, &inner, len);
     // FIXED_GSO: the size of a segment was chosen for this device's MTU already, and with another UDP is refused.
     // It refuses packets that are in a tunnel already, as a pod's own VXLAN; those user space takes.
@@ -264,7 +267,7 @@ int ipip_out(struct __sk_buff *skb)
     // Room for an Ethernet header, which redirect_neigh wants to see whatever the device has.
     if (store_bytes(skb, 0, &outer, HEADER_LEN, 0) || change_head(skb, ETHERNET_HEADER_LEN, 0))
         return drop(SEND_FAILED);
-    carried(skb, SENT_PACKETS, len - HEADER_LEN, headers);
+    carried(SENT_PACKETS, packets, len - HEADER_LEN, headers);
     return redirect_neigh(way.ifindex, next, next ? sizeof(hop) : 0, 0);
 }
 
@@ -344,6 +347,6 @@ int ipip_in(struct __sk_buff *skb)
         if (count)
             count->of[ECN_ALARMS]++;
     }
-    carried(skb, RECEIVED_PACKETS, inner_len, headers);
+    carried(RECEIVED_PACKETS, packets_of(skb, inner_len, headers), inner_len, headers);
     return redirect(own->tunnel, BPF_F_INGRESS);
 }

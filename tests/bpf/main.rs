@@ -7,6 +7,9 @@
 
 #[path = "../userspace/inbound.rs"]
 mod inbound;
+mod lifetime;
+mod matrix;
+mod object;
 mod path;
 #[path = "../support/mod.rs"]
 mod support;
@@ -56,6 +59,11 @@ const TESTS: &[Test] = &[
         inbound::outer_fragments_are_put_together,
     ),
     (
+        "a_flood_of_fragments_is_bounded",
+        Needs::Root,
+        inbound::a_flood_of_fragments_is_bounded,
+    ),
+    (
         "spoofed_and_damaged_packets_are_dropped",
         Needs::Root,
         inbound::spoofed_and_damaged_packets_are_dropped,
@@ -65,9 +73,61 @@ const TESTS: &[Test] = &[
         Needs::Root,
         inbound::a_congestion_mark_is_handed_on,
     ),
+    (
+        "strangers_fragments_are_dropped_at_once",
+        Needs::Root,
+        lifetime::strangers_fragments_are_dropped_at_once,
+    ),
+    (
+        "a_killed_process_is_followed_without_loss",
+        Needs::Root,
+        lifetime::a_killed_process_is_followed_without_loss,
+    ),
+    (
+        "removal_leaves_nothing_of_ours",
+        Needs::Root,
+        lifetime::removal_leaves_nothing_of_ours,
+    ),
+    (
+        "others_filters_and_devices_stay",
+        Needs::Root,
+        lifetime::others_filters_and_devices_stay,
+    ),
+    (
+        "a_failed_start_leaves_nothing",
+        Needs::Root,
+        lifetime::a_failed_start_leaves_nothing,
+    ),
+    (
+        "missing_privilege_is_named",
+        Needs::Root,
+        lifetime::missing_privilege_is_named,
+    ),
+    ("bpf_to_bpf", Needs::Root, matrix::bpf_to_bpf),
+    ("bpf_to_userspace", Needs::Root, matrix::bpf_to_userspace),
+    (
+        "userspace_to_userspace",
+        Needs::Root,
+        matrix::userspace_to_userspace,
+    ),
+    ("kernel_to_kernel", Needs::Driver, matrix::kernel_to_kernel),
+    ("kernel_to_bpf", Needs::Driver, matrix::kernel_to_bpf),
+    (
+        "kernel_to_userspace",
+        Needs::Driver,
+        matrix::kernel_to_userspace,
+    ),
+    (
+        "the_object_is_what_clang_makes",
+        Needs::Nothing,
+        object::the_object_is_what_clang_makes,
+    ),
 ];
 
 fn main() -> ExitCode {
+    if let Some(netns) = std::env::var_os(lifetime::CHILD) {
+        return lifetime::child(&netns);
+    }
     // One at a time, as its neighbours.
     support::run(1, TESTS)
 }
