@@ -38,7 +38,7 @@ pub enum NodeError {
     /// The data path that was asked for cannot be had.
     #[error(transparent)]
     Choice(#[from] ChooseError),
-    /// The user-space data path cannot start.
+    /// A data path of ours cannot start, or the kernel refuses a change of it.
     #[error(transparent)]
     DataPath(#[from] DatapathError),
     /// The call failed and the steps before that could not all be taken back.
