@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use ipip_core::sys::netns::Netns;
 
-const TIME: Duration = Duration::from_millis(400);
+const TIME: Duration = Duration::from_millis(150);
 /// Datagrams under way at once: enough to keep every queue busy, few enough for the shortest of them.
 const WINDOW: u32 = 64;
-const ROUND_TRIPS: usize = 1500;
+const ROUND_TRIPS: usize = 500;
 
 /// Gb/s of one TCP connection.
 pub(crate) fn tcp(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {

@@ -44,7 +44,7 @@ pub enum Note {
 pub struct Packet {
     /// Its length in octets.
     pub len: usize,
-    /// Whether its transport checksum is still to be finished; only where the device said that it would.
+    /// Whether its transport checksum is still to be finished.
     pub checksum_pending: bool,
 }
 
@@ -53,7 +53,9 @@ const NEEDS_CHECKSUM: u8 = 1;
 
 impl Tun {
     /// Makes an interface of exactly that name in the namespace of the calling thread. It is down and
-    /// has no address. Packets read from it have whole checksums and are no longer than its MTU.
+    /// has no address. Packets read from it are no longer than its MTU; one may want its checksum finished, as
+    /// [`Packet::checksum_pending`] says: the device takes that on, or Linux before 6.11 would not let its own
+    /// programs send UDP in segments (`UDP_SEGMENT`: `EIO`).
     ///
     /// # Errors
     /// `EBUSY` if the name is taken, `EPERM` without `CAP_NET_ADMIN`, `ENOENT` or `ENODEV` without
@@ -64,18 +66,14 @@ impl Tun {
     }
 
     /// Makes an interface of that name, or attaches to one that is there and that nobody holds. It stays when the
-    /// value goes (`ip tuntap add`), without carrier then, and leaves checksums to the device that sends on: a
-    /// packet read may want one finished, as [`Packet::checksum_pending`] says.
+    /// value goes (`ip tuntap add`), without carrier then.
     ///
     /// # Errors
     /// As [`Tun::create`]; `EBUSY` if another process holds it, `EINVAL` if it is no TUN interface.
     pub fn persistent(name: &InterfaceName) -> io::Result<Self> {
         let tun = Self::open(name, 0)?;
-        let fd = tun.file.as_raw_fd();
-        // SAFETY: TUNSETOFFLOAD takes a number.
-        socket::check(unsafe { libc::ioctl(fd, libc::TUNSETOFFLOAD, libc::TUN_F_CSUM) })?;
         // SAFETY: TUNSETPERSIST takes a number.
-        socket::check(unsafe { libc::ioctl(fd, libc::TUNSETPERSIST, 1) })?;
+        socket::check(unsafe { libc::ioctl(tun.file.as_raw_fd(), libc::TUNSETPERSIST, 1) })?;
         Ok(tun)
     }
 
@@ -102,6 +100,10 @@ impl Tun {
             // A '%d' in the name is a pattern to the kernel. The interface ends with `file`.
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
+        // SAFETY: TUNSETOFFLOAD takes a number.
+        socket::check(unsafe {
+            libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, libc::TUN_F_CSUM)
+        })?;
         Ok(Self { file })
     }
 
