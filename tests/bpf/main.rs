@@ -110,6 +110,11 @@ const TESTS: &[Test] = &[
         Needs::Root,
         matrix::userspace_to_userspace,
     ),
+    (
+        "tshark_finds_no_fault",
+        Needs::NoDriver,
+        matrix::tshark_finds_no_fault,
+    ),
     ("kernel_to_kernel", Needs::Driver, matrix::kernel_to_kernel),
     ("kernel_to_bpf", Needs::Driver, matrix::kernel_to_bpf),
     (

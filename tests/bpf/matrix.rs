@@ -1,6 +1,7 @@
 //! Every data path against every other: the octets between them are the same.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use ipip_core::addr::{NodeAddr, TunnelAddr};
 use ipip_core::datapath::{Bpf, Userspace};
@@ -12,6 +13,7 @@ use ipip_core::wire::{FragmentOffset, Ipv4Header, Ipv4View, Layer};
 
 use crate::support::{A, B, Pair, Tcpdump, name, sh};
 use crate::traffic::{send_with_df, transfer};
+use crate::world;
 use crate::world::{IN_A, IN_B, SOON, echo, header, inject, packet, peers, udp, udp_socket, whole};
 
 /// Who carries one node's packets.
@@ -252,4 +254,46 @@ fn outer_fragments(a: &End<'_>, b: &End<'_>) {
         1000,
         "two fragments of one packet"
     );
+}
+
+/// Every frame on the underlay as tshark reads it: two IPv4 headers with right checksums, and an identification of its
+/// own for each packet.
+pub(crate) fn tshark_finds_no_fault() {
+    let world = world::Tunnel::new();
+    let pair = &world.pair;
+    let mut oracle = Tcpdump::in_bulk(&pair.b, "eth0", 200);
+    for sequence in 1..=20 {
+        assert!(echo(&pair.a, IN_B, sequence, SOON), "no echo {sequence}");
+    }
+    transfer(&pair.a, &pair.b, IN_B, 1 << 20);
+    // tcpdump keeps frames back for a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    let fields = [
+        "ip.proto",
+        "ip.checksum.status",
+        "ip.id",
+        "ip.src",
+        "icmp.type",
+    ];
+    let fields = fields.map(|field| format!("-e {field}")).join(" ");
+    let tshark = format!(
+        "tshark -r {} -o ip.check_checksum:TRUE -Y 'not arp' -T fields {fields}",
+        oracle.settle().display()
+    );
+    let read = sh(&pair.b, &tshark);
+    let mut identifications = Vec::new();
+    for line in read.lines() {
+        let columns: Vec<_> = line.split('\t').collect();
+        let [protocols, checksums, id, sources, icmp] = columns[..] else {
+            panic!("{line}");
+        };
+        assert!(matches!(protocols, "4,1" | "4,6"), "protocols: {line}");
+        assert_eq!(checksums, "1,1", "header checksums, 1 is good: {line}");
+        if sources.starts_with(&format!("{A},")) && icmp == "8" {
+            identifications.extend(id.split(',').next().map(str::to_owned));
+        }
+    }
+    assert_eq!(identifications.len(), 20, "requests: {:.400}", read);
+    identifications.dedup();
+    assert_eq!(identifications.len(), 20, "different identifications");
 }
