@@ -32,7 +32,8 @@ pub(crate) fn tcp(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {
         // The connection takes its time to find its pace.
         let begin = Instant::now();
         while begin.elapsed() < TIME / 4 {
-            receiver.read(&mut block).unwrap();
+            let len = receiver.read(&mut block).unwrap();
+            assert_ne!(len, 0, "the connection ended");
         }
         let (start, mut octets) = (Instant::now(), 0_u64);
         loop {

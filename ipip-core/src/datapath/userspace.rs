@@ -357,7 +357,8 @@ fn open(
         }
     })?;
     let interfaces = Interfaces::open().map_err(opening)?;
-    let tun = make(at.device).map_err(|source| at.creating(source))?;
+    let made = make(at.device).and_then(|tun| tun.leave_checksums().map(|()| tun));
+    let tun = made.map_err(|source| at.creating(source))?;
     Ok((raw, interfaces, tun))
 }
 

@@ -44,7 +44,7 @@ pub enum Note {
 pub struct Packet {
     /// Its length in octets.
     pub len: usize,
-    /// Whether its transport checksum is still to be finished.
+    /// Whether its transport checksum is still to be finished; never before [`Tun::leave_checksums`].
     pub checksum_pending: bool,
 }
 
@@ -53,9 +53,7 @@ const NEEDS_CHECKSUM: u8 = 1;
 
 impl Tun {
     /// Makes an interface of exactly that name in the namespace of the calling thread. It is down and
-    /// has no address. Packets read from it are no longer than its MTU; one may want its checksum finished, as
-    /// [`Packet::checksum_pending`] says: the device takes that on, or Linux before 6.11 would not let its own
-    /// programs send UDP in segments (`UDP_SEGMENT`: `EIO`).
+    /// has no address. Packets read from it have whole checksums and are no longer than its MTU.
     ///
     /// # Errors
     /// `EBUSY` if the name is taken, `EPERM` without `CAP_NET_ADMIN`, `ENOENT` or `ENODEV` without
@@ -75,6 +73,17 @@ impl Tun {
         // SAFETY: TUNSETPERSIST takes a number.
         socket::check(unsafe { libc::ioctl(tun.file.as_raw_fd(), libc::TUNSETPERSIST, 1) })?;
         Ok(tun)
+    }
+
+    /// Takes it on to finish checksums: packets read from now on may want that, as [`Packet::checksum_pending`]
+    /// says. Without it Linux before 6.11 does not let its own programs send UDP in segments (`UDP_SEGMENT`: `EIO`).
+    ///
+    /// # Errors
+    /// The kernel's answer.
+    pub fn leave_checksums(&self) -> io::Result<()> {
+        let fd = self.file.as_raw_fd();
+        // SAFETY: TUNSETOFFLOAD takes a number.
+        socket::check(unsafe { libc::ioctl(fd, libc::TUNSETOFFLOAD, libc::TUN_F_CSUM) })
     }
 
     fn open(name: &InterfaceName, more_flags: c_int) -> io::Result<Self> {
@@ -100,10 +109,6 @@ impl Tun {
             // A '%d' in the name is a pattern to the kernel. The interface ends with `file`.
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        // SAFETY: TUNSETOFFLOAD takes a number.
-        socket::check(unsafe {
-            libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, libc::TUN_F_CSUM)
-        })?;
         Ok(Self { file })
     }
 
