@@ -64,7 +64,7 @@ def scapy_agrees():
 
 @case("time stamps have nanoseconds, and are in order along the way", "files")
 def stamps():
-    along = []
+    along, last = [], []
     out = plain_output()
     for name, _, _ in job.POINTS:
         magic, frames = packets.read(path(name))
@@ -73,8 +73,12 @@ def stamps():
         expect_true(any(stamp % 1000 for stamp in stamps), f"{name} has whole microseconds only")
         epochs = [row["frame.time_epoch"] for row in packets.tshark(path(name), ["frame.time_epoch"])]
         expect(epochs, [[f"{stamp // 10**9}.{stamp % 10**9:09}"] for stamp in stamps], f"tshark's stamps of {name}")
-        # Where only requests pass, nothing stands for the replies.
-        along.append([each for stamp in stamps for each in (stamp, None)] if job.one_way(out, name) else stamps)
+        if job.one_way(out, name):
+            # The receiver's, so behind the wire; nothing stands for the replies, which pass it by.
+            last = [each for stamp in stamps for each in (stamp, None)]
+        else:
+            along.append(stamps)
+    along += [last] if last else []
     for number, way in enumerate(zip(*along)):
         way = tuple(stamp for stamp in (way if number % 2 == 0 else way[::-1]) if stamp)
         expect(way, tuple(sorted(way)), f"stamps of message {number + 1}, in the order of its way")
