@@ -15,6 +15,7 @@ use std::net::Ipv4Addr;
 use ipip_core::addr::NodeAddr;
 use ipip_core::datapath::{Bpf, Userspace};
 use ipip_core::peers::Peers;
+use ipip_core::sys::netns::Netns;
 use support::{A, B, Pair, name, sh, try_sh};
 use traffic::{datagrams, round_trip, tcp};
 
@@ -43,6 +44,10 @@ const COLUMNS: [&str; 5] = [
 
 fn main() {
     if std::env::args().any(|argument| argument == "--list") {
+        return;
+    }
+    if let Err(error) = Netns::create_unnamed() {
+        println!("skipped: no namespace can be made (root?): {error}");
         return;
     }
     let ways = [plain(), vxlan(), bpf(), userspace()];
@@ -198,10 +203,7 @@ fn userspace() -> Way {
 
 type Carrier = Box<dyn std::any::Any>;
 
-fn tunnel(
-    name: &'static str,
-    start: impl Fn(&ipip_core::sys::netns::Netns, NodeAddr) -> Carrier,
-) -> Way {
+fn tunnel(name: &'static str, start: impl Fn(&Netns, NodeAddr) -> Carrier) -> Way {
     let pair = Pair::new();
     let mut carriers = Vec::new();
     for (netns, inside, local, remote, block) in [

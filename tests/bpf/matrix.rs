@@ -122,87 +122,79 @@ fn python(netns: &Netns, script: &str) {
     sh(netns, &format!("python3 -c '{socket}{script}'"));
 }
 
-/// Cut by the kernel before the tunnel, by its sender (`UDP_SEGMENT` is 103), and with options.
+/// Cut by the kernel before the tunnel, by its sender (`UDP_SEGMENT` is 103), and with options (`IP_OPTIONS` 4): three
+/// times "no operation" and the end of the list. By one process, since a guest starts each slowly.
 fn datagrams(from: &End<'_>, to: &End<'_>) {
     let there = udp_socket(to.netns, to.inside, 4000);
-    let mut buffer = [0; 9000];
-    let send = |len: usize| format!("s.sendto(bytes({len}), (\"{}\", 4000))", to.inside);
-    python(from.netns, &send(4000));
-    assert_eq!(
-        there.recv(&mut buffer).unwrap(),
-        4000,
-        "fragments from {}",
-        from.node
-    );
     let longest = if to.cut { 2000 } else { 65_536 };
     let limit = format!("ip link set eth0 gso_max_size {longest}");
     sh(from.netns, &limit);
-    python(
-        from.netns,
-        &format!("s.setsockopt(17, 103, 1000)\n{}", send(24_500)),
-    );
-    for number in 0..25 {
-        let wanted = if number < 24 { 1000 } else { 500 };
-        let found = there.recv(&mut buffer);
-        assert_eq!(
-            found.ok(),
-            Some(wanted),
-            "segment {number} from {}",
-            from.node
-        );
-    }
-    sh(from.netns, "ip link set eth0 gso_max_segs 65535");
-    // Three times "no operation" and the end of the list.
-    let options = "s.setsockopt(0, 4, b\"\\x01\\x01\\x01\\x00\")";
-    python(from.netns, &format!("{options}\n{}", send(100)));
-    assert_eq!(
-        there.recv(&mut buffer).unwrap(),
-        100,
-        "options from {}",
-        from.node
-    );
+    let send = |len: usize| format!("s.sendto(bytes({len}), (\"{}\", 4000))", to.inside);
+    let script = [
+        &send(4000),
+        "s.setsockopt(17, 103, 1000)",
+        &send(24_500),
+        "s.setsockopt(17, 103, 0)",
+        "s.setsockopt(0, 4, b\"\\x01\\x01\\x01\\x00\")",
+        &send(100),
+    ];
+    python(from.netns, &script.join("\n"));
+    let segments = std::iter::repeat_n(1000, 24);
+    let mut wanted: Vec<_> = [4000]
+        .into_iter()
+        .chain(segments)
+        .chain([500, 100])
+        .collect();
+    let mut buffer = [0; 9000];
+    let mut found: Vec<_> = (0..wanted.len())
+        .map_while(|_| there.recv(&mut buffer).ok())
+        .collect();
+    // What goes another way, as options do, may be overtaken.
+    wanted.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, wanted, "datagrams from {}", from.node);
 }
 
 /// TOS, TTL and DF of the outer header, as the driver's own with `ttl inherit nopmtudisc tos 0`.
 fn outer_fields(from: &End<'_>, to: &End<'_>) {
+    let tos = [(0, 0), (0x29, 1), (0x2a, 2), (3, 2), (0xfc, 0)];
+    let cases = tos
+        .into_iter()
+        .flat_map(|(inner, outer)| [(inner, outer, true), (inner, outer, false)]);
+    let cases: Vec<_> = cases.collect();
     let there = udp_socket(to.netns, to.inside, 4000);
-    for (tos, outer_tos) in [(0, 0), (0x29, 1), (0x2a, 2), (3, 2), (0xfc, 0)] {
-        for df in [true, false] {
-            // IP_TOS 1, IP_TTL 2, IP_MTU_DISCOVER 10; 0 is "never", 2 "always".
-            let discover = if df { 2 } else { 0 };
-            let options = format!(
-                "for name, value in [(1, {tos}), (2, 37), (10, {discover})]: s.setsockopt(0, name, value)"
-            );
-            let oracle = Tcpdump::start(
-                to.netns,
-                "eth0",
-                &format!("ip proto 4 and src {}", from.node),
-            );
-            let send = format!("{options}\ns.sendto(bytes(32), (\"{}\", 4000))", to.inside);
-            python(from.netns, &send);
-            assert_eq!(
-                there.recv(&mut [0; 100]).unwrap(),
-                32,
-                "datagram with TOS {tos}"
-            );
-            let frames = oracle.stop_at(1);
-            let outer = Ipv4View::parse(&frames[0][14..], Layer::Outer).unwrap();
-            let inner = Ipv4View::parse(outer.payload(), Layer::Inner).unwrap();
-            let fields = |view: &Ipv4View<'_>| {
-                (
-                    view.dscp().with_ecn(view.ecn()),
-                    view.ttl(),
-                    view.dont_fragment(),
-                )
-            };
-            assert_eq!(fields(&inner), (tos, 37, df), "inner from {}", from.node);
-            assert_eq!(
-                fields(&outer),
-                (outer_tos, 37, df),
-                "outer from {}, TOS {tos}",
-                from.node
-            );
+    let filter = format!("ip proto 4 and src {}", from.node);
+    let oracle = Tcpdump::start(to.netns, "eth0", &filter);
+    let mut script = String::new();
+    for (tos, _, df) in &cases {
+        // IP_TOS 1, IP_TTL 2, IP_MTU_DISCOVER 10; 0 is "never", 2 "always".
+        let discover = if *df { 2 } else { 0 };
+        for (option, value) in [(1, *tos), (2, 37), (10, discover)] {
+            script += &format!("s.setsockopt(0, {option}, {value})\n");
         }
+        script += &format!("s.sendto(bytes(32), (\"{}\", 4000))\n", to.inside);
+    }
+    python(from.netns, &script);
+    for (tos, _, _) in &cases {
+        let len = there.recv(&mut [0; 100]).unwrap();
+        assert_eq!(len, 32, "datagram with TOS {tos}");
+    }
+    let frames = oracle.stop_at(cases.len());
+    for (frame, (tos, outer_tos, df)) in frames.iter().zip(cases) {
+        let outer = Ipv4View::parse(&frame[14..], Layer::Outer).unwrap();
+        let inner = Ipv4View::parse(outer.payload(), Layer::Inner).unwrap();
+        let fields = |view: &Ipv4View<'_>| {
+            let tos = view.dscp().with_ecn(view.ecn());
+            (tos, view.ttl(), view.dont_fragment())
+        };
+        assert_eq!(fields(&inner), (tos, 37, df), "inner from {}", from.node);
+        let wanted = (outer_tos, 37, df);
+        assert_eq!(
+            fields(&outer),
+            wanted,
+            "outer from {}, TOS {tos}",
+            from.node
+        );
     }
 }
 

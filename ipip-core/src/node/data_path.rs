@@ -94,10 +94,6 @@ impl DataPath {
     ///
     /// # Errors
     /// [`NodeError::DataPath`] if the kernel has no room for so many.
-    #[cfg_attr(
-        not(feature = "bpf"),
-        expect(clippy::unnecessary_wraps, reason = "eBPF can fail")
-    )]
     pub fn set_peers(&self, peers: Peers) -> Result<(), NodeError> {
         match &self.carrier {
             Carrier::Kernel => {}
@@ -195,7 +191,6 @@ fn is_look_alike(netns: &Netns, tunnel: &Tunnel) -> Result<bool, NodeError> {
 }
 
 #[cfg(not(feature = "bpf"))]
-#[expect(clippy::unnecessary_wraps, reason = "with eBPF it can fail")]
 fn is_look_alike(_: &Netns, _: &Tunnel) -> Result<bool, NodeError> {
     Ok(false)
 }
