@@ -94,19 +94,22 @@ impl Bpf {
         let mut hooks = Hooks::open(netns, device)?;
         let underlay = hooks.underlay(netns, local)?;
         let is_new = hooks.is_new(netns)?;
-        let odd = Userspace::over(Tun::persistent, netns, device, local, peers)?;
-        let settings = hooks.settings(netns, &odd, &underlay);
-        let attached = settings.and_then(|settings| {
+        let started = Userspace::over(Tun::persistent, netns, device, local, peers);
+        let attached = started.and_then(|odd| {
+            let settings = hooks.settings(netns, &odd, &underlay)?;
             let set = loaded.maps.set_settings(&settings);
             set.map_err(|source| refused(FILL, device, source))?;
-            hooks.attach_both(&loaded, &underlay.name, settings.tunnel)
+            hooks.attach_both(&loaded, &underlay.name, settings.tunnel)?;
+            Ok(odd)
         });
-        if let Err(error) = attached {
-            if is_new && let Err(error) = hooks.remove(true) {
+        let odd = attached.map_err(|error| {
+            // The device would stay. One that somebody else made meanwhile is none of ours.
+            let is_ours = is_new && !matches!(error, DatapathError::NameTaken { .. });
+            if is_ours && let Err(error) = hooks.remove(true) {
                 log::warn!("not taken back: {}", error_chain(&error));
             }
-            return Err(error);
-        }
+            error
+        })?;
         let at = &underlay.name;
         log::debug!("eBPF data path on {device} in {netns} for node {local} at {at}");
         Ok(Self {

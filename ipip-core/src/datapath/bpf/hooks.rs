@@ -163,8 +163,11 @@ impl<'a> Hooks<'a> {
                     name: self.device.clone(),
                 },
             };
-            let deleted = self.kernel.apply(&[step]);
-            outcome = outcome.and(deleted.map_err(|error| hook_error(self.device, error.cause)));
+            outcome = outcome.and(match self.kernel.apply(&[step]) {
+                // It may not have been made, or have gone by itself.
+                Err(error) if !error.cause.is_stale() => Err(hook_error(self.device, error.cause)),
+                _ => Ok(()),
+            });
         }
         outcome
     }
