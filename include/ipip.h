@@ -102,7 +102,7 @@ enum ipip_status {
      */
     IPIP_STATUS_INTERNAL = 6,
     /**
-     * This build or this process cannot do it.
+     * This build, this process or this machine cannot do it.
      */
     IPIP_STATUS_UNSUPPORTED = 7,
     /**
@@ -984,9 +984,9 @@ struct ipip_peers;
 struct ipip_points;
 
 /**
- * The pools of a store, read at one instant.
+ * The pools of a store, read at one instant, or one that was read from JSON.
  *
- * Ownership: whoever got it from `ipip_ipam_pools` frees it. Threads: may share it without a lock.
+ * Ownership: whoever got it from `ipip_ipam_pools` or `ipip_pools_from_json` frees it. Threads: may share it without a lock.
  */
 struct ipip_pools;
 
@@ -2124,6 +2124,42 @@ struct ipip_blackhole {
      * Whose mark the route bears: IPIP_ROUTE_PROTOCOL_BIRD as a rule; not 0.
      */
     uint8_t protocol;
+};
+
+/**
+ * A pool, as far as a node's guard is concerned.
+ */
+struct ipip_guard_pool {
+    /**
+     * Its addresses; not 0.0.0.0/0.
+     */
+    struct ipip_prefix prefix;
+    /**
+     * 1 if packets of its workloads take the node's address where they leave the cluster, else 0.
+     */
+    uint8_t nat_outgoing;
+};
+
+/**
+ * A node's guard, but for its peers.
+ */
+struct ipip_guard {
+    /**
+     * The cluster's pools. Packets of other tunnels, whose inner addresses lie in none, are not touched.
+     */
+    const struct ipip_guard_pool *pools;
+    /**
+     * How many.
+     */
+    size_t pools_len;
+    /**
+     * The tunnel device; NULL for "tunl0".
+     */
+    const char *device;
+    /**
+     * The tunnel device's address, which the node's own packets to pods take; NULL leaves them as they are.
+     */
+    const struct ipip_ipv4 *address;
 };
 
 /**
@@ -3293,6 +3329,36 @@ enum ipip_status ipip_pool_selects(const struct ipip_pool *pool,
                                    uint8_t *selects_out);
 
 /**
+ * The pool as Calico stores it, in JSON. `needed_out` may be NULL. What a store holds beside these fields
+ * is not in it: `ipip_store_list` gives a stored pool as it is.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * - `pool` is NULL or its strings are NULL or end in a zero.
+ * - `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_pool_to_json(const struct ipip_pool *pool,
+                                   char *text,
+                                   size_t text_len,
+                                   size_t *needed_out);
+
+/**
+ * Whether a selector in Calico's language, such as `has(zone) && zone != 'west'`, selects what has these
+ * labels. `matches_out` is 1 or 0.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for a selector that is malformed; the text names the place.
+ *
+ * The caller sees to it that:
+ * - `selector` is NULL or a string that ends in a zero.
+ * - `labels` is NULL or points to `labels_len` pairs, whose strings end in a zero.
+ */
+enum ipip_status ipip_selector_matches(const char *selector,
+                                       const struct ipip_pair *labels,
+                                       size_t labels_len,
+                                       uint8_t *matches_out);
+
+/**
  * The configuration that counts where none is stored: Calico's.
  */
 enum ipip_status ipip_allocator_config_default(struct ipip_allocator_config *config_out);
@@ -3507,7 +3573,7 @@ enum ipip_status ipip_store_open_memory(struct ipip_store **store_out);
 
 /**
  * Opens the store in the file `path` on a local file system, or makes it: an SQLite database with
- * "-wal", "-shm" and "-lock" beside it, for all processes of one machine. `options` may be NULL: then a
+ * "-wal", "-shm", "-lock" and "-next" beside it, for all processes of one machine. `options` may be NULL: then a
  * call waits 10,000 ms, 16,384 commits are remembered, a commit survives loss of power, and the file is
  * made.
  *
@@ -3871,6 +3937,18 @@ enum ipip_status ipip_ipam_addresses_of(const struct ipip_ipam *ipam,
 enum ipip_status ipip_ipam_pools(const struct ipip_ipam *ipam, struct ipip_pools **pools_out);
 
 /**
+ * The pool that `json` holds, as Calico stores it: a list of one, or of none if the pool is of IPv6.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field.
+ *
+ * The caller sees to it that:
+ * `json` is NULL or points to `json_len` octets.
+ */
+enum ipip_status ipip_pools_from_json(const uint8_t *json,
+                                      size_t json_len,
+                                      struct ipip_pools **pools_out);
+
+/**
  * How many pools there are; 0 for NULL.
  */
 size_t ipip_pools_count(const struct ipip_pools *pools);
@@ -3944,12 +4022,26 @@ enum ipip_status ipip_ipam_config(const struct ipip_ipam *ipam,
                                   struct ipip_allocator_config *config_out);
 
 /**
- * Stores the configuration, and keeps what Calico stores beside its fields.
+ * Stores the configuration, whatever its fields were before, and keeps what Calico stores beside them.
+ * Whoever changes what he has read takes `ipip_ipam_change_config`, which leaves alone what others
+ * change meanwhile.
  *
  * IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule.
  */
 enum ipip_status ipip_ipam_set_config(const struct ipip_ipam *ipam,
                                       const struct ipip_allocator_config *config);
+
+/**
+ * Changes the fields in which `after` differs from `before`, which was read, and leaves the others as
+ * they are by now. `config_out`, which may be NULL, gets what is stored then. So of two who change
+ * different fields at once none is undone, and of two who change one field the later counts.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if what would be stored breaks a rule.
+ */
+enum ipip_status ipip_ipam_change_config(const struct ipip_ipam *ipam,
+                                         const struct ipip_allocator_config *before,
+                                         const struct ipip_allocator_config *after,
+                                         struct ipip_allocator_config *config_out);
 
 /**
  * Stores a reservation; addresses of it that are assigned stay so.
@@ -4503,6 +4595,33 @@ enum ipip_status ipip_ensure_blackhole(const struct ipip_netns *netns,
 enum ipip_status ipip_remove_blackhole(const struct ipip_netns *netns,
                                        const struct ipip_blackhole *blackhole,
                                        struct ipip_changes **changes_out);
+
+/**
+ * Brings the guard of a node to be: the nf_tables table `ip ipip`. It drops IPIP packets with an inner address
+ * in a pool, unless `peers` has the inner source behind the outer one or both are the same; it drops those that come
+ * from workloads; and it translates sources as Calico does. What changed goes in as single elements, first
+ * those that let in more. `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_UNSUPPORTED without the program nft and on a kernel without nf_tables, named in the text;
+ * IPIP_STATUS_IN_THE_WAY if a table of that name is not ours; IPIP_STATUS_PERMISSION without CAP_NET_ADMIN;
+ * IPIP_STATUS_INVALID_ARGUMENT for fields out of range.
+ *
+ * The caller sees to it that:
+ * `guard` is NULL or its pointers are as described: `pools_len` pools, a string that ends in a zero or
+ * NULL, an address or NULL.
+ */
+enum ipip_status ipip_ensure_guard(const struct ipip_netns *netns,
+                                   const struct ipip_guard *guard,
+                                   const struct ipip_peers *peers,
+                                   struct ipip_changes **changes_out);
+
+/**
+ * Deletes the guard's table if it is ours, and nothing else of nf_tables. `changes_out` may be NULL.
+ *
+ * IPIP_STATUS_UNSUPPORTED without the program nft; IPIP_STATUS_PERMISSION without CAP_NET_ADMIN.
+ */
+enum ipip_status ipip_remove_guard(const struct ipip_netns *netns,
+                                   struct ipip_changes **changes_out);
 
 /**
  * Writes a frame as one line, as `tcpdump -n -S` prints it (with `-e` where there are MAC addresses):

@@ -16,8 +16,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("resource", &["addr", "name"]),
     ("datastore", &["addr", "name"]),
     ("ipam", &["addr", "name", "resource", "datastore"]),
+    ("cluster", &["addr", "name", "resource", "datastore"]),
     ("plan", &["addr", "name", "mtu"]),
-    ("overlay", &["addr", "name", "mtu", "resource", "plan"]),
+    (
+        "overlay",
+        &[
+            "addr", "name", "mtu", "peers", "resource", "cluster", "plan",
+        ],
+    ),
     ("netlink", &["addr", "name", "plan", "sys"]),
     (
         "datapath",
@@ -42,6 +48,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "name",
             "mtu",
             "peers",
+            "resource",
+            "cluster",
             "overlay",
             "plan",
             "netlink",
@@ -55,10 +63,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Crates that only some rooms may name: the rest of the tree must not know that they are there.
 const FENCED: &[(&str, &[&str])] = &[
+    ("Command::new(", &["netlink"]),
     ("netlink_packet_route", &["netlink"]),
     ("netlink_packet_core", &["netlink"]),
     ("netlink_sys", &["netlink"]),
-    ("serde_json", &["resource", "capture", "datastore"]),
+    (
+        "serde_json",
+        &["resource", "capture", "datastore", "netlink"],
+    ),
     ("libc::", &["sys", "netlink", "datapath", "capture"]),
     ("pcap_parser", &["capture"]),
     ("rusqlite", &["datastore"]),

@@ -310,7 +310,7 @@ fn join_underlay([a, b]: &[Netns; 2], nodes: &[NodePlan; 2]) -> Result<(), Box<d
     );
     let mut desired = Desired {
         links: vec![first, second],
-        routes: vec![],
+        ..Desired::default()
     };
     for place in [Place::Node, other] {
         desired.links.push(loopback(&place));
@@ -331,7 +331,7 @@ fn up_loopback(netns: &Netns) -> Result<(), Box<dyn Error>> {
         Kernel::open(netns)?,
         &Desired {
             links: vec![loopback(&Place::Node)],
-            routes: vec![],
+            ..Desired::default()
         },
     )
 }

@@ -179,9 +179,41 @@ const fn mask(len: u8) -> u32 {
     if len == 0 { 0 } else { u32::MAX << (32 - len) }
 }
 
+impl Ipv4Prefix {
+    /// Writes the network address, `separator` and the length: the texts of prefixes are made several
+    /// times for each address that is assigned, and `fmt`'s own way takes ten times as long.
+    pub(crate) fn write_to(self, out: &mut impl fmt::Write, separator: u8) -> fmt::Result {
+        // 18: 255.255.255.255-32.
+        let mut text = [0; 18];
+        let mut end = 0;
+        let mut push = |octet| {
+            text[end] = octet;
+            end += 1;
+        };
+        let [a, b, c, d] = self.network().octets();
+        for (number, after) in [(a, b'.'), (b, b'.'), (c, b'.'), (d, separator)] {
+            push_digits(number, &mut push);
+            push(after);
+        }
+        push_digits(self.len, &mut push);
+        out.write_str(core::str::from_utf8(&text[..end]).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// `number` in decimal, a digit a call.
+fn push_digits(number: u8, push: &mut impl FnMut(u8)) {
+    if number >= 100 {
+        push(b'0' + number / 100);
+    }
+    if number >= 10 {
+        push(b'0' + number / 10 % 10);
+    }
+    push(b'0' + number % 10);
+}
+
 impl fmt::Display for Ipv4Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network(), self.len)
+        self.write_to(f, b'/')
     }
 }
 

@@ -14,7 +14,8 @@
 //! | [`resource`] | Calico's values and their JSON | leaves |
 //! | [`datastore`] | the `Store` trait and its stores | leaves |
 //! | [`ipam`] | blocks, affinities, assignments | `resource`, `datastore` |
-//! | [`overlay`] | what Calico's IPIP mode means, as pure functions | leaves, `plan`'s values |
+//! | [`cluster`] | nodes, pools and blocks as one view that follows a store | `resource`, `datastore` |
+//! | [`overlay`] | what Calico's IPIP mode means, as pure functions | leaves, `peers`, `cluster`'s view, `plan`'s values |
 //! | [`plan`] | desired, observed, the difference, the steps | leaves |
 //! | [`netlink`] | the kernel: observe and apply | `plan`'s values, `sys` |
 //! | [`datapath`] | who carries the packets where the kernel has no ipip driver | `wire`, `peers`, `sys` |
@@ -32,6 +33,8 @@
 pub mod addr;
 #[cfg(feature = "std")]
 pub mod capture;
+#[cfg(feature = "std")]
+pub mod cluster;
 #[cfg(feature = "std")]
 pub mod datapath;
 #[cfg(feature = "std")]

@@ -79,6 +79,67 @@ impl TunnelMtu {
     }
 }
 
+/// Every MTU of a node, each derived from the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MtuChain {
+    /// What the underlay carries, in octets of outer packets.
+    pub underlay: UnderlayMtu,
+    /// What the tunnel device takes, in octets of inner packets: the underlay's less 20, or less than that
+    /// where somebody asked for it, as on a path that carries less than its first interface.
+    pub tunnel: TunnelMtu,
+    /// What a workload's interface sends: the tunnel's, so that no packet is ever too large for it.
+    pub workload: TunnelMtu,
+}
+
+/// An MTU was asked for that the underlay cannot carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "tunnel MTU {wanted} is above {largest}, which is the underlay's {underlay} less {OVERHEAD} octets of outer header"
+)]
+pub struct MtuOverrideError {
+    /// What was asked for, in octets.
+    pub wanted: TunnelMtu,
+    /// The most that fits, in octets.
+    pub largest: TunnelMtu,
+    /// What the underlay carries, in octets.
+    pub underlay: UnderlayMtu,
+}
+
+impl MtuChain {
+    /// The chain of an underlay, with the tunnel MTU that `wanted` says instead of the largest one.
+    ///
+    /// ```
+    /// use ipip_core::mtu::{MtuChain, TunnelMtu, UnderlayMtu};
+    /// assert_eq!(MtuChain::try_new(UnderlayMtu::ETHERNET, None)?.workload.octets(), 1480);
+    /// let wanted = TunnelMtu::try_new(1481).unwrap();
+    /// assert!(MtuChain::try_new(UnderlayMtu::ETHERNET, Some(wanted)).is_err());
+    /// # Ok::<(), ipip_core::mtu::MtuOverrideError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MtuOverrideError`] if `wanted` does not fit into the underlay. What is too small for IPv4 is no
+    /// [`TunnelMtu`] at all.
+    pub fn try_new(
+        underlay: UnderlayMtu,
+        wanted: Option<TunnelMtu>,
+    ) -> Result<Self, MtuOverrideError> {
+        let largest = underlay.tunnel();
+        let tunnel = wanted.unwrap_or(largest);
+        if tunnel > largest {
+            return Err(MtuOverrideError {
+                wanted: tunnel,
+                largest,
+                underlay,
+            });
+        }
+        Ok(Self {
+            underlay,
+            tunnel,
+            workload: tunnel,
+        })
+    }
+}
+
 fn check(plane: &'static str, octets: u32, min: u32, max: u32) -> Result<u32, MtuError> {
     if (min..=max).contains(&octets) {
         Ok(octets)
@@ -113,6 +174,18 @@ mod tests {
         assert_eq!(
             UnderlayMtu::try_new(1500).unwrap().tunnel(),
             TunnelMtu::try_new(1480).unwrap()
+        );
+    }
+
+    #[test]
+    fn what_is_asked_for_must_fit() {
+        let (underlay, fits) = (UnderlayMtu::ETHERNET, TunnelMtu::try_new(1400).unwrap());
+        let chain = MtuChain::try_new(underlay, Some(fits)).unwrap();
+        assert_eq!((chain.tunnel, chain.workload), (fits, fits));
+        let refused = MtuChain::try_new(underlay, TunnelMtu::try_new(1481).ok()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "tunnel MTU 1481 is above 1480, which is the underlay's 1500 less 20 octets of outer header"
         );
     }
 

@@ -117,7 +117,9 @@ impl InterfaceName {
 fn path_element(kind: &'static str, text: &str) -> Result<String, NameError> {
     let rule = if text.is_empty() || text.len() > PATH_ELEMENT_MAX {
         "must be 1 to 253 octets long"
-    } else if text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+    } else if !is_plain(text)
+        && text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+    {
         "must not contain '/', white space or control characters"
     } else {
         return Ok(text.to_owned());
@@ -127,6 +129,13 @@ fn path_element(kind: &'static str, text: &str) -> Result<String, NameError> {
         text: text.to_owned(),
         rule,
     })
+}
+
+/// Whether `text` has nothing but ASCII that may be seen, and no `/`: so is nearly every name, and the
+/// allocator checks several for each address.
+fn is_plain(text: &str) -> bool {
+    text.bytes()
+        .all(|octet| octet.is_ascii_graphic() && octet != b'/')
 }
 
 impl fmt::Display for NodeName {

@@ -6,7 +6,7 @@ use std::ptr;
 
 use ipip_core::resource::{AssignmentMode, IpipMode, Pool, Reservation, Use};
 
-use crate::boundary::{give, guard, or, required, text};
+use crate::boundary::{give, guard, octets, or, required, text};
 use crate::config::ipip_allocator_config;
 use crate::error::Failure;
 use crate::ipam::ipip_ipam;
@@ -15,9 +15,9 @@ use crate::pool::{ipip_assignment_mode, ipip_mode, ipip_pool, ipip_pool_use};
 use crate::reservation::ipip_reservation;
 use crate::status::ipip_status;
 
-/// The pools of a store, read at one instant.
+/// The pools of a store, read at one instant, or one that was read from JSON.
 ///
-/// Ownership: whoever got it from `ipip_ipam_pools` frees it. Threads: may share it without a lock.
+/// Ownership: whoever got it from `ipip_ipam_pools` or `ipip_pools_from_json` frees it. Threads: may share it without a lock.
 #[derive(Debug)]
 pub struct ipip_pools(Vec<(Pool, CString, CString)>);
 
@@ -30,6 +30,34 @@ pub extern "C" fn ipip_ipam_pools(
     guard(|| {
         let ipam = required(ipam, "ipam")?;
         let out = required(pools_out, "pools_out")?;
+        give(out, ipam.0.pools()?.into_iter().collect());
+        Ok(())
+    })
+}
+
+/// The pool that `json` holds, as Calico stores it: a list of one, or of none if the pool is of IPv6.
+///
+/// IPIP_STATUS_INVALID_ARGUMENT if it is none; the text names the field.
+///
+/// # Safety
+/// `json` is NULL or points to `json_len` octets.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_pools_from_json(
+    json: *const u8,
+    json_len: usize,
+    pools_out: Option<&mut MaybeUninit<*mut ipip_pools>>,
+) -> ipip_status {
+    guard(|| {
+        let out = required(pools_out, "pools_out")?;
+        // SAFETY: the caller's duty, as documented.
+        let json = unsafe { octets(json, json_len, "json") }?;
+        give(out, Pool::from_json(json)?.into_iter().collect());
+        Ok(())
+    })
+}
+
+impl FromIterator<Pool> for ipip_pools {
+    fn from_iter<I: IntoIterator<Item = Pool>>(pools: I) -> Self {
         let named = |pool: Pool| {
             // Malformed, it selects no node.
             let selector = pool.node_selector();
@@ -37,12 +65,8 @@ pub extern "C" fn ipip_ipam_pools(
             let (name, selector) = (c_text(pool.name()), c_text(selector));
             (pool, name, selector)
         };
-        give(
-            out,
-            ipip_pools(ipam.0.pools()?.into_iter().map(named).collect()),
-        );
-        Ok(())
-    })
+        Self(pools.into_iter().map(named).collect())
+    }
 }
 
 /// How many pools there are; 0 for NULL.
@@ -198,7 +222,9 @@ pub extern "C" fn ipip_ipam_config(
     })
 }
 
-/// Stores the configuration, and keeps what Calico stores beside its fields.
+/// Stores the configuration, whatever its fields were before, and keeps what Calico stores beside them.
+/// Whoever changes what he has read takes `ipip_ipam_change_config`, which leaves alone what others
+/// change meanwhile.
 ///
 /// IPIP_STATUS_INVALID_ARGUMENT if it breaks a rule.
 #[unsafe(no_mangle)]
@@ -208,8 +234,32 @@ pub extern "C" fn ipip_ipam_set_config(
 ) -> ipip_status {
     guard(|| {
         let ipam = required(ipam, "ipam")?;
-        let wanted = required(config, "config")?.checked()?;
-        Ok(ipam.0.set_config(&ipam.0.config()?.updated(&wanted)?)?)
+        let config = required(config, "config")?.checked()?;
+        Ok(ipam.0.set_config(&config)?)
+    })
+}
+
+/// Changes the fields in which `after` differs from `before`, which was read, and leaves the others as
+/// they are by now. `config_out`, which may be NULL, gets what is stored then. So of two who change
+/// different fields at once none is undone, and of two who change one field the later counts.
+///
+/// IPIP_STATUS_INVALID_ARGUMENT if what would be stored breaks a rule.
+#[unsafe(no_mangle)]
+pub extern "C" fn ipip_ipam_change_config(
+    ipam: Option<&ipip_ipam>,
+    before: Option<&ipip_allocator_config>,
+    after: Option<&ipip_allocator_config>,
+    config_out: Option<&mut MaybeUninit<ipip_allocator_config>>,
+) -> ipip_status {
+    guard(|| {
+        let ipam = required(ipam, "ipam")?;
+        let (before, after) = (required(before, "before")?, required(after, "after")?);
+        let (before, after) = (before.unchecked()?, after.unchecked()?);
+        let stored = ipam.0.change_config(&before, &after)?;
+        if let Some(out) = config_out {
+            out.write((&stored).into());
+        }
+        Ok(())
     })
 }
 

@@ -75,6 +75,7 @@ impl From<NodeError> for Failure {
             NodeError::NoDriver { .. } => ipip_status::NoDriver,
             NodeError::HalfApplied { .. } => ipip_status::HalfApplied,
             NodeError::Overlay(_) => ipip_status::InvalidArgument,
+            NodeError::NoGuard(_) => ipip_status::Unsupported,
             // From the calls that bring a whole data path up, none of which the header has yet.
             NodeError::Choice(_) => ipip_status::Unsupported,
             NodeError::DataPath(_) => ipip_status::Kernel,
@@ -89,6 +90,7 @@ impl From<NetlinkError> for Failure {
         let status = match &error {
             NetlinkError::UnknownLinkKind { .. } => ipip_status::NoDriver,
             NetlinkError::NodeNamespace { .. } => ipip_status::SameNetns,
+            NetlinkError::NoNfTables { .. } => ipip_status::Unsupported,
             NetlinkError::Refused { .. }
             | NetlinkError::NotDeleted { .. }
             | NetlinkError::Socket { .. }

@@ -72,12 +72,18 @@ pub unsafe extern "C" fn ipip_allocator_config_from_json(
 
 impl ipip_allocator_config {
     pub(crate) fn checked(&self) -> Result<AllocatorConfig, Failure> {
+        let config = self.unchecked()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The same without the rules, which a stored one may break.
+    pub(crate) fn unchecked(&self) -> Result<AllocatorConfig, Failure> {
         let mut config = AllocatorConfig::default();
         config.strict_affinity = flag(self.strict_affinity, "strict_affinity")?;
         config.auto_allocate_blocks = flag(self.auto_allocate_blocks, "auto_allocate_blocks")?;
         config.max_blocks_per_node = self.max_blocks_per_node;
         config.cooldown = Duration::from_secs(self.cooldown.into());
-        config.check()?;
         Ok(config)
     }
 }

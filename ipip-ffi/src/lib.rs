@@ -65,6 +65,7 @@ mod log;
 mod loops;
 mod many;
 mod netns;
+mod node_guard;
 mod node_record;
 mod nodes;
 mod outcome;

@@ -1,5 +1,6 @@
 //! What blocks are cut from.
 
+use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
@@ -7,7 +8,7 @@ use ipip_core::resource::{AssignmentMode, IpipMode, Pool, PoolError, Selector, U
 
 use crate::addr::{ipip_ipv4, ipip_prefix};
 use crate::assignment::{ipip_pair, pairs};
-use crate::boundary::{choose, flag, guard, optional_text, required, text};
+use crate::boundary::{TextBuffer, choose, flag, guard, optional_text, required, text};
 use crate::error::Failure;
 use crate::status::ipip_status;
 
@@ -163,12 +164,72 @@ pub unsafe extern "C" fn ipip_pool_selects(
         let pool = unsafe { required(pool, "pool")?.checked() }?;
         let out = required(selects_out, "selects_out")?;
         // SAFETY: the caller's duty, as documented.
-        let labels = unsafe { pairs(labels, labels_len, "labels") }?;
-        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        let labels = labels.into_iter().map(owned).collect();
+        let labels = unsafe { owned_labels(labels, labels_len) }?;
         out.write(pool.selects(&labels).into());
         Ok(())
     })
+}
+
+/// The pool as Calico stores it, in JSON. `needed_out` may be NULL. What a store holds beside these fields
+/// is not in it: `ipip_store_list` gives a stored pool as it is.
+///
+/// IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+///
+/// # Safety
+/// - `pool` is NULL or its strings are NULL or end in a zero.
+/// - `text` is NULL or points to `text_len` octets that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_pool_to_json(
+    pool: Option<&ipip_pool>,
+    text: *mut c_char,
+    text_len: usize,
+    needed_out: Option<&mut MaybeUninit<usize>>,
+) -> ipip_status {
+    guard(|| {
+        // SAFETY: the caller's duty, as documented.
+        let pool = unsafe { required(pool, "pool")?.checked() }?;
+        // SAFETY: the caller's duty, as documented.
+        let text = unsafe { TextBuffer::new(text, text_len, needed_out) }?;
+        text.fill(&String::from_utf8_lossy(&pool.to_json()))
+    })
+}
+
+/// Whether a selector in Calico's language, such as `has(zone) && zone != 'west'`, selects what has these
+/// labels. `matches_out` is 1 or 0.
+///
+/// IPIP_STATUS_INVALID_ARGUMENT for a selector that is malformed; the text names the place.
+///
+/// # Safety
+/// - `selector` is NULL or a string that ends in a zero.
+/// - `labels` is NULL or points to `labels_len` pairs, whose strings end in a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ipip_selector_matches(
+    selector: *const c_char,
+    labels: *const ipip_pair,
+    labels_len: usize,
+    matches_out: Option<&mut MaybeUninit<u8>>,
+) -> ipip_status {
+    guard(|| {
+        // SAFETY: the caller's duty, as documented.
+        let found = parse_selector(unsafe { text(selector, "selector") }?, "selector")?;
+        let out = required(matches_out, "matches_out")?;
+        // SAFETY: the caller's duty, as documented.
+        let labels = unsafe { owned_labels(labels, labels_len) }?;
+        out.write(found.matches(&labels).into());
+        Ok(())
+    })
+}
+
+/// # Safety
+/// `labels` is NULL or points to `labels_len` pairs, whose strings end in a zero.
+unsafe fn owned_labels(
+    labels: *const ipip_pair,
+    labels_len: usize,
+) -> Result<BTreeMap<String, String>, Failure> {
+    // SAFETY: the caller's duty.
+    let labels = unsafe { pairs(labels, labels_len, "labels") }?;
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    Ok(labels.into_iter().map(owned).collect())
 }
 
 impl ipip_pool {
@@ -191,7 +252,7 @@ impl ipip_pool {
             .with_assignment_mode(self.checked_mode()?);
         // SAFETY: the caller's duty.
         match unsafe { optional_text(self.node_selector, "node_selector") }? {
-            Some(text) => Ok(pool.with_node_selector(selector(text)?)),
+            Some(text) => Ok(pool.with_node_selector(parse_selector(text, "node_selector")?)),
             None => Ok(pool),
         }
     }
@@ -228,10 +289,9 @@ impl ipip_pool {
     }
 }
 
-fn selector(text: &str) -> Result<Selector, Failure> {
-    Selector::parse(text).map_err(|error| {
-        Failure::of(ipip_status::InvalidArgument, &error, None).in_field("node_selector")
-    })
+fn parse_selector(text: &str, name: &str) -> Result<Selector, Failure> {
+    Selector::parse(text)
+        .map_err(|error| Failure::of(ipip_status::InvalidArgument, &error, None).in_field(name))
 }
 
 impl From<PoolError> for Failure {

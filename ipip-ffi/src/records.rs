@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipip_core::datastore::{self, ImportOptions, Revision};
@@ -20,9 +21,12 @@ use crate::store::ipip_store;
 /// without a lock.
 #[derive(Debug)]
 pub struct ipip_records {
-    found: Vec<(CString, Option<Vec<u8>>, u64)>,
+    found: Vec<Found>,
     revision: u64,
 }
+
+/// A key, its value, which is none if it was deleted, and its revision.
+type Found = (CString, Option<Arc<[u8]>>, u64);
 
 /// One record; its pointers live as long as the `ipip_records` that it is from.
 #[repr(C)]
@@ -93,7 +97,7 @@ pub unsafe extern "C" fn ipip_store_watch(
 
 impl ipip_records {
     fn new(
-        found: impl Iterator<Item = (String, Option<Vec<u8>>, Revision)>,
+        found: impl Iterator<Item = (String, Option<Arc<[u8]>>, Revision)>,
         revision: Revision,
     ) -> Result<Self, Failure> {
         let found = found.map(|(key, value, revision)| {

@@ -27,7 +27,7 @@ pub enum ipip_status {
     Panic = 5,
     /// A failure without a number of its own yet; the text says which.
     Internal = 6,
-    /// This build or this process cannot do it.
+    /// This build, this process or this machine cannot do it.
     Unsupported = 7,
     /// The time given is over. Nothing is wrong: call again.
     Timeout = 8,

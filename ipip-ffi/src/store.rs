@@ -56,7 +56,7 @@ pub extern "C" fn ipip_store_open_memory(
 }
 
 /// Opens the store in the file `path` on a local file system, or makes it: an SQLite database with
-/// "-wal", "-shm" and "-lock" beside it, for all processes of one machine. `options` may be NULL: then a
+/// "-wal", "-shm", "-lock" and "-next" beside it, for all processes of one machine. `options` may be NULL: then a
 /// call waits 10,000 ms, 16,384 commits are remembered, a commit survives loss of power, and the file is
 /// made.
 ///

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 45] = [
+const ORDER: [&str; 46] = [
     "status",
     "error",
     "version",
@@ -43,6 +43,7 @@ const ORDER: [&str; 45] = [
     "tunnel",
     "workload",
     "route",
+    "node_guard",
     "frame",
     "capture",
     "reader",

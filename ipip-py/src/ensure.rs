@@ -5,6 +5,7 @@ use ipip_core::sys::netns;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::guard::Guard;
 use crate::log::without_gil;
 use crate::netns::Netns;
 use crate::objects::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint};
@@ -161,4 +162,24 @@ pub(crate) fn remove_blackhole(
 ) -> PyResult<Changes> {
     let blackhole = &args::object::<Blackhole>("blackhole", blackhole)?.get().0;
     call(netns, |netns| node::remove_blackhole(netns, blackhole))
+}
+
+/// Brings the guard of a node to be: the nf_tables table "ip ipip". What changed goes in as single
+/// elements, first those that let in more.
+///
+/// Raises NoGuard without the program nft and on a kernel without nf_tables, InTheWay if a table of that
+/// name is not ours, NoPrivilege without CAP_NET_ADMIN.
+#[pyfunction]
+pub(crate) fn ensure_guard(
+    netns: &Bound<'_, PyAny>,
+    guard: &Bound<'_, PyAny>,
+) -> PyResult<Changes> {
+    let guard = &args::object::<Guard>("guard", guard)?.get().0;
+    call(netns, |netns| node::ensure_guard(netns, guard))
+}
+
+/// Deletes the guard's table if it is ours, and nothing else of nf_tables.
+#[pyfunction]
+pub(crate) fn remove_guard(netns: &Bound<'_, PyAny>) -> PyResult<Changes> {
+    call(netns, node::remove_guard)
 }

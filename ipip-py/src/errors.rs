@@ -376,6 +376,7 @@ pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
         NodeError::NoDriver { .. } => {
             kernel_as(py, error.errno(), &error_chain(&error), Some("NoDriver"))
         }
+        NodeError::NoGuard(_) => raise(py, "NoGuard", &error_chain(&error)),
         _ => kernel(py, error.errno(), &error_chain(&error)),
     }
 }

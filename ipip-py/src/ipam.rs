@@ -240,10 +240,26 @@ impl Ipam {
         self.call(py, ipam::Ipam::config).map(AllocatorConfig)
     }
 
-    /// Stores the configuration, whatever was stored before.
+    /// Stores the configuration, whatever its fields were before; what Calico stores beside them stays.
+    /// Whoever changes what he has read takes change_config.
     fn set_config(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
         let config = &args::object::<AllocatorConfig>("config", config)?.get().0;
         self.call(py, |ipam| ipam.set_config(config))
+    }
+
+    /// Changes the fields in which after differs from before, which was read, and leaves the others as
+    /// they are by now; returns what is stored then. So of two who change different fields at once none
+    /// is undone. Raises InvalidArgument if what would be stored breaks a rule.
+    fn change_config(
+        &self,
+        py: Python<'_>,
+        before: &Bound<'_, PyAny>,
+        after: &Bound<'_, PyAny>,
+    ) -> PyResult<AllocatorConfig> {
+        let before = &args::object::<AllocatorConfig>("before", before)?.get().0;
+        let after = &args::object::<AllocatorConfig>("after", after)?.get().0;
+        let changed = self.call(py, |ipam| ipam.change_config(before, after))?;
+        Ok(AllocatorConfig(changed))
     }
 
     /// Sets addresses aside; those that are assigned stay so. Raises Taken if its name is taken.

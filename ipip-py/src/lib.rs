@@ -43,6 +43,7 @@ mod filter;
 mod finding;
 mod fragment;
 mod frame;
+mod guard;
 mod header;
 mod icmp_error;
 mod ipam;
@@ -88,8 +89,8 @@ mod _ipip {
     use crate::encapsulator::Encapsulator;
     #[pymodule_export]
     use crate::ensure::{
-        Changes, ensure_blackhole, ensure_peer_route, ensure_tunnel, ensure_workload,
-        remove_blackhole, remove_peer_route, remove_tunnel, remove_workload,
+        Changes, ensure_blackhole, ensure_guard, ensure_peer_route, ensure_tunnel, ensure_workload,
+        remove_blackhole, remove_guard, remove_peer_route, remove_tunnel, remove_workload,
     };
     #[pymodule_export]
     use crate::exit::{
@@ -104,6 +105,8 @@ mod _ipip {
     use crate::fragment::{FragmentKey, FragmentPart, clamp_mss, fragments};
     #[pymodule_export]
     use crate::frame::Frame;
+    #[pymodule_export]
+    use crate::guard::{Guard, GuardPool};
     #[pymodule_export]
     use crate::header::{IpipPacket, Ipv4Header};
     #[pymodule_export]
@@ -129,7 +132,7 @@ mod _ipip {
     #[pymodule_export]
     use crate::peers::Peers;
     #[pymodule_export]
-    use crate::pool::Pool;
+    use crate::pool::{Pool, selector_matches};
     #[pymodule_export]
     use crate::reader::Reader;
     #[pymodule_export]

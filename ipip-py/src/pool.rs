@@ -236,3 +236,19 @@ fn uses(value: &Bound<'_, PyAny>) -> PyResult<Vec<Use>> {
         args::choice(name, item, &USES)
     })
 }
+
+/// Whether a selector in Calico's language, such as "has(zone) && zone != 'west'", selects what has these
+/// labels, a mapping of str to str.
+///
+/// Raises InvalidArgument naming the place where it is malformed.
+#[pyfunction]
+pub(crate) fn selector_matches(
+    selector: &Bound<'_, PyAny>,
+    labels: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let text = args::text("selector", selector)?;
+    let parsed = Selector::parse(&text);
+    let parsed = parsed.map_err(|fault| args::invalid(selector.py(), "selector", fault))?;
+    let labels = args::pairs("labels", labels)?.into_iter().collect();
+    Ok(parsed.matches(&labels))
+}

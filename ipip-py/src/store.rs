@@ -166,7 +166,7 @@ impl MemoryStore {
 }
 
 /// A store in a file on a local file system, for all processes of one machine: an SQLite database
-/// with "-wal", "-shm" and "-lock" beside it.
+/// with "-wal", "-shm", "-lock" and "-next" beside it.
 ///
 /// A process may end at any instant: the file holds every acknowledged commit as a whole. A child made
 /// by os.fork opens the file itself. Do not open it with the module sqlite3 in the same process.

@@ -33,7 +33,7 @@ static int same(struct ipip_prefix found, const char *expected) {
 }
 
 static void remove_store(void) {
-    static const char *const endings[] = {"", "-wal", "-shm", "-lock"};
+    static const char *const endings[] = {"", "-wal", "-shm", "-lock", "-next"};
     char name[80];
     for (size_t i = 0; i < 4; i++) {
         snprintf(name, sizeof name, "%s%s", path, endings[i]);
@@ -129,6 +129,22 @@ static void a_shortfall_is_a_value(void) {
     CHECK_OK(ipip_ipam_set_config(ipam, &config));
     CHECK_OK(ipip_ipam_config(ipam, &config));
     CHECK(config.strict_affinity == 1 && config.max_blocks_per_node == 2);
+    {
+        struct ipip_allocator_config before, after, stored;
+        CHECK_OK(ipip_allocator_config_default(&before));
+        after = before;
+        after.cooldown = 60;
+        CHECK_OK(ipip_ipam_change_config(ipam, &before, &after, &stored));
+        CHECK(stored.strict_affinity == 1 && stored.max_blocks_per_node == 2 && stored.cooldown == 60);
+        CHECK_OK(ipip_ipam_change_config(ipam, &after, &before, NULL));
+        after.auto_allocate_blocks = 2;
+        memset(&stored, 0xa5, sizeof stored);
+        CHECK_STATUS(ipip_ipam_change_config(ipam, &before, &after, &stored), IPIP_STATUS_INVALID_ARGUMENT);
+        after = config;
+        after.strict_affinity = 0;
+        CHECK_FAILS(ipip_ipam_change_config(ipam, &config, &after, &stored), IPIP_STATUS_INVALID_ARGUMENT, "needs strict_affinity true");
+        CHECK(stored.cooldown == 0xa5a5a5a5u);
+    }
     CHECK_OK(ipip_ipam_claim_any(ipam, "node-c", &block));
     CHECK_FAILS(ipip_ipam_assign(ipam, "node-b", block.network, &request.attribute, NULL), IPIP_STATUS_OWNED_BY_ANOTHER, "is owned by host:node-c");
     CHECK_OK(ipip_allocator_config_default(&config));

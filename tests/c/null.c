@@ -342,6 +342,8 @@ static void namespaces_and_what_is_in_them(void) {
     struct ipip_workload workload;
     struct ipip_peer_route route;
     struct ipip_blackhole blackhole;
+    struct ipip_guard guard, no_pools;
+    struct ipip_peers *group = NULL;
     struct ipip_capture *capture = NULL;
     struct ipip_frame frame;
     struct ipip_capture_counts counts;
@@ -350,6 +352,10 @@ static void namespaces_and_what_is_in_them(void) {
     memset(&workload, 0, sizeof workload);
     memset(&route, 0, sizeof route);
     memset(&blackhole, 0, sizeof blackhole);
+    memset(&guard, 0, sizeof guard);
+    no_pools = guard;
+    no_pools.pools_len = 1;
+    CHECK_OK(ipip_peers_new(&group));
     IS_NULL(ipip_netns_create(NULL, &made), "name");
     IS_NULL(ipip_netns_create("n", NULL), "netns_out"); /* before anything is made */
     IS_NULL(ipip_netns_create_unnamed(NULL), "netns_out");
@@ -388,6 +394,11 @@ static void namespaces_and_what_is_in_them(void) {
     IS_NULL(ipip_ensure_blackhole(netns, NULL, NULL), "blackhole");
     IS_NULL(ipip_remove_blackhole(NULL, &blackhole, NULL), "netns");
     IS_NULL(ipip_remove_blackhole(netns, NULL, NULL), "blackhole");
+    IS_NULL(ipip_ensure_guard(NULL, &guard, group, NULL), "netns");
+    IS_NULL(ipip_ensure_guard(netns, NULL, group, NULL), "guard");
+    IS_NULL(ipip_ensure_guard(netns, &guard, NULL, NULL), "peers");
+    IS_NULL(ipip_ensure_guard(netns, &no_pools, group, NULL), "pools");
+    IS_NULL(ipip_remove_guard(NULL, NULL), "netns");
     IS_NULL(ipip_changes_step(NULL, 0, text, sizeof text, NULL), "changes");
     CHECK(ipip_changes_count(NULL) == 0);
     IS_NULL(ipip_capture_open(NULL, "lo", &capture), "netns");
@@ -396,6 +407,7 @@ static void namespaces_and_what_is_in_them(void) {
     IS_NULL(ipip_capture_next(NULL, 0, &frame), "capture");
     IS_NULL(ipip_capture_count(NULL, &counts), "capture");
     CHECK(made == NULL && capture == NULL);
+    ipip_peers_free(group);
 }
 
 static void freeing_nothing_is_nothing(void) {

@@ -64,6 +64,9 @@ static void pools_and_reservations(void) {
     IS_NULL(ipip_ipam_config(ipam, NULL), "config_out");
     IS_NULL(ipip_ipam_set_config(NULL, &config), "ipam");
     IS_NULL(ipip_ipam_set_config(ipam, NULL), "config");
+    IS_NULL(ipip_ipam_change_config(NULL, &config, &config, NULL), "ipam");
+    IS_NULL(ipip_ipam_change_config(ipam, NULL, &config, NULL), "before");
+    IS_NULL(ipip_ipam_change_config(ipam, &config, NULL, NULL), "after");
     IS_NULL(ipip_ipam_create_reservation(NULL, NULL), "ipam");
     IS_NULL(ipip_ipam_create_reservation(ipam, NULL), "reservation");
     IS_NULL(ipip_ipam_delete_reservation(NULL, "r"), "ipam");

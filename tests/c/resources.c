@@ -48,6 +48,50 @@ static void a_pool_selects_by_labels(void) {
     CHECK_FAILS(ipip_pool_selects(&pool, NULL, 0, &selects), IPIP_STATUS_INVALID_ARGUMENT, "allowed_uses is 8");
 }
 
+static void a_selector_is_tested_by_itself(void) {
+    struct ipip_pair west[2] = {{"zone", "west"}, {"rack", "7"}};
+    uint8_t matches = 7;
+    CHECK_OK(ipip_selector_matches("has(rack) && zone != 'east'", west, 2, &matches));
+    CHECK(matches == 1);
+    CHECK_OK(ipip_selector_matches("has(rack)", NULL, 0, &matches));
+    CHECK(matches == 0);
+    matches = 7;
+    CHECK_FAILS(ipip_selector_matches("has(rack", west, 2, &matches), IPIP_STATUS_INVALID_ARGUMENT, "selector: at octet 8");
+    CHECK_FAILS(ipip_selector_matches("all()", west, 1025, &matches), IPIP_STATUS_INVALID_ARGUMENT, "labels_len is 1025");
+    CHECK(matches == 7);
+    CHECK_FAILS(ipip_selector_matches(NULL, west, 2, &matches), IPIP_STATUS_NULL_ARGUMENT, "selector");
+    CHECK_FAILS(ipip_selector_matches("all()", west, 2, NULL), IPIP_STATUS_NULL_ARGUMENT, "matches_out");
+}
+
+static void a_pool_is_read_and_written_as_calico_does(void) {
+    static const char six[] = "{\"metadata\":{\"name\":\"six\"},\"spec\":{\"cidr\":\"fd00::/48\",\"blockSize\":122}}";
+    static const char bad[] = "{\"metadata\":{\"name\":\"bad\"},\"spec\":{\"cidr\":7}}";
+    struct ipip_pool pool = pool_with("has(west)"), read;
+    struct ipip_pools *pools = NULL;
+    size_t needed;
+    pool.ipip_mode = IPIP_MODE_CROSS_SUBNET;
+    pool.nat_outgoing = 1;
+    CHECK_STATUS(ipip_pool_to_json(&pool, text, 5, &needed), IPIP_STATUS_BUFFER_TOO_SMALL);
+    CHECK_OK(ipip_pool_to_json(&pool, text, sizeof text, &needed));
+    CHECK(needed == strlen(text) + 1 && strstr(text, "\"cidr\":\"10.244.0.0/16\"") && strstr(text, "\"nodeSelector\":\"has(west)\""));
+    CHECK_OK(ipip_pools_from_json((const uint8_t *)text, strlen(text), &pools));
+    CHECK(ipip_pools_count(pools) == 1);
+    CHECK_OK(ipip_pools_get(pools, 0, &read));
+    CHECK_TEXT(read.name, "pods");
+    CHECK_TEXT(read.node_selector, "has(west)");
+    CHECK(read.cidr.len == 16 && read.block_len == 26 && read.ipip_mode == IPIP_MODE_CROSS_SUBNET && read.nat_outgoing == 1);
+    ipip_pools_free(pools);
+    CHECK_OK(ipip_pools_from_json((const uint8_t *)six, sizeof six - 1, &pools));
+    CHECK(ipip_pools_count(pools) == 0);
+    ipip_pools_free(pools);
+    CHECK_FAILS(ipip_pools_from_json((const uint8_t *)bad, sizeof bad - 1, &pools), IPIP_STATUS_INVALID_ARGUMENT, "cidr");
+    CHECK_FAILS(ipip_pools_from_json(NULL, 1, &pools), IPIP_STATUS_NULL_ARGUMENT, "json");
+    CHECK_FAILS(ipip_pools_from_json((const uint8_t *)six, 1, NULL), IPIP_STATUS_NULL_ARGUMENT, "pools_out");
+    pool.block_len = 33;
+    CHECK_STATUS(ipip_pool_to_json(&pool, text, sizeof text, NULL), IPIP_STATUS_INVALID_ARGUMENT);
+    CHECK_FAILS(ipip_pool_to_json(NULL, text, sizeof text, NULL), IPIP_STATUS_NULL_ARGUMENT, "pool");
+}
+
 static void a_pool_for_tunnels_gives_workloads_nothing(void) {
     struct ipip_pool pool = pool_with(NULL);
     struct ipip_attribute pod = owner("pod");
@@ -145,6 +189,8 @@ static void a_node_is_written_and_read(void) {
 
 int main(void) {
     RUN(a_pool_selects_by_labels);
+    RUN(a_selector_is_tested_by_itself);
+    RUN(a_pool_is_read_and_written_as_calico_does);
     RUN(a_pool_for_tunnels_gives_workloads_nothing);
     RUN(a_configuration_has_calicos_defaults_and_rules);
     RUN(a_reservation_is_written_and_read);

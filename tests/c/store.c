@@ -145,7 +145,7 @@ static void records_move_as_lines(void) {
 
 static void remove_directory(void) {
     static const char *names[] = {"a", "w", "x", "none", "text", "lines"};
-    static const char *ends[] = {"", "-wal", "-shm", "-lock"};
+    static const char *ends[] = {"", "-wal", "-shm", "-lock", "-next"};
     char name[32];
     size_t i, j;
     for (i = 0; i < sizeof names / sizeof *names; i++)

@@ -32,7 +32,7 @@ fn revisions_increase(world: &World) {
             let record = world.view(view).get(&key).unwrap().unwrap();
             let expected = Record {
                 key: key.clone(),
-                value: text.clone().into_bytes(),
+                value: text.as_bytes().into(),
                 revision,
             };
             assert_eq!(record, expected, "seen at once from everywhere");
@@ -296,8 +296,11 @@ fn values_are_any_octets(world: &World) {
         commit.put("/v", octets.clone());
         land(world.view(number), commit);
         for view in 0..3 {
-            assert_eq!(world.view(view).get("/v").unwrap().unwrap().value, octets);
-            assert_eq!(world.view(view).list("/").unwrap().entries[0].value, octets);
+            assert_eq!(*world.view(view).get("/v").unwrap().unwrap().value, octets);
+            assert_eq!(
+                *world.view(view).list("/").unwrap().entries[0].value,
+                octets
+            );
         }
     }
 }
@@ -311,10 +314,10 @@ fn a_value_may_be_a_mebibyte(world: &World) {
             .put("/short", vec![1]);
         land(world.view(size), commit);
         assert_eq!(
-            world.view(size + 1).get("/long").unwrap().unwrap().value,
+            *world.view(size + 1).get("/long").unwrap().unwrap().value,
             long[..size]
         );
-        assert_eq!(world.view(1).get("/short").unwrap().unwrap().value, [1]);
+        assert_eq!(*world.view(1).get("/short").unwrap().unwrap().value, [1]);
     }
 }
 
@@ -357,7 +360,7 @@ fn no_increment_is_lost(world: &World) {
         }
     });
     let record = world.view(0).get("/counter").unwrap().unwrap();
-    assert_eq!(record.value, (THREADS * EACH).to_string().into_bytes());
+    assert_eq!(*record.value, *(THREADS * EACH).to_string().as_bytes());
     assert_eq!(
         record.revision,
         Revision((THREADS * EACH) as u64),

@@ -156,7 +156,7 @@ fn a_torn_log_holds_the_first_commits() {
         );
         seen.insert(last);
         drop(store);
-        for ending in ["", "-wal", "-shm", "-lock"] {
+        for ending in ["", "-wal", "-shm", "-lock", "-next"] {
             let _ = fs::remove_file(beside(&torn, ending));
         }
     }

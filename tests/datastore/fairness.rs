@@ -9,12 +9,21 @@ use ipip_core::datastore::{Sqlite, Store};
 
 use crate::Test;
 use crate::child;
+use crate::remote::Remote;
 use crate::scratch::Scratch;
-use crate::world::{increment, open, put};
+use crate::world::{increment, open, put, value};
 
 pub(crate) const TESTS: &[Test] = &[
     ("sixteen_processes_take_turns", || take_turns(100)),
     ("long_sixteen_processes_take_turns", || take_turns(1_000)),
+    (
+        "who_has_the_turn_loses_to_nobody",
+        who_has_the_turn_loses_to_nobody,
+    ),
+    (
+        "a_turn_ends_however_it_is_left",
+        a_turn_ends_however_it_is_left,
+    ),
 ];
 
 const PROCESSES: usize = 16;
@@ -104,4 +113,72 @@ fn take_turns(each: u32) {
         "each commit made one revision"
     );
     store.verify().unwrap();
+}
+
+/// Whoever lost against others, threads, handles and processes, does not lose again in his turn.
+fn who_has_the_turn_loses_to_nobody() {
+    let scratch = Scratch::new();
+    let path = scratch.file("store");
+    let (store, other) = (open(&path), open(&path));
+    let remote = Remote::new(&path);
+    let others: [&dyn Store; 3] = [&store, &other, &remote];
+    let stop = AtomicBool::new(false);
+    let (lost, done) = std::thread::scope(|scope| {
+        let hurried = others.map(|store| {
+            let stop = &stop;
+            scope.spawn(move || {
+                let mut done = 0;
+                while !stop.load(Ordering::Acquire) {
+                    increment(store, "/n").unwrap();
+                    done += 1;
+                }
+                done
+            })
+        });
+        let mut lost = Vec::new();
+        for _ in 0..50 {
+            store.in_turn(&mut || lost.push(increment(&store, "/n").unwrap()));
+        }
+        stop.store(true, Ordering::Release);
+        (lost, hurried.map(|thread| thread.join().unwrap()))
+    });
+    assert_eq!(
+        lost.iter().max(),
+        Some(&1),
+        "conflicts of one turn: {lost:?}"
+    );
+    assert!(done.iter().all(|done| *done > 0), "{done:?}");
+    let all = 50 + done.iter().sum::<u64>();
+    assert_eq!(value(&store, "/n"), Some(all.to_string()));
+}
+
+fn a_turn_ends_however_it_is_left() {
+    let scratch = Scratch::new();
+    let path = scratch.file("store");
+    let (store, other) = (open(&path), open(&path));
+    let twice = || {
+        put(&store, "/a", "1");
+        put(&store, "/a", "2");
+    };
+    store.in_turn(&mut || {
+        store.in_turn(&mut || twice());
+        twice();
+    });
+    let panics = std::thread::scope(|scope| {
+        let turn = || {
+            store.in_turn(&mut || {
+                twice();
+                panic!("on purpose");
+            });
+        };
+        scope.spawn(turn).join().is_err()
+    });
+    assert!(panics);
+    let started = Instant::now();
+    put(&other, "/a", "3");
+    put(&store, "/a", "4");
+    assert!(
+        started.elapsed() < Duration::from_millis(900),
+        "nobody lost patience"
+    );
 }

@@ -1,6 +1,7 @@
 //! A store beside a plain map, over random commits; and a follower that keeps a listing by watching.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipip_core::datastore::{Change, Commit, Outcome, Revision, Store};
@@ -13,7 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_follower_has_the_listing", a_follower_has_the_listing),
 ];
 
-type Map = BTreeMap<String, (Vec<u8>, Revision)>;
+type Map = BTreeMap<String, (Arc<[u8]>, Revision)>;
 
 /// A commit over few keys, with compares that often hold.
 fn random_commit(random: &mut Random, map: &Map) -> Commit {
@@ -56,7 +57,7 @@ fn naive(map: &mut Map, commit: &Commit, next: Revision) -> bool {
     }
     for write in &commit.writes {
         match write {
-            Write::Put(key, value) => map.insert(key.clone(), (value.clone(), next)),
+            Write::Put(key, value) => map.insert(key.clone(), (value.as_slice().into(), next)),
             Write::Delete(key) => map.remove(key),
         };
     }

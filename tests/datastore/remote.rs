@@ -112,7 +112,7 @@ fn record_to(record: &Record) -> Value {
 fn record_from(value: &Value) -> Record {
     Record {
         key: value[0].as_str().unwrap().to_owned(),
-        value: octets_from(&value[1]),
+        value: octets_from(&value[1]).into(),
         revision: Revision(value[2].as_u64().unwrap()),
     }
 }
@@ -222,7 +222,7 @@ impl Store for Remote {
         let found = self.call(&request)?;
         let changes = found[0].as_array().unwrap().iter().map(|change| Change {
             key: change[0].as_str().unwrap().to_owned(),
-            value: (!change[1].is_null()).then(|| octets_from(&change[1])),
+            value: (!change[1].is_null()).then(|| octets_from(&change[1]).into()),
             revision: Revision(change[2].as_u64().unwrap()),
         });
         Ok(Changes {

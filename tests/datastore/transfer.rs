@@ -57,7 +57,7 @@ const VALUES: &[&[u8]] = &[
 fn stored(store: &dyn Store) -> Vec<(String, Vec<u8>)> {
     let entries = store.list("/").unwrap().entries.into_iter();
     entries
-        .map(|Record { key, value, .. }| (key, value))
+        .map(|Record { key, value, .. }| (key, value.to_vec()))
         .collect()
 }
 

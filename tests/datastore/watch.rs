@@ -31,7 +31,7 @@ fn look(store: &dyn Store, prefix: &str, after: u64) -> Changes {
 fn change(key: &str, value: Option<&str>, revision: u64) -> Change {
     Change {
         key: key.to_owned(),
-        value: value.map(|text| text.as_bytes().to_vec()),
+        value: value.map(|text| text.as_bytes().into()),
         revision: Revision(revision),
     }
 }

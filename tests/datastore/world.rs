@@ -97,7 +97,7 @@ pub(crate) fn put(store: &dyn Store, key: &str, value: &str) -> Revision {
 
 pub(crate) fn value(store: &dyn Store, key: &str) -> Option<String> {
     let record = store.get(key).unwrap()?;
-    Some(String::from_utf8(record.value).unwrap())
+    Some(String::from_utf8(record.value.to_vec()).unwrap())
 }
 
 pub(crate) fn keys(store: &dyn Store, prefix: &str) -> Vec<String> {
@@ -110,7 +110,7 @@ pub(crate) fn increment(store: &dyn Store, key: &str) -> Result<u32, StoreError>
     loop {
         let record = store.get(key)?;
         let (number, revision) = record.map_or((0, None), |record| {
-            let text = String::from_utf8(record.value).unwrap();
+            let text = String::from_utf8(record.value.to_vec()).unwrap();
             (text.parse::<u64>().unwrap(), Some(record.revision))
         });
         let mut commit = Commit::new();

@@ -9,7 +9,7 @@ use ipip_core::datastore::{
     Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
 };
 use ipip_core::ipam::{Ambient, Collector, Ipam};
-use ipip_core::resource::{IpipMode, Node, Pool};
+use ipip_core::resource::{AllocatorConfig, IpipMode, Node, Pool};
 
 use crate::support::{addr, handle, node, owner};
 
@@ -67,7 +67,8 @@ fn allocator(store: Arc<dyn Store>) -> Ipam {
     Ipam::new(store, ambient)
 }
 
-/// A pool of four blocks for tunnels and others; `a` and `b` have one each, with addresses of `x`.
+/// A pool of four blocks for tunnels and others; `a` and `b` have one each, with addresses of `x`, and
+/// `b` has a tunnel address.
 fn network() -> Arc<Memory> {
     let store = Arc::new(Memory::new());
     let ipam = allocator(Arc::<Memory>::clone(&store));
@@ -82,6 +83,7 @@ fn network() -> Arc<Memory> {
         ipam.put_node(&Node::new(node(name))).unwrap();
         ipam.assign(&node(name), addr(at), &owner(who)).unwrap();
     }
+    ipam.ensure_tunnel_address(&node("b")).unwrap();
     store
 }
 
@@ -144,6 +146,15 @@ fn two_who_ensure_a_tunnel_address_agree() {
 }
 
 #[test]
+fn a_node_that_is_removed_gets_no_record_again() {
+    at_every_call(
+        |ipam| drop(ipam.remove_node(&node("b")).unwrap()),
+        |ipam| drop(ipam.release_tunnel_address(&node("b")).unwrap()),
+        |ipam| assert_eq!(ipam.node(&node("b")).unwrap(), None),
+    );
+}
+
+#[test]
 fn a_pool_is_deleted_whatever_others_do_in_it() {
     let gone = |ipam: &Ipam| {
         assert_eq!(ipam.pools().unwrap(), []);
@@ -169,7 +180,7 @@ fn a_pool_is_deleted_whatever_others_do_in_it() {
 #[test]
 fn a_node_is_removed_whatever_others_do_with_its_blocks() {
     let deeds: [fn(&Ipam); 5] = [
-        |ipam| drop(ipam.assign(&node("a"), addr("10.0.0.6"), &owner("guest"))),
+        |ipam| drop(ipam.assign(&node("a"), addr("10.0.0.7"), &owner("guest"))),
         |ipam| drop(ipam.release_handle(&handle("x"))),
         |ipam| drop(ipam.release_block(&node("b"), "10.0.0.4/30".parse().unwrap())),
         |ipam| drop(ipam.delete_pool("p")),
@@ -188,6 +199,25 @@ fn a_node_is_removed_whatever_others_do_with_its_blocks() {
             },
         );
     }
+}
+
+#[test]
+fn a_claim_that_is_given_up_meanwhile_is_not_made_again() {
+    let give_up = |ipam: &Ipam| {
+        let _ = ipam.release_handle(&handle("x"));
+        ipam.release_block(&node("a"), "10.0.0.0/30".parse().unwrap())
+            .unwrap();
+    };
+    let assign = |ipam: &Ipam| {
+        let mut config = AllocatorConfig::default();
+        (config.strict_affinity, config.auto_allocate_blocks) = (true, false);
+        ipam.set_config(&config).unwrap();
+        // Refused where it comes too late, which is right too.
+        let _ = ipam.assign_any(&node("a"), &owner("z"));
+    };
+    at_every_call(give_up, assign, |ipam| {
+        assert_eq!(ipam.blocks_of(&node("a")).unwrap(), []);
+    });
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn stored(net: &Network) -> BTreeMap<String, String> {
     let records = net.store.list("/calico/ipam/").unwrap().entries;
     records
         .into_iter()
-        .map(|r| (r.key, String::from_utf8(r.value).unwrap()))
+        .map(|r| (r.key, String::from_utf8(r.value.to_vec()).unwrap()))
         .collect()
 }
 

@@ -157,24 +157,59 @@ fn tunnel_addresses_stay_while_their_node_has_a_record() {
         net.ipam.put_node(&Node::new(node(name))).unwrap();
         net.ipam.ensure_tunnel_address(&node(name)).unwrap();
     }
-    let mut round = || {
-        net.ipam.collect(&mut collector, &live(&[])).unwrap();
-        clock.wait(GRACE);
-        net.ipam.collect(&mut collector, &live(&[])).unwrap()
-    };
-    assert_eq!(round().released, []);
+    let mut collect = || net.ipam.collect(&mut collector, &live(&[])).unwrap();
+    assert_eq!(collect().released, []);
+    clock.wait(GRACE);
+    assert_eq!(collect().released, []);
     net.delete(&key::node(&node("a")));
-    let gone = round();
+    let gone = collect().released;
+    assert_eq!(gone.len(), 1);
+    assert_eq!(gone[0].handle.as_deref(), Some("ipip-tunnel-addr-a"));
     assert_eq!(
-        gone.released[0].handle.as_deref(),
-        Some("ipip-tunnel-addr-a")
-    );
-    assert_eq!(gone.released.len(), 1);
-    assert_eq!(
-        round().blocks.len(),
+        collect().blocks.len(),
         1,
         "the last block of a node that is gone goes too"
     );
+}
+
+/// Calico's controller confirms a leak at once if the node is gone too.
+#[test]
+fn what_a_node_had_that_is_gone_waits_for_no_grace() {
+    let (net, _, mut collector) = net();
+    let collect = |collector: &mut Collector| net.ipam.collect(collector, &live(&[])).unwrap();
+    for name in ["a", "b"] {
+        net.ipam.put_node(&Node::new(node(name))).unwrap();
+        net.ipam.assign_any(&node(name), &owner(name)).unwrap();
+    }
+    // Never recorded: it may be starting.
+    net.ipam.assign_any(&node("new"), &owner("new")).unwrap();
+    // Partly on a node that is there.
+    for name in ["a", "b"] {
+        net.ipam.assign_any(&node(name), &owner("both")).unwrap();
+    }
+    assert_eq!(collect(&mut collector).released, []);
+    net.delete(&key::node(&node("a")));
+    let mut blank = Collector::new(Collector::GRACE);
+    assert_eq!(collect(&mut blank).released, [], "who never saw it waits");
+    let gone = collect(&mut collector);
+    let handles: Vec<_> = gone
+        .released
+        .iter()
+        .map(|one| one.handle.as_deref())
+        .collect();
+    assert_eq!(handles, [Some("a")]);
+    net.ipam.release_handle(&handle("both")).unwrap();
+    assert_eq!(
+        collect(&mut collector).blocks.len(),
+        1,
+        "its last block too"
+    );
+    assert!(net.ipam.blocks_of(&node("a")).unwrap().is_empty());
+    // Back again, it is a node like all others.
+    net.ipam.put_node(&Node::new(node("a"))).unwrap();
+    net.ipam.assign_any(&node("a"), &owner("again")).unwrap();
+    assert_eq!(collect(&mut collector).released, []);
+    assert!(net.ipam.check().unwrap().is_clean());
 }
 
 #[test]

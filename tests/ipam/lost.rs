@@ -2,6 +2,7 @@
 //! next one. Whatever it was, an operation that succeeds has happened once.
 
 use std::fmt::Debug;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,7 +10,7 @@ use ipip_core::datastore::{
     Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
 };
 use ipip_core::ipam::{Ambient, Ipam, IpamError, IpamErrorKind, Request};
-use ipip_core::resource::{Attribute, Pool, Release};
+use ipip_core::resource::{Attribute, Node, Pool, Release};
 
 use crate::support::{Network, addr, handle, node, owner};
 
@@ -19,6 +20,10 @@ enum Fate {
     Done,
     Dropped,
     Late,
+    /// Done, and this address is released before anybody looks.
+    DoneAndReleased(Ipv4Addr),
+    /// It arrives when the test lets it.
+    Held,
 }
 
 #[derive(Debug)]
@@ -27,6 +32,7 @@ struct Lossy {
     /// How many commits pass before the one whose reply is lost.
     losing: Mutex<Option<(u32, Fate)>>,
     late: Mutex<Option<Commit>>,
+    held: Mutex<Option<Commit>>,
 }
 
 impl Lossy {
@@ -71,6 +77,12 @@ impl Store for Lossy {
                 let _ = self.store.commit(commit)?;
             }
             Some(Fate::Dropped) => {}
+            Some(Fate::DoneAndReleased(addr)) => {
+                let _ = self.store.commit(commit)?;
+                let another = Ipam::new(Arc::<Memory>::clone(&self.store), Ambient::system());
+                another.release(&Release::of(addr)).unwrap();
+            }
+            Some(Fate::Held) => *self.held.lock().unwrap() = Some(commit),
             Some(Fate::Late) => *self.late.lock().unwrap() = Some(commit),
         }
         Err(StoreError::Unknown {
@@ -91,6 +103,7 @@ fn lossy(losing: Option<(u32, Fate)>) -> (Network, Arc<Lossy>) {
         store: Arc::clone(&store),
         losing: Mutex::new(None),
         late: Mutex::new(None),
+        held: Mutex::new(None),
     });
     let ambient = Ambient::system()
         .with_clock(|| UNIX_EPOCH + Duration::from_secs(1_787_405_600))
@@ -164,6 +177,24 @@ fn a_block_is_claimed_and_given_up_once() {
     same_however_lost(|ipam| ipam.release_block(&node("b"), "10.0.0.0/30".parse().unwrap()));
 }
 
+/// What a node that is new compares is absent before, and again after it was removed.
+#[test]
+fn what_was_on_its_way_does_not_bring_back_a_node_that_is_removed() {
+    let deeds: [fn(&Ipam); 2] = [
+        |ipam| ipam.put_node(&Node::new(node("new"))).unwrap(),
+        |ipam| {
+            ipam.assign_any(&node("new"), &owner("h")).unwrap();
+        },
+    ];
+    for deed in deeds {
+        let (net, lossy) = lossy(Some((0, Fate::Held)));
+        deed(&net.ipam);
+        net.ipam.remove_node(&node("new")).unwrap();
+        let held = lossy.held.lock().unwrap().take().unwrap();
+        assert_eq!(net.store.commit(held).unwrap(), Outcome::Conflict);
+    }
+}
+
 /// Without a handle nobody could tell whose the address is that stands there now: another caller may
 /// have asked for the same at the same time.
 #[test]
@@ -187,4 +218,23 @@ fn without_a_handle_the_caller_is_told() {
             }
         }
     }
+}
+
+/// Then nobody can tell whether the rest is of this call, or of another one for the same handle that asked
+/// for fewer at the same time. What is told is only the caller's; what stands beside it is the handle's.
+#[test]
+fn addresses_of_which_another_released_some_are_assigned_anew() {
+    let fate = Fate::DoneAndReleased(addr("10.0.0.7"));
+    let (net, _) = lossy(Some((0, fate)));
+    // 10.0.0.6 and 10.0.0.7, the free ones of the node's block.
+    let many = net
+        .ipam
+        .assign_many(&Request::new(node("a"), 2, owner("h")));
+    let told: Vec<_> = many.unwrap().assigned.iter().map(|one| one.addr).collect();
+    assert_eq!((told.len(), told.contains(&addr("10.0.0.6"))), (2, false));
+    let held = net.ipam.addresses_of(&handle("h")).unwrap();
+    assert_eq!(held.len(), 3, "{held:?}");
+    let report = net.ipam.check().unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(net.ipam.release_handle(&handle("h")).unwrap().len(), 3);
 }

@@ -5,6 +5,8 @@ mod between;
 mod calico;
 mod check;
 mod collect;
+mod config;
+mod each;
 mod foreign;
 mod lessons;
 mod lost;

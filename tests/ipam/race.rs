@@ -84,7 +84,7 @@ fn put(store: &Memory, key: &str, value: &str) {
 
 fn text(store: &Memory, key: &str) -> Option<String> {
     let record = store.get(key).unwrap()?;
-    Some(String::from_utf8(record.value).unwrap())
+    Some(String::from_utf8(record.value.to_vec()).unwrap())
 }
 
 fn a(ipam: &Ipam, at: &str, owner: &Attribute) {

@@ -166,7 +166,10 @@ fn whatever_changed_since_the_check_is_left_alone() {
             .find(|seen| seen.revision.is_some())
             .unwrap();
         let mut touch = Commit::new();
-        touch.put(&seen.key, net.store.get(&seen.key).unwrap().unwrap().value);
+        touch.put(
+            &seen.key,
+            net.store.get(&seen.key).unwrap().unwrap().value.to_vec(),
+        );
         let _ = net.store.commit(touch).unwrap();
     }
     clock.wait(90);

@@ -66,7 +66,7 @@ impl Network {
         };
         let others = records.into_iter().filter(|record| !node(&record.key));
         others
-            .map(|r| (r.key, String::from_utf8(r.value).unwrap()))
+            .map(|r| (r.key, String::from_utf8(r.value.to_vec()).unwrap()))
             .collect()
     }
 
@@ -84,7 +84,7 @@ impl Network {
 
     pub(crate) fn value(&self, key: &str) -> Option<String> {
         let record = self.store.get(key).unwrap()?;
-        Some(String::from_utf8(record.value).unwrap())
+        Some(String::from_utf8(record.value.to_vec()).unwrap())
     }
 
     /// The call fails with this message and kind and leaves every record as it was.

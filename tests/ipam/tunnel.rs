@@ -207,7 +207,7 @@ fn one_address_whoever_else_changes_the_record() {
     assert!(ensured(&ipam).is_some());
     let record = store.get(&key::node(&node("a"))).unwrap().unwrap();
     assert!(
-        String::from_utf8(record.value)
+        String::from_utf8(record.value.to_vec())
             .unwrap()
             .contains(r#""late":"yes""#)
     );

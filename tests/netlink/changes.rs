@@ -31,7 +31,7 @@ fn onlink(last: u8) -> NextHop {
 }
 
 /// Every change there is, in an order that a kernel takes.
-fn every_change(inside: &Place) -> Vec<Step> {
+pub(crate) fn every_change(inside: &Place) -> Vec<Step> {
     let (host, eth0) = (|| name(HOST), || name("eth0"));
     let node = |change| at(&Place::Node, change);
     let pod = |change| at(inside, change);

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod changes;
+mod many;
+mod monitored;
 mod observed;
 mod refusals;
 #[path = "../support/mod.rs"]
@@ -103,6 +105,56 @@ fn main() -> ExitCode {
             "without_privilege_it_reads_and_is_refused",
             Needs::Nothing,
             refusals::without_privilege_it_reads_and_is_refused,
+        ),
+        (
+            "many_at_once_equal_one_by_one",
+            Needs::Root,
+            many::many_at_once_equal_one_by_one,
+        ),
+        (
+            "many_pods_are_wired_as_one_by_one",
+            Needs::Root,
+            many::many_pods_are_wired_as_one_by_one,
+        ),
+        (
+            "failures_in_the_middle_are_named",
+            Needs::Root,
+            many::failures_in_the_middle_are_named,
+        ),
+        (
+            "ten_thousand_failures_are_all_told",
+            Needs::Root,
+            many::ten_thousand_failures_are_all_told,
+        ),
+        (
+            "a_failed_creation_takes_its_steps_along",
+            Needs::Root,
+            many::a_failed_creation_takes_its_steps_along,
+        ),
+        (
+            "a_deletion_stays_in_its_place",
+            Needs::Root,
+            many::a_deletion_stays_in_its_place,
+        ),
+        (
+            "only_ours_are_deleted_together",
+            Needs::Root,
+            many::only_ours_are_deleted_together,
+        ),
+        (
+            "events_are_those_that_ip_monitor_prints",
+            Needs::Root,
+            monitored::events_are_those_that_ip_monitor_prints,
+        ),
+        (
+            "an_overrun_is_reported",
+            Needs::Root,
+            monitored::an_overrun_is_reported,
+        ),
+        (
+            "a_monitor_is_woken",
+            Needs::Root,
+            monitored::a_monitor_is_woken,
         ),
         (
             "a_missing_driver_is_named",

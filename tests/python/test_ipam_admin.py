@@ -111,9 +111,13 @@ def test_the_configuration_keeps_what_it_does_not_know(ipam: ipip.Ipam) -> None:
     assert ipam.config() == ipip.AllocatorConfig()
     stored = json.loads(ipam.config().to_json()) | {"unheardOf": 2**64 - 1}
     ipam.set_config(ipip.AllocatorConfig.from_json(json.dumps(stored).encode()))
-    ipam.set_config(ipam.config().replace(cooldown=60))
+    before = ipam.config()
+    ipam.change_config(before, before.replace(strict_affinity=True))
+    config = ipam.change_config(before, before.replace(cooldown=60))
+    assert config == ipam.config() and config.strict_affinity
+    ipam.set_config(before.replace(cooldown=60))
     config = ipam.config()
-    assert config.cooldown == 60 and json.loads(config.to_json())["unheardOf"] == 2**64 - 1
+    assert config.cooldown == 60 and not config.strict_affinity and json.loads(config.to_json())["unheardOf"] == 2**64 - 1
     with pytest.raises(ipip.InvalidArgument):
         config.replace(cooldown=1201)
     with pytest.raises(ipip.InvalidArgument):

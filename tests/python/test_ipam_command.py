@@ -1,4 +1,4 @@
-"""`python -m ipip pool`, `node` and `ipam`: the real commands on a store in a file."""
+"""`python -m ipip pool`, `reservation`, `node` and `ipam`: the real commands on a store in a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import ipip
+from ipip import _ipam_command
 
 
 class Shell:
@@ -79,6 +80,37 @@ def test_pools_are_created_listed_changed_and_deleted(shell: Shell) -> None:
     assert "there is no pool named pods" in shell.fails("pool update pods --ipip-mode Never")
 
 
+def test_reservations_are_created_listed_and_deleted(shell: Shell) -> None:
+    assert shell.text("reservation list") == "NAME   CIDRS\n"
+    created = shell.text("reservation create routers 10.244.0.0/25 10.244.0.128")
+    assert created == "created reservation routers 10.244.0.0/25,10.244.0.128/32\n"
+    assert "reservation routers exists already" in shell.fails("reservation create routers 10.244.0.0/25")
+    assert "10.244.0.1/25" in shell.fails("reservation create more 10.244.0.1/25")
+    assert shell.text("reservation list") == (
+        "NAME      CIDRS\n"
+        "routers   10.244.0.0/25,10.244.0.128/32\n"
+    )  # fmt: skip
+    assert len(shell.ipam.assign_many("node-a", 256).assigned) == 127
+    more = shell.json("reservation create more 10.244.0.200")
+    assert more["spec"]["reservedCIDRs"] == ["10.244.0.200/32"]
+    assert [one["metadata"]["name"] for one in shell.json("reservation list")] == ["more", "routers"]
+    assert shell.text("reservation delete routers") == "deleted reservation routers\n"
+    assert shell.json("reservation delete more") == {"reservation": "more"}
+    assert "there is no reservation named routers" in shell.fails("reservation delete routers")
+    assert len(shell.ipam.assign_many("node-a", 256).assigned) == 129
+    assert "CIDR" in shell.fails("reservation create empty", 2)
+
+
+def test_what_a_reservation_does_not_reserve_is_said(shell: Shell) -> None:
+    stored = json.loads(ipip.Reservation("r", ["10.244.0.0/28"]).to_json())
+    stored["spec"]["reservedCIDRs"].append("10.244.0.300")
+    line = json.dumps({"key": "/calico/resources/v3/projectcalico.org/ipreservations/r", "value": stored})
+    shell.text("ipam import", stdin=line + "\n")
+    listed = shell.run("reservation list")
+    assert listed.stdout.splitlines()[1].split() == ["r", "10.244.0.0/28"]
+    assert "reservation r: '10.244.0.300' is no prefix" in listed.stderr
+
+
 def test_nodes_are_listed_with_what_they_have(shell: Shell) -> None:
     shell.ipam.put_node(ipip.NodeRecord("node-a", address="172.18.0.3/16"))
     address = shell.ipam.ensure_tunnel_address("node-a")
@@ -130,6 +162,21 @@ def test_a_check_exits_with_1_if_something_is_wrong(shell: Shell) -> None:
     assert "nowhere" in shell.fails("ipam release --from-report nowhere")
     (shell.folder / "other").write_text('{"problems": [{"kind": "leaked"}]}')
     assert "is no report" in shell.fails("ipam release --from-report other")
+
+
+def test_repair_waits_until_nothing_can_be_under_way(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(_ipam_command, "sleep", slept.append)
+    arguments = ["check", "--repair", "--wait", "--store", str(shell.path)]
+    assert _ipam_command.main(arguments) == 0 and slept == []
+    leaked = {"key": "/calico/ipam/v2/handle/leaked", "value": {"block": {"10.244.0.0/26": 1}}}
+    shell.text("ipam import", stdin=json.dumps(leaked) + "\n")
+    # No time passed, so it is left; and without --wait nobody sleeps.
+    assert _ipam_command.main(arguments) == 1 and slept == [90]
+    assert "an assignment may be under way" in capsys.readouterr().out
+    assert _ipam_command.main([word for word in arguments if word != "--wait"]) == 1 and slept == [90]
 
 
 def test_repair_mends_what_the_store_proves(shell: Shell) -> None:

@@ -21,6 +21,10 @@ def test_a_pool_says_for_whom_it_is() -> None:
     assert (pool.node_selector, pool.allowed_uses) == ("zone == 'west'", ("LoadBalancer",))
     assert pool.selects({"zone": "west"}) and not pool.selects({"zone": "east"}) and not pool.selects({})
     assert not ipip.Pool("pods", NETWORK, assignment_mode="Manual").selects({})
+    assert ipip.selector_matches("has(rack) && zone != 'east'", {"rack": "7"})
+    assert not ipip.selector_matches("has(rack)", {})
+    with pytest.raises(ipip.InvalidArgument, match="argument 'selector': at octet 8"):
+        ipip.selector_matches("has(rack", {})
     assert not ipip.Pool("pods", NETWORK, disabled=True).selects({})
     spec = json.loads(pool.to_json())["spec"]
     assert (spec["nodeSelector"], spec["allowedUses"], spec["assignmentMode"]) == ("zone == 'west'", ["LoadBalancer"], "Automatic")

@@ -48,7 +48,10 @@ pub(crate) fn judge_answer(
     } else {
         done.effect.gained.len()
     };
-    if taken > most && (oracle.ordered || !done.troubled) {
+    // Where the record of the handle was lost, nobody finds what it has.
+    let mut owner = wanted.iter().map(|(handle, _)| handle);
+    let is_lost = owner.any(|handle| oracle.was_lost(handle.as_str()));
+    if taken > most && (oracle.ordered || !done.troubled) && !is_lost {
         return wrong("more was taken than was asked for");
     }
     for (addr, sequence) in &answer.assigned {

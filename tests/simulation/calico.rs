@@ -4,6 +4,7 @@
 //! assigning is handle, block; releasing is block, handle; giving up is claim pendingDeletion, block,
 //! claim. Each record that it writes has an `x`, as a newer version has fields that we do not know.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use ipip_core::datastore::{Commit, Outcome, Revision, Store};
@@ -35,6 +36,10 @@ pub(crate) enum Calico {
         block: Ipv4Network,
     },
     CreatePool(PoolPlan),
+    /// Does another and dies after so many writes.
+    Dying(Box<Self>, u32),
+    /// Loses the record of a handle.
+    Forget(String),
     /// Writes a field of some record that we do not know.
     Note(u64),
 }
@@ -54,18 +59,38 @@ struct Client<'a> {
     store: &'a dyn Store,
     /// Nanoseconds since 1970.
     now: u64,
+    /// So many writes before it dies.
+    writes: Cell<u32>,
 }
 
 impl Calico {
+    /// Whether it loses the record of a handle.
+    pub(crate) fn forgets(&self) -> bool {
+        match self {
+            Self::Dying(other, _) => other.forgets(),
+            _ => matches!(self, Self::Forget(_)),
+        }
+    }
+
     /// Does it, as far as it comes.
     pub(crate) fn run(&self, store: &dyn Store, now: u64) {
-        let client = Client { store, now };
+        let writes = Cell::new(u32::MAX);
+        self.run_as(&Client { store, now, writes });
+    }
+
+    fn run_as(&self, client: &Client<'_>) {
         let _stopped_early = match self {
             Self::Claim { node, block } => client.claim(node, *block),
             Self::Assign { node, handle } => client.assign(node, handle),
             Self::ReleaseHandle(handle) => client.release_handle(handle),
             Self::ReleaseBlock { node, block } => client.release_block(node, *block),
             Self::CreatePool(plan) => client.create_pool(*plan),
+            Self::Dying(other, after) => {
+                client.writes.set(*after);
+                other.run_as(client);
+                Ok(())
+            }
+            Self::Forget(handle) => client.forget(handle),
             Self::Note(x) => client.note(*x),
         };
     }
@@ -89,6 +114,13 @@ impl Client<'_> {
         let mut commit = Commit::new();
         commit.expect(&read.key, read.revision);
         commit.put(&read.key, value.to_string().into_bytes());
+        self.commit(commit)
+    }
+
+    /// Whether nobody was faster.
+    fn commit(&self, commit: Commit) -> Step<bool> {
+        let left = self.writes.get().checked_sub(1).ok_or(Stopped)?;
+        self.writes.set(left);
         let outcome = self.store.commit(commit).map_err(|_| Stopped)?;
         Ok(matches!(outcome, Outcome::Committed(_)))
     }
@@ -96,8 +128,7 @@ impl Client<'_> {
     fn delete(&self, read: &Read) -> Step<bool> {
         let mut commit = Commit::new();
         commit.expect(&read.key, read.revision).delete(&read.key);
-        let outcome = self.store.commit(commit).map_err(|_| Stopped)?;
-        Ok(matches!(outcome, Outcome::Committed(_)))
+        self.commit(commit)
     }
 
     fn get_claim(&self, node: &str, block: Ipv4Network) -> Step<Read> {
@@ -275,6 +306,14 @@ impl Client<'_> {
         let mut value: Value = serde_json::from_slice(&plan.pool().to_json()).expect("JSON");
         value["x"] = json!(self.now >> 8);
         self.put(&read, &value).map(drop)
+    }
+
+    fn forget(&self, handle: &str) -> Step<()> {
+        let read = self.get(format!("{HANDLES}{handle}"))?;
+        match read.revision {
+            Some(_) => self.delete(&read).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn note(&self, x: u64) -> Step<()> {

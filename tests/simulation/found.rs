@@ -64,7 +64,7 @@ impl Store for Between {
         });
         let outcome = memory.commit(commit)?;
         if let (Some(pool), Outcome::Committed(_)) = (deleted, outcome) {
-            let pool = String::from_utf8(pool.value).unwrap();
+            let pool = String::from_utf8(pool.value.to_vec()).unwrap();
             assert!(pool.contains(r#""disabled":true"#), "deleted {pool}");
         }
         Ok(outcome)
@@ -138,7 +138,7 @@ fn a_handle_that_calico_counts_already_is_released_only_so_that_calico_reads_aga
     let mut write = Commit::new();
     write
         .expect(&block, Some(read.revision))
-        .put(&block, read.value);
+        .put(&block, read.value.to_vec());
     assert_eq!(memory.commit(write).unwrap(), Outcome::Conflict);
 }
 

@@ -15,8 +15,10 @@ mod found;
 mod operation;
 mod oracle;
 mod record;
+mod resources;
 mod scene;
 mod state;
+mod terms;
 mod truth;
 mod world;
 
@@ -100,4 +102,5 @@ fn every_history_keeps_the_rules() {
     for done in (0..count).step_by(CHUNK) {
         run(from + done, (count - done).min(CHUNK as u64));
     }
+    println!("{count} histories from seed {from} in all, and no violation");
 }

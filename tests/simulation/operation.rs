@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use ipip_core::ipam::{Collector, Ipam, IpamError, Request};
+use ipip_core::ipam::{Collector, Ipam, IpamError, Report, Request};
 use ipip_core::name::{HandleId, NodeName};
 use ipip_core::resource::{
-    AllocatorConfig, Attribute, IpipMode, Node, Pool, Release, Reservation, Selector, Sequence,
+    AllocatorConfig, Attribute, IpipMode, Node, Pool, Release, Reservation, Selector, Sequence, Use,
 };
 use ipnetwork::Ipv4Network;
 
@@ -23,6 +23,9 @@ pub(crate) enum Operation {
     AssignMany {
         handle: HandleId,
         count: u32,
+        /// The pools that are named; none: any.
+        pools: Vec<Ipv4Network>,
+        max_blocks: Option<u32>,
     },
     Assign {
         handle: HandleId,
@@ -35,8 +38,8 @@ pub(crate) enum Operation {
     ClaimAny,
     ReleaseBlock(Ipv4Network),
     CreatePool(PoolPlan),
-    /// Whether it is for all nodes, or for those of zone a.
-    UpdatePool(PoolPlan, bool),
+    /// Whether it is for all nodes, or for those of zone a, and for what.
+    UpdatePool(PoolPlan, bool, &'static [Use]),
     DisablePool(&'static str),
     EnablePool(&'static str),
     DeletePool(&'static str),
@@ -48,11 +51,16 @@ pub(crate) enum Operation {
     RemoveNode(NodeName),
     EnsureTunnel,
     ReleaseTunnel,
-    /// What a check finds.
-    Repair,
+    /// Keeps what it finds.
+    Check(Shelf),
+    /// What a check found, if one did; else what it finds now.
+    Repair(Shelf),
     Collect(Collection),
     Calico(Calico),
 }
+
+/// The report of a check, for who repairs later.
+pub(crate) type Shelf = Arc<Mutex<Option<Report>>>;
 
 /// What collects, and the handles that are alive.
 #[derive(Debug, Clone)]
@@ -106,8 +114,17 @@ impl Operation {
                     answer.assigned.push((a.addr, a.sequence))
                 })
             }
-            Self::AssignMany { handle, count } => {
-                let request = Request::new(node.clone(), *count, owner(handle));
+            Self::AssignMany {
+                handle,
+                count,
+                pools,
+                max_blocks,
+            } => {
+                let request = Request {
+                    pools: pools.clone(),
+                    max_blocks: *max_blocks,
+                    ..Request::new(node.clone(), *count, owner(handle))
+                };
                 Answer::of(ipam.assign_many(&request), |answer, many| {
                     let each = many.assigned.iter().map(|a| (a.addr, a.sequence));
                     answer.assigned.extend(each);
@@ -153,10 +170,11 @@ impl Operation {
     fn administer(&self, ipam: &Ipam, node: &NodeName) -> Answer {
         match self {
             Self::CreatePool(plan) => Answer::of(ipam.create_pool(&plan.pool()), |_, ()| ()),
-            Self::UpdatePool(plan, for_all) => {
+            Self::UpdatePool(plan, for_all, uses) => {
                 let selector = if *for_all { "all()" } else { "zone == 'a'" };
                 let selector = Selector::parse(selector).expect("a selector");
                 let pool = plan.pool().with_node_selector(selector);
+                let pool = pool.with_allowed_uses(uses);
                 Answer::of(ipam.update_pool(&pool), |_, _| ())
             }
             Self::DisablePool(name) => Answer::of(ipam.disable_pool(name), |_, ()| ()),
@@ -181,8 +199,13 @@ impl Operation {
             Self::ReleaseTunnel => Answer::of(ipam.release_tunnel_address(node), |answer, all| {
                 answer.released.extend(all);
             }),
-            Self::Repair => {
-                let repaired = ipam.check().and_then(|report| ipam.repair(&report));
+            Self::Check(shelf) => Answer::of(ipam.check(), |_, report| {
+                *shelf.lock().expect("no panic") = Some(report);
+            }),
+            Self::Repair(shelf) => {
+                let known = shelf.lock().expect("no panic").take();
+                let report = known.map_or_else(|| ipam.check(), Ok);
+                let repaired = report.and_then(|report| ipam.repair(&report));
                 Answer::of(repaired, |_, _| ())
             }
             Self::Collect(collection) => collection.run(ipam),
@@ -194,7 +217,7 @@ impl Operation {
     pub(crate) fn wants(&self, node: &str) -> Option<(HandleId, usize)> {
         match self {
             Self::AssignAny { handle } | Self::Assign { handle, .. } => Some((handle.clone(), 1)),
-            Self::AssignMany { handle, count } => Some((handle.clone(), *count as usize)),
+            Self::AssignMany { handle, count, .. } => Some((handle.clone(), *count as usize)),
             Self::EnsureTunnel => Some((tunnel_handle(node), 1)),
             _ => None,
         }
@@ -206,6 +229,30 @@ impl Operation {
             self,
             Self::AssignAny { .. } | Self::AssignMany { .. } | Self::EnsureTunnel
         )
+    }
+
+    /// The pools that it names; none: it takes those that select the node.
+    pub(crate) fn named(&self) -> &[Ipv4Network] {
+        match self {
+            Self::AssignMany { pools, .. } => pools,
+            _ => &[],
+        }
+    }
+
+    /// How many blocks it lets its node have, if it says so.
+    pub(crate) fn max_blocks(&self) -> Option<usize> {
+        match self {
+            Self::AssignMany { max_blocks, .. } => max_blocks.map(|most| most as usize),
+            _ => None,
+        }
+    }
+
+    /// What its addresses are for, as Calico writes it.
+    pub(crate) fn purpose(&self) -> &'static str {
+        match self {
+            Self::EnsureTunnel => "Tunnel",
+            _ => "Workload",
+        }
     }
 
     /// Whether it may claim a block for its node.

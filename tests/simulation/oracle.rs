@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use crate::addresses::{check_queue, judge_addresses};
 use crate::operation::{Collection, Operation, tunnel_handle};
-use crate::record::{Block, Node, Pool, Range, Verdict, check};
+use crate::record::{Block, Handle, Verdict, check, kept};
 use crate::state::{Key, Old, State};
 use crate::truth::Committed;
 
@@ -37,6 +37,8 @@ pub(crate) struct Effect {
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) state: State,
+    /// Handles whose records were lost, and whether they were repaired since.
+    lost: BTreeMap<String, bool>,
     /// All assignments that ever were.
     stamps: BTreeMap<(Ipv4Addr, u64), Given>,
     /// Whether Calico's commits, of single keys, are among them.
@@ -56,8 +58,6 @@ struct Given {
 
 /// An empty block is taken from its node at this age, in seconds.
 const RECLAIM_AGE: u64 = 60;
-/// The limit of blocks of a node where none is said.
-const LIMIT: usize = 20;
 
 impl Oracle {
     pub(crate) fn new(with_calico: bool, ordered: bool) -> Self {
@@ -93,9 +93,11 @@ impl Oracle {
             }
         }
         self.check_claims(committed, is_ours, permit, &effect)?;
+        self.lose(committed, permit);
         for handle in handles {
             self.check_handle(&handle)?;
         }
+        self.check_tunnel(permit)?;
         self.check_grace(&effect.lost, permit)?;
         let owner = permit
             .operation
@@ -115,10 +117,16 @@ impl Oracle {
         Ok(effect)
     }
 
-    /// Whether this assignment was made for `handle` on `node` once.
+    /// Whether the record of `handle` was lost once.
+    pub(crate) fn was_lost(&self, handle: &str) -> bool {
+        self.lost.contains_key(handle)
+    }
+
+    /// Whether this assignment was made for `handle` on `node` once, or by Calico.
     pub(crate) fn was_given(&self, stamp: (Ipv4Addr, u64), handle: &str, node: &str) -> bool {
         let given = self.stamps.get(&stamp);
-        given.is_some_and(|given| given.handle == handle && given.node == node)
+        let by_calico = self.with_calico && self.state.holds(stamp.0, handle);
+        by_calico || given.is_some_and(|given| given.handle == handle && given.node == node)
     }
 
     /// What is collected was assigned for longer than the time of grace.
@@ -154,8 +162,10 @@ impl Oracle {
                 let new = self.state.claims.get(&(node.to_owned(), block.to_owned()));
                 kept(key, old.x, new.map(|new| new.x))
             }
-            (Old::Handle(Some(old)), Key::Handle(id)) => {
-                kept(key, old.x, self.state.handles.get(id).map(|new| new.x))
+            (Old::Handle(old), Key::Handle(id)) => {
+                self.check_repaired(id, old.as_ref(), permit)?;
+                let new = self.state.handles.get(id).map(|new| new.x);
+                old.as_ref().map_or(Ok(()), |old| kept(key, old.x, new))
             }
             (Old::Pool(old), Key::Pool(name)) => {
                 let new = self.state.pools.get(name);
@@ -202,7 +212,8 @@ impl Oracle {
         let pool = pool.map(|pool| pool.metadata.name.as_str());
         let owner = block.node().unwrap_or_default();
         let may = permit.operation.gives_up(permit.node, owner, block, pool);
-        check(may, || format!("{name} was taken from {owner}"))
+        check(may, || format!("{name} was taken from {owner}"))?;
+        self.check_deselected(block, permit)
     }
 
     /// A block that was made, or taken over: of the node, of its pool, within limits.
@@ -232,29 +243,8 @@ impl Oracle {
         // To assign in it counts as a change.
         empty.sequence -= u64::from(new.is_held());
         let taken = judge_addresses(&self.state, &empty, new, permit, effect)?;
+        self.check_pool(new, permit)?;
         check_queue(&self.state, &empty, new, &taken, permit)
-    }
-
-    fn check_limit(&self, name: &str, permit: &Permit<'_>) -> Verdict<()> {
-        let configs = || self.state.config.since(permit.since);
-        let limit = configs().map(|config| {
-            if config.limit == 0 {
-                LIMIT
-            } else {
-                config.limit
-            }
-        });
-        let limit = limit.max().expect("one at least");
-        let count = self.state.blocks_of(permit.node).count();
-        check(count <= limit, || {
-            format!(
-                "{name} is block {count} of {}, over the limit {limit}",
-                permit.node
-            )
-        })?;
-        check(configs().any(|config| config.auto), || {
-            format!("{name} is made for any address")
-        })
     }
 
     fn judge_block(
@@ -297,96 +287,12 @@ impl Oracle {
             check(!borrowed || !strict, || {
                 format!("{name} lends to {}", permit.node)
             })?;
+            self.check_pool(new, permit)?;
+            if borrowed {
+                self.check_auto(name, permit)?;
+            }
         }
         check_queue(&self.state, old, new, &taken, permit)
-    }
-
-    fn judge_pool(
-        &self,
-        name: &str,
-        old: Option<&Pool>,
-        new: Option<&Pool>,
-        permit: &Permit<'_>,
-    ) -> Verdict<()> {
-        let may = match permit.operation {
-            Operation::CreatePool(plan) => plan.name == name && old.is_none() && new.is_some(),
-            Operation::UpdatePool(plan, _) => plan.name == name && old.is_some() && new.is_some(),
-            Operation::EnablePool(of) | Operation::DisablePool(of) => *of == name && new.is_some(),
-            Operation::DeletePool(of) => *of == name,
-            _ => false,
-        };
-        check(may, || format!("pool {name} became {new:?}"))?;
-        let range = |pool: &Pool| Range::of(&pool.spec.cidr);
-        match (old, new) {
-            (Some(old), Some(new)) => {
-                kept(name, old.x, Some(new.x))?;
-                let shape = |pool: &Pool| (pool.spec.cidr.clone(), pool.spec.block_len);
-                check(shape(old) == shape(new), || {
-                    format!("{old:?} became {new:?}")
-                })
-            }
-            (None, Some(new)) if self.ordered => {
-                let mut others = self.state.pools.values();
-                let other = others.find(|other| *other != new && range(other).overlaps(range(new)));
-                check(other.is_none(), || format!("{new:?} overlaps {other:?}"))?;
-                let mut blocks = self.state.blocks.values();
-                let len = format!("/{}", new.spec.block_len);
-                let odd =
-                    blocks.find(|b| b.range().overlaps(range(new)) && !b.cidr.ends_with(&len));
-                check(odd.is_none(), || format!("{new:?} has {odd:?} in it"))
-            }
-            (Some(old), None) => {
-                check(old.spec.disabled, || format!("{old:?} was deleted"))?;
-                let mut blocks = self.state.blocks.values();
-                let owned = blocks.find(|b| b.affinity.is_some() && range(old).covers(b.range()));
-                check(owned.is_none() || self.with_calico || !self.ordered, || {
-                    format!("pool {name} was deleted before {owned:?}")
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn judge_node(
-        &self,
-        name: &str,
-        old: Option<&Node>,
-        new: Option<&Node>,
-        permit: &Permit<'_>,
-    ) -> Verdict<()> {
-        let its = permit.node == name;
-        let tunnel = |node: Option<&Node>| node.and_then(Node::tunnel_addr);
-        let rule = || format!("node {name} became {new:?}, was {old:?}");
-        match (permit.operation, new) {
-            (Operation::PutNode(_), Some(new)) => {
-                check(its && tunnel(old) == new.tunnel_addr(), rule)?;
-            }
-            (operation, Some(new)) => {
-                let may = match operation {
-                    Operation::EnsureTunnel => its,
-                    Operation::ReleaseTunnel => its && old.is_some(),
-                    _ => false,
-                };
-                check(may, rule)?;
-                check(old.is_none_or(|old| old.metadata == new.metadata), rule)?;
-                let held = |addr| self.state.holds(addr, tunnel_handle(name).as_str());
-                check(new.tunnel_addr().is_none_or(held), || {
-                    format!("node {name} records an address that it has not: {new:?}")
-                })?;
-            }
-            (Operation::RemoveNode(removed), None) => {
-                check(removed.as_str() == name, rule)?;
-                let lax = self.with_calico || !self.ordered;
-                let owned = self.state.blocks_of(name).next();
-                check(owned.is_none() || lax, || format!("{name} left {owned:?}"))?;
-                let held = self.state.held.get(tunnel_handle(name).as_str());
-                let held = held.filter(|held| !held.is_empty());
-                check(held.is_none() || lax, || format!("{name} left {held:?}"))?;
-            }
-            _ => return check(false, rule),
-        }
-        old.zip(new)
-            .map_or(Ok(()), |(old, new)| kept(name, old.x, Some(new.x)))
     }
 
     /// Our commits leave no claim without its block, and no claim on somebody else's, unless it is
@@ -427,8 +333,10 @@ impl Oracle {
             let used = is_ours && !effect.gained.is_empty() && owner == Some(permit.node);
             let must = owner.is_some() && (used && self.ordered || !self.with_calico);
             // Calico may begin to give the block up meanwhile, and fails when it comes to it.
-            let given_up = owners_claim == Some("pendingDeletion") && self.with_calico;
-            let right = owners_claim == Some("confirmed") || given_up;
+            let place = (owner.unwrap_or_default().to_owned(), block.to_owned());
+            let changed = self.state.claims_changed.get(&place);
+            let meanwhile = !used || changed.is_some_and(|changed| *changed > permit.since);
+            let right = owners_claim == Some("confirmed") || (self.with_calico && meanwhile);
             check(!must || right, || {
                 format!("{block} of {owner:?}: its claim is {owners_claim:?}")
             })?;
@@ -436,15 +344,74 @@ impl Oracle {
         Ok(())
     }
 
+    /// Takes over which records of handles are lost, and which repaired.
+    fn lose(&mut self, committed: &Committed, permit: &Permit<'_>) {
+        for (key, _, _) in &committed.changes {
+            let Ok(Key::Handle(id)) = Key::of(key) else {
+                continue;
+            };
+            match permit.operation {
+                // What it counted and takes back may have been released and counted anew meanwhile,
+                // where a handle is used again.
+                Operation::Calico(calico) if calico.forgets() || !self.counts_all(id) => {
+                    self.lost.insert(id.to_owned(), false);
+                }
+                Operation::Repair(_) => {
+                    self.lost
+                        .entry(id.to_owned())
+                        .and_modify(|repaired| *repaired = true);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the record of a handle counts what the blocks hold, or more.
+    fn counts_all(&self, handle: &str) -> bool {
+        let counted = self.state.handles.get(handle).map(|handle| &handle.block);
+        let count = |cidr: &str| counted.and_then(|all| all.get(cidr)).unwrap_or(&0);
+        let mut held = self.state.held.get(handle).into_iter().flatten();
+        held.all(|(cidr, addrs)| addrs <= count(cidr))
+    }
+
+    /// A repair keeps what a handle counts, or makes it what the handle has.
+    fn check_repaired(&self, id: &str, old: Option<&Handle>, permit: &Permit<'_>) -> Verdict<()> {
+        let Some(new) = self.state.handles.get(id) else {
+            return Ok(());
+        };
+        let held = |cidr: &String| self.state.held.get(id).and_then(|held| held.get(cidr));
+        let before = |cidr: &String| old.and_then(|old| old.block.get(cidr));
+        let is_right = |(cidr, count): (&String, &i64)| {
+            Some(count) == held(cidr) || Some(count) == before(cidr)
+        };
+        let right = !matches!(permit.operation, Operation::Repair(_));
+        check(right || new.block.iter().all(is_right), || {
+            format!("handle {id} was repaired from {old:?} to {new:?}")
+        })
+    }
+
+    /// The tunnel device of a node has one address at most.
+    fn check_tunnel(&self, permit: &Permit<'_>) -> Verdict<()> {
+        if !matches!(permit.operation, Operation::EnsureTunnel) || !self.ordered || self.with_calico
+        {
+            return Ok(());
+        }
+        let held = self.state.held.get(tunnel_handle(permit.node).as_str());
+        let count: i64 = held.map_or(0, |held| held.values().sum());
+        check(count < 2, || {
+            format!("the tunnel device of {} has {held:?}", permit.node)
+        })
+    }
+
     /// The record of a handle counts what the blocks hold; beside Calico it may count more.
     fn check_handle(&self, handle: &str) -> Verdict<()> {
+        if self.lost.get(handle) == Some(&false) {
+            return Ok(());
+        }
         let held = self.state.held.get(handle).filter(|held| !held.is_empty());
         let counted = self.state.handles.get(handle).map(|handle| &handle.block);
         let right = if self.with_calico {
-            held.is_none_or(|held| {
-                let count = |cidr: &str| counted.and_then(|all| all.get(cidr)).unwrap_or(&0);
-                held.iter().all(|(cidr, addrs)| addrs <= count(cidr))
-            })
+            self.counts_all(handle)
         } else {
             held == counted
         };
@@ -464,11 +431,4 @@ impl Oracle {
             || format!("left at the end: {block:?}, {claim:?}, {handle:?}"),
         )
     }
-}
-
-/// A field that the library does not know stays in a record that it writes again.
-fn kept(key: &str, old: Option<u64>, new: Option<Option<u64>>) -> Verdict<()> {
-    check(new.is_none_or(|new| new == old), || {
-        format!("{key}: x was {old:?}, is {new:?}")
-    })
 }

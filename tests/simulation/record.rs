@@ -13,6 +13,13 @@ pub(crate) fn check(holds: bool, rule: impl FnOnce() -> String) -> Verdict<()> {
     if holds { Ok(()) } else { Err(rule()) }
 }
 
+/// A field that the library does not know stays in a record that it writes again.
+pub(crate) fn kept(key: &str, old: Option<u64>, new: Option<Option<u64>>) -> Verdict<()> {
+    check(new.is_none_or(|new| new == old), || {
+        format!("{key}: x was {old:?}, is {new:?}")
+    })
+}
+
 pub(crate) fn parse<'a, T: Deserialize<'a>>(key: &str, value: &'a [u8]) -> Verdict<T> {
     serde_json::from_slice(value).map_err(|error| {
         let text = String::from_utf8_lossy(value);
@@ -107,6 +114,10 @@ pub(crate) struct PoolSpec {
     pub(crate) block_len: u8,
     #[serde(default)]
     pub(crate) disabled: bool,
+    #[serde(rename = "nodeSelector")]
+    selector: String,
+    #[serde(default, rename = "allowedUses")]
+    uses: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize, PartialEq)]
@@ -142,7 +153,25 @@ struct Bgp {
     tunnel_addr: Option<Ipv4Addr>,
 }
 
+impl Pool {
+    /// Whether it gives its addresses to nodes of `zone` that ask for any.
+    pub(crate) fn selects(&self, zone: Option<&str>) -> bool {
+        let all = self.spec.selector == "all()";
+        let of_zone = self.spec.selector == "zone == 'a'" && zone == Some("a");
+        !self.spec.disabled && (all || of_zone)
+    }
+
+    /// Whether its addresses are for workloads, or for tunnels; none said means both.
+    pub(crate) fn allows(&self, purpose: &str) -> bool {
+        self.spec.uses.is_empty() || self.spec.uses.iter().any(|one| one == purpose)
+    }
+}
+
 impl Node {
+    pub(crate) fn zone(&self) -> Option<String> {
+        self.metadata.labels.get("zone").cloned()
+    }
+
     pub(crate) fn tunnel_addr(&self) -> Option<Ipv4Addr> {
         self.spec.bgp.tunnel_addr
     }

@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use ipip_core::ipam::Collector;
 use ipip_core::name::{HandleId, NodeName};
-use ipip_core::resource::{AllocatorConfig, Release, Sequence};
+use ipip_core::resource::{AllocatorConfig, Release, Sequence, Use};
 use ipnetwork::Ipv4Network;
 
 use crate::calico::Calico;
 use crate::chance::Chance;
-use crate::operation::{Collection, Operation, PoolPlan};
+use crate::operation::{Collection, Operation, PoolPlan, Shelf};
+use crate::state::State;
 
 /// How many processes there are; the first two are of one node.
 pub(crate) const PROCESSES: usize = 6;
 /// How many handles are used.
 pub(crate) const HANDLES: usize = 8;
 /// How many kinds of operations there are, Calico's apart.
-const KINDS: usize = 23;
+const KINDS: usize = 24;
 /// How often each kind is drawn where nothing is left out, in its order below.
 const USUAL: [usize; KINDS] = [
-    6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 1, 3, 1, 3, 2, 2, 2, 1, 3, 1, 1, 2,
+    6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 1, 3, 1, 3, 2, 2, 2, 2, 4, 1, 2, 1, 3,
 ];
 /// So many of them are what pods need; the others are the administrator's.
 const PODS: usize = 9;
@@ -38,11 +39,24 @@ pub(crate) struct Remembered {
 #[derive(Debug)]
 pub(crate) struct Scene {
     weights: [usize; KINDS],
-    /// The first one is there from the beginning.
     pub(crate) plans: Vec<PoolPlan>,
+    /// So many of them are there from the beginning.
+    pub(crate) first_pools: usize,
     /// Whether Calico works on the same store.
     pub(crate) with_calico: bool,
     collector: Arc<Mutex<Collector>>,
+    shelf: Shelf,
+    /// Whether records of handles are lost.
+    with_damage: bool,
+}
+
+/// Who does something, and what there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Present<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) state: &'a State,
+    /// What was assigned once, whether it still is or not.
+    pub(crate) known: &'a [Remembered],
 }
 
 /// Prefixes of pools, and the lengths of their blocks.
@@ -64,10 +78,12 @@ impl Scene {
         for (kind, weight) in weights.iter_mut().enumerate() {
             // What is missing makes room for what else can happen.
             let left_out = chance.one_in(4) || (kind >= PODS && !administered);
+            // What is rare elsewhere is frequent here and there.
+            let often = if chance.one_in(8) { 6 } else { 1 };
             *weight = if left_out {
                 0
             } else {
-                *weight * (1 + chance.below(3))
+                *weight * (1 + chance.below(3)) * often
             };
         }
         let grace = Duration::from_secs(Collection::GRACE);
@@ -76,8 +92,11 @@ impl Scene {
         Self {
             weights,
             plans: plans(cidr, block_len, ordered && !with_calico),
+            first_pools: if chance.one_in(3) { 2 } else { 1 },
             with_calico,
             collector: Arc::new(Mutex::new(Collector::new(grace))),
+            shelf: Shelf::default(),
+            with_damage: chance.one_in(2),
         }
     }
 
@@ -100,14 +119,26 @@ impl Scene {
         cidr.nth(chance.number(cidr.size())).expect("inside")
     }
 
-    pub(crate) fn block(&self, chance: &mut Chance) -> Ipv4Network {
-        let len = self.plans[0].block_len;
-        masked(self.addr(chance), len)
+    /// A block; mostly one that `node` claims, or that is there.
+    fn block(&self, chance: &mut Chance, node: &str, state: &State) -> Ipv4Network {
+        let claims = || state.claims.keys().filter(|(owner, _)| owner == node);
+        let known = match chance.below(4) {
+            0 | 1 => nth(chance, claims().map(|(_, block)| block)),
+            2 => nth(chance, state.blocks.keys()),
+            _ => None,
+        };
+        let known = known.and_then(|name| name.replace('-', "/").parse().ok());
+        known.unwrap_or_else(|| masked(self.addr(chance), self.plans[0].block_len))
     }
 
     /// What Calico does next.
-    pub(crate) fn draw_calico(&self, chance: &mut Chance, handles: &mut Vec<String>) -> Operation {
-        let node = match chance.below(3) {
+    pub(crate) fn draw_calico(
+        &self,
+        chance: &mut Chance,
+        handles: &mut Vec<String>,
+        state: &State,
+    ) -> Operation {
+        let node = match chance.below(2) {
             0 => Self::node(chance.below(PROCESSES)).to_string(),
             _ => "calico-1".to_owned(),
         };
@@ -115,23 +146,34 @@ impl Scene {
             true => "c0".to_owned(),
             false => chance.pick(handles).clone(),
         };
-        let block = self.block(chance);
-        Operation::Calico(match chance.below(12) {
+        let block = self.block(chance, &node, state);
+        let calico = match chance.below(13) {
             0..=2 => Calico::Claim { node, block },
             3..=5 => {
-                let handle = format!("c{}", handles.len());
-                handles.push(handle.clone());
+                // Few, so that one is used again.
+                let handle = format!("c{}", chance.below(4));
+                if !handles.contains(&handle) {
+                    handles.push(handle.clone());
+                }
                 Calico::Assign { node, handle }
             }
             6 => Calico::ReleaseHandle(any(chance, handles)),
             7..=8 => Calico::ReleaseBlock { node, block },
             9 => Calico::CreatePool(self.plans[0]),
+            10 => match nth(chance, state.handles.keys()) {
+                Some(handle) if self.with_damage => Calico::Forget(handle.clone()),
+                _ => Calico::Note(chance.next() >> 1),
+            },
             _ => Calico::Note(chance.next() >> 1),
+        };
+        Operation::Calico(match chance.one_in(4) {
+            true => Calico::Dying(Box::new(calico), 1),
+            false => calico,
         })
     }
 
-    /// What a process does next; `known` is what was assigned once, whether it still is or not.
-    pub(crate) fn draw_operation(&self, chance: &mut Chance, known: &[Remembered]) -> Operation {
+    /// What a process does next.
+    pub(crate) fn draw_operation(&self, chance: &mut Chance, present: Present<'_>) -> Operation {
         let sum: usize = self.weights.iter().sum();
         let mut at = chance.below(sum);
         let mut kind = 0;
@@ -140,19 +182,22 @@ impl Scene {
             kind += 1;
         }
         if kind < PODS {
-            self.pods(chance, kind, known)
+            self.pods(chance, kind, present)
         } else {
             self.administrators(chance, kind)
         }
     }
 
-    fn pods(&self, chance: &mut Chance, kind: usize, known: &[Remembered]) -> Operation {
+    fn pods(&self, chance: &mut Chance, kind: usize, present: Present<'_>) -> Operation {
+        let Present { node, state, known } = present;
         let handle = Self::handle(chance.below(HANDLES));
         match kind {
             0 => Operation::AssignAny { handle },
             1 => Operation::AssignMany {
                 handle,
                 count: 1 + chance.number(9),
+                pools: self.named(chance),
+                max_blocks: chance.one_in(4).then(|| chance.number(4)),
             },
             2 => Operation::Assign {
                 handle,
@@ -165,9 +210,9 @@ impl Scene {
                 Operation::ReleaseMany(releases.collect())
             }
             5 => Operation::ReleaseHandle(handle),
-            6 => Operation::Claim(self.block(chance)),
+            6 => Operation::Claim(self.block(chance, node, state)),
             7 => Operation::ClaimAny,
-            _ => Operation::ReleaseBlock(self.block(chance)),
+            _ => Operation::ReleaseBlock(self.block(chance, node, state)),
         }
     }
 
@@ -178,7 +223,11 @@ impl Scene {
         let likely = if chance.one_in(4) { plan } else { first };
         match kind {
             9 => Operation::CreatePool(plan),
-            10 => Operation::UpdatePool(likely, chance.one_in(2)),
+            10 => {
+                let uses: [&[Use]; 3] = [&[], &[Use::Workload], &[Use::Tunnel]];
+                let uses = uses[chance.below(uses.len())];
+                Operation::UpdatePool(likely, chance.one_in(2), uses)
+            }
             11 => Operation::DisablePool(likely.name),
             12 => Operation::EnablePool(likely.name),
             13 => Operation::DeletePool(likely.name),
@@ -199,12 +248,27 @@ impl Scene {
             18 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
             19 => Operation::EnsureTunnel,
             20 => Operation::ReleaseTunnel,
-            21 => Operation::Repair,
+            21 if chance.one_in(2) => Operation::Repair(Arc::clone(&self.shelf)),
+            21 => Operation::Repair(Shelf::default()),
+            22 => Operation::Check(Arc::clone(&self.shelf)),
             _ => Operation::Collect(Collection {
                 collector: Arc::clone(&self.collector),
                 live: (0..chance.below(HANDLES)).map(Self::handle).collect(),
             }),
         }
+    }
+
+    /// The pools that a request names: as a rule none.
+    fn named(&self, chance: &mut Chance) -> Vec<Ipv4Network> {
+        if !chance.one_in(4) {
+            return Vec::new();
+        }
+        let at = if chance.one_in(3) {
+            self.plans.len()
+        } else {
+            1
+        };
+        vec![self.plans[chance.below(at)].cidr]
     }
 
     fn release(&self, chance: &mut Chance, known: &[Remembered]) -> Release {
@@ -254,6 +318,13 @@ fn config(chance: &mut Chance) -> AllocatorConfig {
     }
     config.cooldown = Duration::from_secs(if chance.one_in(2) { 30 } else { 0 });
     config
+}
+
+/// Any of `all`.
+fn nth<'a, T>(chance: &mut Chance, all: impl Iterator<Item = &'a T> + Clone) -> Option<&'a T> {
+    let count = all.clone().count();
+    let mut all = all;
+    (count > 0).then(|| all.nth(chance.below(count)))?
 }
 
 fn masked(addr: Ipv4Addr, len: u8) -> Ipv4Network {

@@ -110,12 +110,18 @@ pub(crate) struct State {
     pub(crate) blocks: BTreeMap<String, Block>,
     /// By node and block.
     pub(crate) claims: BTreeMap<(String, String), Claim>,
+    /// When each was written or deleted last.
+    pub(crate) claims_changed: BTreeMap<(String, String), u64>,
     pub(crate) handles: BTreeMap<String, Handle>,
     pub(crate) pools: BTreeMap<String, Pool>,
     pub(crate) nodes: BTreeMap<String, Node>,
     reservations: BTreeMap<String, Reservation>,
     pub(crate) config: Past<Config>,
     pub(crate) reserved: Past<Vec<Range>>,
+    /// By name.
+    pub(crate) past_pools: Past<BTreeMap<String, Pool>>,
+    /// The zones of nodes, by name.
+    pub(crate) zones: Past<BTreeMap<String, Option<String>>>,
     /// By handle and block: how many addresses there are.
     pub(crate) held: BTreeMap<String, BTreeMap<String, i64>>,
 }
@@ -150,13 +156,22 @@ impl State {
             }
             Key::Claim(node, block) => {
                 let place = (node.to_owned(), block.to_owned());
+                self.claims_changed.insert(place.clone(), revision);
                 old = Old::Claim(put(&mut self.claims, key, place, value)?);
             }
             Key::Handle(id) => {
                 old = Old::Handle(put(&mut self.handles, key, id.to_owned(), value)?);
             }
-            Key::Pool(name) => old = Old::Pool(put(&mut self.pools, key, name.to_owned(), value)?),
-            Key::Node(name) => old = Old::Node(put(&mut self.nodes, key, name.to_owned(), value)?),
+            Key::Pool(name) => {
+                old = Old::Pool(put(&mut self.pools, key, name.to_owned(), value)?);
+                self.past_pools.set(revision, self.pools.clone());
+            }
+            Key::Node(name) => {
+                old = Old::Node(put(&mut self.nodes, key, name.to_owned(), value)?);
+                let zone = |(name, node): (&String, &Node)| (name.clone(), node.zone());
+                self.zones
+                    .set(revision, self.nodes.iter().map(zone).collect());
+            }
             Key::Reservation(name) => {
                 let was = put(&mut self.reservations, key, name.to_owned(), value)?;
                 old = Old::Reservation(was.is_some());

@@ -169,10 +169,10 @@ impl View {
     }
 }
 
-fn record(key: &str, revision: u64, value: &[u8]) -> Record {
+fn record(key: &str, revision: u64, value: Arc<[u8]>) -> Record {
     Record {
         key: key.to_owned(),
-        value: value.to_vec(),
+        value,
         revision: Revision(revision),
     }
 }
@@ -199,11 +199,11 @@ impl Store for View {
         let seen = truth.seen(self.actor, grant.behind);
         Ok(truth
             .at(key, seen)
-            .map(|(revision, value)| record(key, revision, &value)))
+            .map(|(revision, value)| record(key, revision, value)))
     }
 
     fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.below(prefix, |key, revision, value| record(key, revision, &value))
+        self.below(prefix, record)
     }
 
     fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {

@@ -1,21 +1,22 @@
 //! One history: nodes, what they do at the same time, and what befalls them.
 
+mod ending;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, UNIX_EPOCH};
 
 use corosensei::stack::DefaultStack;
-use ipip_core::ipam::{Ambient, Ipam, IpamError, Problem};
+use ipip_core::ipam::{Ambient, Ipam};
 use ipip_core::name::{HandleId, NodeName};
-use ipnetwork::Ipv4Network;
 
 use crate::answers::{Done, judge_answer};
 use crate::chance::Chance;
 use crate::coroutine::{Fault, Grant, Seat, Task};
 use crate::operation::{Answer, Operation};
 use crate::oracle::{Effect, Oracle, Permit};
-use crate::scene::{PROCESSES, Remembered, Scene};
+use crate::scene::{PROCESSES, Present, Remembered, Scene};
 use crate::truth::{Committed, Truth, View};
 
 /// The fewest store calls of a history.
@@ -168,7 +169,9 @@ impl World {
     /// # Errors
     /// What was violated.
     pub(crate) fn run(&mut self) -> Result<u64, String> {
-        self.do_whole(0, Operation::CreatePool(self.scene.plans[0]))?;
+        for number in 0..self.scene.first_pools {
+            self.do_whole(0, Operation::CreatePool(self.scene.plans[number]))?;
+        }
         while self.truth().calls < STEPS {
             self.step()?;
         }
@@ -212,7 +215,8 @@ impl World {
         }
         let mut grant = Grant::default();
         if weather.stale_reads && self.chance.one_in(4) {
-            grant.behind = self.chance.below(6) as u64;
+            let most = if self.chance.one_in(4) { 40 } else { 6 };
+            grant.behind = self.chance.below(most) as u64;
         }
         if weather.lost_replies && self.chance.one_in(25) {
             let faults = [Fault::LostReply, Fault::Refused, Fault::OnTheWay];
@@ -249,14 +253,24 @@ impl World {
     }
 
     fn begin(&mut self, place: usize) -> Result<(), String> {
+        let state = &self.oracle.state;
         let operation = if place >= PROCESSES {
             self.scene
-                .draw_calico(&mut self.chance, &mut self.calicos_handles)
-        } else if !self.calicos_handles.is_empty() && self.chance.one_in(16) {
+                .draw_calico(&mut self.chance, &mut self.calicos_handles, state)
+        } else if !self.calicos_handles.is_empty() && self.chance.one_in(12) {
             let handle = self.chance.pick(&self.calicos_handles);
-            Operation::ReleaseHandle(HandleId::try_new(handle).expect("a handle"))
+            let handle = HandleId::try_new(handle).expect("a handle");
+            match self.chance.one_in(2) {
+                true => Operation::AssignAny { handle },
+                false => Operation::ReleaseHandle(handle),
+            }
         } else {
-            self.scene.draw_operation(&mut self.chance, &self.known)
+            let present = Present {
+                node: self.actors[place].node.as_str(),
+                state,
+                known: &self.known,
+            };
+            self.scene.draw_operation(&mut self.chance, present)
         };
         self.start(place, operation)
     }
@@ -408,67 +422,6 @@ impl World {
         let effect = self.oracle.judge(committed, &permit)?;
         if let Some(running) = &mut running {
             running.effect.add(effect);
-        }
-        Ok(())
-    }
-
-    /// A check finds nothing that a repair does not mend, and nothing at all without Calico.
-    fn check(&mut self) -> Result<(), String> {
-        let ipam = self.actors[0].ipam.clone();
-        let failed = |error: IpamError| error.to_string();
-        // What one problem changes may show the next.
-        let rounds = if self.scene.with_calico { 3 } else { 0 };
-        for _ in 0..rounds {
-            let report = ipam.check().map_err(failed)?;
-            self.clock.fetch_add(100 * MICROS, Ordering::Relaxed);
-            self.operations += 1;
-            self.ended
-                .insert(self.operations, self.call(0, Operation::Repair));
-            self.truth().begin(0, self.operations);
-            ipam.repair(&report).map_err(failed)?;
-            self.judge()?;
-        }
-        let report = ipam.check().map_err(failed)?;
-        let is_fault = |problem: &Problem| {
-            // A pool was deleted before its addresses; somebody released a tunnel's by name.
-            !matches!(
-                problem,
-                Problem::BlockOutsidePools { .. } | Problem::TunnelAddress { .. }
-            )
-        };
-        match report
-            .problems
-            .iter()
-            .find(|found| is_fault(&found.problem))
-        {
-            Some(found) => Err(format!("at the end {}", found.problem)),
-            None => Ok(()),
-        }
-    }
-
-    /// Everything is given back: whatever is left then was lost.
-    fn clean_up(&mut self) -> Result<(), String> {
-        self.do_handles()?;
-        // Whatever cools down has done so then.
-        self.clock.fetch_add(3600 * MICROS, Ordering::Relaxed);
-        for _ in 0..3 {
-            for (node, block) in self.oracle.state.owners() {
-                let place = self
-                    .actors
-                    .iter()
-                    .position(|actor| actor.node.as_str() == node);
-                let block: Ipv4Network = block.replace('-', "/").parse().expect("a block");
-                self.do_whole(place.expect("a node"), Operation::ReleaseBlock(block))?;
-            }
-        }
-        self.oracle.check_nothing_left()
-    }
-
-    fn do_handles(&mut self) -> Result<(), String> {
-        let handles: Vec<_> = self.oracle.state.handles.keys().cloned().collect();
-        for handle in handles {
-            let handle = HandleId::try_new(&handle).expect("a handle");
-            self.do_whole(0, Operation::ReleaseHandle(handle))?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@
 //! - [`run`] takes each test with what it [`Needs`].
 //! - [`world`]: [`Named`] namespaces, and a [`World`] of a node and its pod for the netlink room.
 //! - [`pair`]: two nodes joined by a veth [`Pair`], for what sends packets.
-//! - [`shell`]: command lines inside a namespace; [`tcpdump`]: a capture beside ours; [`scratch`]:
-//!   their files.
+//! - [`shell`]: command lines inside a namespace; [`echo`]: one packet there and back; [`tcpdump`]: a
+//!   capture beside ours; [`scratch`]: their files.
 //!
 //! A test acts through the library and looks through `ip -j`, tcpdump or tshark, which share no code
 //! with it. It fails by a panic, and so does everything here.
@@ -13,6 +13,7 @@
 #![allow(unused_imports, reason = "as above")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+pub(crate) mod echo;
 pub(crate) mod pair;
 pub(crate) mod scratch;
 pub(crate) mod shell;
@@ -26,6 +27,7 @@ use ipip_core::name::InterfaceName;
 use ipip_core::sys::netns::Netns;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+pub(crate) use echo::echo;
 pub(crate) use pair::{A, B, Pair};
 pub(crate) use scratch::Scratch;
 pub(crate) use shell::{sh, soon, try_sh};
@@ -46,7 +48,23 @@ pub(crate) enum Needs {
     Driver,
     /// Those, and a kernel without the driver.
     NoDriver,
+    /// Namespaces, and the kernel's nf_tables with the program `nft`.
+    NfTables,
+    /// Namespaces, and a kernel without nf_tables: the guest of user-mode-linux.
+    NoNfTables,
+    /// Both the driver and nf_tables: the guest of qemu.
+    GuardedDriver,
 }
+
+/// Every need of a namespace.
+const ROOTED: [Needs; 6] = [
+    Needs::Root,
+    Needs::Driver,
+    Needs::NoDriver,
+    Needs::NfTables,
+    Needs::NoNfTables,
+    Needs::GuardedDriver,
+];
 
 /// Runs the tests, `threads` at a time unless the command line says otherwise. A test whose needs are
 /// not met is ignored, and the reason printed.
@@ -73,19 +91,35 @@ pub(crate) fn run(threads: usize, tests: &[Test]) -> ExitCode {
 fn missing(tests: &[Test]) -> Vec<(Needs, String)> {
     if let Err(error) = Netns::create_unnamed() {
         let reason = format!("no namespace can be made (root?): {error}");
-        return [Needs::Root, Needs::Driver, Needs::NoDriver]
-            .map(|needs| (needs, reason.clone()))
-            .into();
+        return ROOTED.map(|needs| (needs, reason.clone())).into();
     }
-    let asks = |&(_, needs, _): &Test| matches!(needs, Needs::Driver | Needs::NoDriver);
-    if !tests.iter().any(asks) {
-        return Vec::new();
+    let asks = |asked: &[Needs]| tests.iter().any(|(_, needs, _)| asked.contains(needs));
+    let mut missing = Vec::new();
+    let mut miss = |needs: &[Needs], reason: &str| {
+        missing.extend(needs.iter().map(|needs| (*needs, reason.to_owned())));
+    };
+    if asks(&[Needs::Driver, Needs::NoDriver, Needs::GuardedDriver]) {
+        if has_driver() {
+            miss(&[Needs::NoDriver], "this kernel has the ipip driver");
+        } else {
+            let without = [Needs::Driver, Needs::GuardedDriver];
+            miss(&without, "this kernel has no ipip driver");
+        }
     }
-    if has_driver() {
-        vec![(Needs::NoDriver, "this kernel has the ipip driver".into())]
-    } else {
-        vec![(Needs::Driver, "this kernel has no ipip driver".into())]
+    if asks(&[Needs::NfTables, Needs::NoNfTables, Needs::GuardedDriver]) {
+        if has_nf_tables() {
+            miss(&[Needs::NoNfTables], "this kernel has nf_tables");
+        } else {
+            let without = [Needs::NfTables, Needs::GuardedDriver];
+            miss(&without, "no nf_tables here, or no nft");
+        }
     }
+    missing
+}
+
+/// Whether `nft` makes a table.
+fn has_nf_tables() -> bool {
+    Named::new("probe").try_sh("nft add table ip probe").is_ok()
 }
 
 /// Whether the kernel makes ipip devices, asked of `ip`.

@@ -2,15 +2,16 @@
 //! tests of each compile this file and its neighbours.
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipip_core::addr::NodeAddr;
 use ipip_core::datapath::Counters;
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;
-use ipip_core::wire::{self, Echo, EchoKind, EchoView, Ipv4Header, Ipv4View, Layer};
+use ipip_core::wire::{self, Ipv4Header};
 
+pub(crate) use crate::support::echo;
 use crate::path::{Path, start};
 use crate::support::{A, B, Pair, sh, soon, try_sh};
 
@@ -85,34 +86,6 @@ pub(crate) fn pod_behind(node: &Netns, addr: Ipv4Addr) -> Netns {
         try_sh(&pod, "ip -o link show eth0").is_ok_and(|text| text.contains("state UP"))
     });
     pod
-}
-
-/// Sends one echo request from `netns`; whether its reply came within `wait`.
-pub(crate) fn echo(netns: &Netns, to: Ipv4Addr, sequence: u16, wait: Duration) -> bool {
-    let request = Echo {
-        kind: EchoKind::Request,
-        identifier: 7,
-        sequence,
-    };
-    let socket = netns.enter(RawSocket::icmp).unwrap().unwrap();
-    let mut message = [0x2a; 64];
-    request.emit(&mut message).unwrap();
-    socket.send(&message, to).unwrap();
-    let deadline = Instant::now() + wait;
-    let mut buffer = [0; 2048];
-    while Instant::now() < deadline {
-        let Some(len) = socket.receive(&mut buffer).unwrap() else {
-            std::thread::sleep(Duration::from_millis(1));
-            continue;
-        };
-        let packet = Ipv4View::parse(&buffer[..len], Layer::Inner).unwrap();
-        let reply = EchoView::parse(packet.payload()).ok();
-        let reply = reply.map(|echo| (packet.source(), echo.kind(), echo.sequence()));
-        if reply == Some((to, EchoKind::Reply, sequence)) {
-            return true;
-        }
-    }
-    false
 }
 
 /// A UDP socket in `netns` that waits for what should come.

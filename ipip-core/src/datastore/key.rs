@@ -3,8 +3,6 @@
 //! A prefix is written with `-` for its `/`, so that it is one element of the path. Functions named
 //! `…_prefix` give what to list; they end with `/`.
 
-use std::fmt::Write;
-
 use crate::addr::Ipv4Prefix;
 use crate::name::{HandleId, NodeName};
 
@@ -74,6 +72,13 @@ pub fn parse_affinity(key: &str) -> Option<(NodeName, Ipv4Prefix)> {
 #[must_use]
 pub fn virtual_affinity(owner: &str, prefix: Ipv4Prefix) -> String {
     with_element(&format!("{VIRTUALS}{owner}/ipv4/block/"), prefix)
+}
+
+/// What every key of Calico's begins with: to be watched, where several kinds of record are followed as
+/// one. A list of it would be everything.
+#[must_use]
+pub const fn cluster_prefix() -> &'static str {
+    "/calico/"
 }
 
 /// What lists blocks, claims, handles and configuration at one instant.
@@ -162,7 +167,7 @@ fn with_element(begin: &str, prefix: Ipv4Prefix) -> String {
     // 18: 255.255.255.255-32.
     let mut key = String::with_capacity(begin.len() + 18);
     key.push_str(begin);
-    write!(key, "{}-{}", prefix.network(), prefix.len()).expect("memory");
+    prefix.write_to(&mut key, b'-').expect("ASCII");
     key
 }
 

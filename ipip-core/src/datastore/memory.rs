@@ -46,7 +46,7 @@ struct Inner {
 struct Entry {
     /// The key again, to be shared by who notes it.
     key: Arc<str>,
-    value: Vec<u8>,
+    value: Arc<[u8]>,
     revision: Revision,
 }
 
@@ -84,7 +84,7 @@ impl Inner {
         let entry = self.records.get(key)?;
         Some(Record {
             key: key.to_owned(),
-            value: entry.value.clone(),
+            value: Arc::clone(&entry.value),
             revision: entry.revision,
         })
     }
@@ -102,7 +102,7 @@ impl Inner {
     /// Does the write; the key if that changed anything.
     fn write(&mut self, write: Write, revision: Revision) -> Option<Arc<str>> {
         match write {
-            Write::Put(key, value) => Some(self.put(key, value, revision)),
+            Write::Put(key, value) => Some(self.put(key, value.into(), revision)),
             Write::Delete(key) => {
                 let (key, _) = self.records.remove_entry(key.as_str())?;
                 self.keys.remove(&key);
@@ -111,7 +111,7 @@ impl Inner {
         }
     }
 
-    fn put(&mut self, key: String, value: Vec<u8>, revision: Revision) -> Arc<str> {
+    fn put(&mut self, key: String, value: Arc<[u8]>, revision: Revision) -> Arc<str> {
         if let Some(entry) = self.records.get_mut(key.as_str()) {
             entry.value = value;
             entry.revision = revision;
@@ -142,7 +142,7 @@ impl Inner {
             let below = keys.iter().filter(|key| key.starts_with(prefix));
             changes.extend(below.filter(|key| seen.insert(*key)).map(|key| Change {
                 key: key.to_string(),
-                value: self.records.get(key).map(|entry| entry.value.clone()),
+                value: self.records.get(key).map(|entry| Arc::clone(&entry.value)),
                 revision: Revision(revision),
             }));
         }
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(keys.entries, ["/n/node1/a", "/n/node1/b"]);
         assert_eq!(keys.revision, Revision(5));
         let records = store.list("/n/node1/").unwrap();
-        assert_eq!(records.entries[1].value, b"/n/node1/b");
+        assert_eq!(*records.entries[1].value, *b"/n/node1/b");
         assert_eq!(records.entries[1].revision, Revision(2));
         assert!(store.list("/none/").unwrap().entries.is_empty());
     }

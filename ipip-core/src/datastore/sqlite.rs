@@ -30,7 +30,8 @@ use super::{
 /// What a commit survives once it was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Durability {
-    /// Loss of power: each commit is on the disk before the call returns.
+    /// Loss of power: each commit is on the disk before the call returns. Others may read it a moment
+    /// earlier; what they commit then is on the disk only with it.
     #[default]
     Power,
     /// The end of the process, however it ends; a loss of power may take the last commits, and leaves
@@ -74,7 +75,7 @@ impl Default for SqliteOptions {
 /// A store in a file on a local file system, for all processes of one machine; built with the feature
 /// `sqlite`. Share a handle between threads in an [`Arc`](std::sync::Arc).
 ///
-/// The file is an SQLite database in WAL mode, with `-wal`, `-shm` and `-lock` beside it. Writers take
+/// The file is an SQLite database in WAL mode, with `-wal`, `-shm`, `-lock` and `-next` beside it. Writers take
 /// turns, so none of many processes starves. A process may end at any instant, also by a signal: the
 /// file holds every acknowledged commit as a whole, and of the one in flight all or nothing.
 ///
@@ -90,8 +91,8 @@ impl Default for SqliteOptions {
 /// assert_eq!(store.commit(commit)?, Outcome::Committed(Revision(1)));
 ///
 /// let another = Sqlite::open(&path, SqliteOptions::default())?;
-/// assert_eq!(another.get("/a")?.unwrap().value, b"1");
-/// # for end in ["", "-wal", "-shm", "-lock"] {
+/// assert_eq!(*another.get("/a")?.unwrap().value, *b"1");
+/// # for end in ["", "-wal", "-shm", "-lock", "-next"] {
 /// #     let _ = std::fs::remove_file(format!("{}{end}", path.display()));
 /// # }
 /// # Ok::<(), ipip_core::datastore::StoreError>(())
@@ -203,9 +204,19 @@ impl Store for Sqlite {
         let turn = turn.ok_or_else(|| connect::late(&self.file.path, started))?;
         self.file.check_place()?;
         let outcome = self.with(started, |connection| {
-            query::commit(connection, &commit, self.options.history)
+            let outcome = query::commit(connection, &commit, self.options.history)?;
+            if outcome == Outcome::Conflict {
+                turn.keep();
+                return Ok(outcome);
+            }
+            // The next need not wait for the disk too: the log is one file, so whoever takes his commit to
+            // the disk takes all before it along.
+            drop(turn);
+            if self.options.durability == Durability::Power {
+                self.file.sync_log()?;
+            }
+            Ok(outcome)
         })?;
-        drop(turn);
         if outcome != Outcome::Conflict {
             self.changed.ring();
         }
@@ -230,6 +241,11 @@ impl Store for Sqlite {
             self.file.check_place()?;
             pause = (pause * 2).min(LAST_LOOK);
         }
+    }
+
+    fn in_turn(&self, work: &mut dyn FnMut()) {
+        let _keeper = self.turns.keeper();
+        work();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a store can do.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreError;
@@ -15,8 +16,8 @@ pub struct Revision(pub u64);
 pub struct Record {
     /// The key, a path.
     pub key: String,
-    /// The value, as a rule JSON.
-    pub value: Vec<u8>,
+    /// The value, as a rule JSON; a store in memory shares it with whoever reads it.
+    pub value: Arc<[u8]>,
     /// When it was last written.
     pub revision: Revision,
 }
@@ -36,7 +37,7 @@ pub struct Change {
     /// The key.
     pub key: String,
     /// Its value now; `None` if it was deleted.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Arc<[u8]>>,
     /// When it was last written, or deleted.
     pub revision: Revision,
 }
@@ -133,6 +134,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError::Compacted`] if the store no longer knows: list again, and go on from the revision
     /// of that listing. [`StoreError::Prefix`], or if the store cannot be read.
     fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError>;
+
+    /// Does `work`, on this thread and soon. If a commit of it meets a conflict, others who commit wait for
+    /// its next commit or its end, if the store can make them; one that cannot only does the work. So what
+    /// is read after a conflict is as a rule what the next commit finds, and who lost against others once
+    /// does not lose again and again.
+    fn in_turn(&self, work: &mut dyn FnMut()) {
+        work();
+    }
 }
 
 impl Commit {

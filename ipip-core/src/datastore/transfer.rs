@@ -259,7 +259,7 @@ fn compare(
         }
         commit.expect(&key, Some(revision));
         match line {
-            Some(line) if *line == value => imported.unchanged += 1,
+            Some(line) if **line == *value => imported.unchanged += 1,
             Some(line) => {
                 commit.put(&key, line.clone());
                 imported.replaced.push(key.clone());

@@ -58,7 +58,7 @@ impl Ambient {
         }
     }
 
-    pub(super) fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         (self.now)()
     }
 

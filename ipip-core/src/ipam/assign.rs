@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::claim::{claimant, confirm};
+use super::claim::{Site, claimant, confirm};
 use super::decide::{self, Standing};
 use super::put::{Filled, Put, Right, Source, Wanted, change};
 use super::read::Stored;
@@ -89,7 +89,7 @@ impl Ipam {
     ) -> Result<Assigned, IpamError> {
         let wanted = Wanted::new(node, attribute)?;
         let mut unsure = Vec::new();
-        self.retry(&format_args!("address {addr}"), || {
+        self.retry_in_turn(&format_args!("address {addr}"), || {
             if self.recognised(&wanted, &unsure)? {
                 return Ok(unsure.first().copied());
             }
@@ -159,8 +159,8 @@ impl Ipam {
             return Ok(Put::Changed);
         }
         let owner = self.owner_revision(wanted.node)?;
-        let (mut block, commit) =
-            self.new_block(claimant(wanted.node, owner), pool, prefix, None)?;
+        let owner = claimant(wanted.node, owner);
+        let (mut block, commit) = self.new_block(owner, pool, prefix, Site::Free)?;
         let assigned = vec![block.assign(addr, wanted.attribute.clone())?];
         let filled = Filled {
             block,

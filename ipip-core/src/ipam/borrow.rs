@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::claim::Site;
 use super::decide::{self, Order};
 use super::put::{Right, Source, change};
 use super::read::Stored;
@@ -48,7 +49,7 @@ impl Search<'_> {
             {
                 continue;
             }
-            let step = self.fill_new(seen, pool, prefix, Some(&old))?;
+            let step = self.fill_new(seen, pool, prefix, Site::Empty(&old))?;
             if !matches!(step, Step::Nothing) {
                 log::debug!(
                     "node {} takes over the empty block {prefix}",

@@ -44,8 +44,8 @@ struct Generations<K, T> {
 }
 
 /// So many values of a kind are kept in each generation, and so many nodes: full blocks of /26 take
-/// about 20 kB each.
-const ROOM: usize = 1024;
+/// about 20 kB each, so that all of them take 80 MB at most. A pool of a /15 has as many.
+const ROOM: usize = 2048;
 
 impl<K, T> Default for Shelf<K, T> {
     fn default() -> Self {

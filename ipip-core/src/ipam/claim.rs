@@ -43,6 +43,17 @@ pub(super) struct Claimant<'a> {
     revision: Option<Revision>,
 }
 
+/// What stands where a block is to be made.
+#[derive(Debug)]
+pub(super) enum Site<'a> {
+    /// No block.
+    Free,
+    /// No block, but the node's claim on it, as it was read: the block is made only while it stands.
+    Claimed(Stored<BlockAffinity>),
+    /// An empty block of another node, whose claim ends.
+    Empty(&'a Stored<Arc<Block>>),
+}
+
 impl Ipam {
     /// Claims one more block for `node`, whatever it has already and whatever the limit: the first
     /// free one that its name leads to, in the first pool that has one.
@@ -51,7 +62,7 @@ impl Ipam {
     /// [`IpamError::NoPool`], and [`IpamError::PoolsExhausted`] naming the pools.
     pub fn claim_any(&self, node: &NodeName) -> Result<Claimed, IpamError> {
         let request = Request::new(node.clone(), 1, Attribute::default());
-        self.retry(&format_args!("node {node}"), || {
+        self.retry_in_turn(&format_args!("node {node}"), || {
             let owner = self.owner_revision(node)?;
             let owned = u32::try_from(self.claims_of(node)?.len()).unwrap_or(u32::MAX);
             let terms = self.terms(&request)?;
@@ -78,7 +89,7 @@ impl Ipam {
     pub fn claim(&self, node: &NodeName, block: Ipv4Network) -> Result<Claimed, IpamError> {
         let prefix = BlockPrefix::try_from(block)?;
         let mut perhaps = false;
-        self.retry(&format_args!("block {prefix}"), || {
+        self.retry_in_turn(&format_args!("block {prefix}"), || {
             let pool = self.pool_cut_into(prefix)?;
             let Some(block) = self.read_block(prefix)? else {
                 if !self.is_free(prefix)? {
@@ -121,7 +132,7 @@ impl Ipam {
     ) -> Result<BlockRelease, IpamError> {
         let prefix = BlockPrefix::try_from(block)?;
         let mut unsure = None;
-        self.retry(&format_args!("block {prefix}"), || {
+        self.retry_in_turn(&format_args!("block {prefix}"), || {
             match self.try_release_block(node, prefix, &mut unsure) {
                 Err(IpamError::BlockNotClaimed { .. } | IpamError::BlockOwned { .. })
                     if unsure.is_some() =>
@@ -233,7 +244,7 @@ impl Ipam {
         pool: &Stored<Arc<Pool>>,
         prefix: BlockPrefix,
     ) -> Result<Written, IpamError> {
-        let (block, mut commit) = self.new_block(owner, pool, prefix, None)?;
+        let (block, mut commit) = self.new_block(owner, pool, prefix, Site::Free)?;
         commit.put(&key::block(prefix.into()), block.to_json());
         let written = self.commit(commit)?;
         if let Some(revision) = written.revision() {
@@ -244,16 +255,19 @@ impl Ipam {
     }
 
     /// A new block for `owner`, and the start of the commit that stores it: the claim, if neither the
-    /// pool nor the claim changed, `owner` claimed nothing else, and there is still no block, or only
-    /// `old`, an empty one of another node, whose claim ends.
+    /// pool nor the claim changed, `owner` claimed nothing else, and `site` is as it was.
     pub(super) fn new_block(
         &self,
         owner: Claimant<'_>,
         pool: &Stored<Arc<Pool>>,
         prefix: BlockPrefix,
-        old: Option<&Stored<Arc<Block>>>,
+        site: Site<'_>,
     ) -> Result<(Block, Commit), IpamError> {
-        let affinity = self.read_affinity(owner.node, prefix)?;
+        let (affinity, old) = match site {
+            Site::Free => (self.read_affinity(owner.node, prefix)?, None),
+            Site::Claimed(affinity) => (Some(affinity), None),
+            Site::Empty(old) => (self.read_affinity(owner.node, prefix)?, Some(old)),
+        };
         let mut commit = Commit::new();
         // Every claim of a node writes this, so that two at once do not exceed its limit, nor take
         // two blocks where one would do (calicoctl issue 1378).

@@ -14,7 +14,7 @@ use super::release::put_released;
 use super::retry::Written;
 use super::{Ipam, IpamError, RefusedBlock, decide};
 use crate::datastore::{Commit, Record, Revision, key};
-use crate::name::HandleId;
+use crate::name::{HandleId, NodeName};
 use crate::resource::{Block, BlockPrefix, Handle, Released, Sequence};
 use judge::{Judge, Look};
 
@@ -30,6 +30,8 @@ pub struct Collector {
     handles: HashMap<String, (Revision, SystemTime)>,
     /// Empty blocks; whoever uses one changes its sequence number.
     blocks: HashMap<BlockPrefix, (Sequence, SystemTime)>,
+    /// Nodes that had a record.
+    nodes: HashSet<NodeName>,
 }
 
 /// What one call collected, and what it left.
@@ -67,6 +69,7 @@ impl Collector {
             addresses: HashMap::new(),
             handles: HashMap::new(),
             blocks: HashMap::new(),
+            nodes: HashSet::new(),
         }
     }
 
@@ -89,6 +92,9 @@ impl Ipam {
     /// - records of handles without addresses;
     /// - empty blocks, if their node has others or has no record while other nodes have;
     /// - addresses that have cooled down, in blocks that nobody touches.
+    ///
+    /// What a node had that is gone waits for no grace, as with Calico: its record was there at an earlier
+    /// call with this `collector`, and is not any more. A node that never had one may be running.
     ///
     /// Call it every few minutes with the same `collector`. It must be the only judge of what is alive:
     /// Calico's own controller, where it runs, collects too, by what Kubernetes knows.
@@ -120,11 +126,9 @@ impl Ipam {
         collector: &mut Collector,
         live: &HashSet<HandleId>,
     ) -> Result<Collected, IpamError> {
-        let nodes = self
-            .nodes()?
-            .into_iter()
-            .map(|node| node.name().clone())
-            .collect();
+        let nodes = self.nodes()?.into_iter();
+        let nodes: HashSet<_> = nodes.map(|node| node.name().clone()).collect();
+        collector.nodes.extend(nodes.iter().cloned());
         let Survey {
             blocks, handles, ..
         } = self.survey_records()?;
@@ -276,7 +280,9 @@ impl Ipam {
                     Some((known, since)) if known == sequence => *since,
                     _ => judge.now,
                 };
-                if left > kept && collector.is_over(since, judge.now) {
+                let is_over =
+                    judge.has_vanished(node, collector) || collector.is_over(since, judge.now);
+                if left > kept && is_over {
                     // As empty as it was, and not used meanwhile.
                     let is_unused = |block: &Block| {
                         let own = decide::is_owned_by(block, node);

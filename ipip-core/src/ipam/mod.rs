@@ -11,7 +11,8 @@
 //! addresses of one block (the block and the handle, and the claim if the block is new), releasing
 //! them (the same). So a crash leaves no claim without a block and no address without a handle. A
 //! commit holds the revisions of what was read; if somebody else was faster, everything is read
-//! again (`retry`), after a pause by chance, until a deadline. Each claim also writes the record of
+//! again (`retry`), after a pause by chance, until a deadline, and others wait then if the store can
+//! make them ([`Store::in_turn`]). Each claim also writes the record of
 //! its node as an owner of blocks, `…/ipam/v2/host/<node>`, which Calico knows and removes with the
 //! node: two claims of one node at once therefore count each other.
 //!
@@ -58,6 +59,7 @@ mod claim;
 mod collect;
 mod config;
 mod decide;
+mod each;
 mod error;
 mod nodes;
 mod pool_deletion;
@@ -84,6 +86,7 @@ pub use ambient::Ambient;
 pub use check::{Checked, Found, Problem, Report, Seen};
 pub use claim::{BlockRelease, Claimed};
 pub use collect::{Collected, Collector};
+pub use each::Given;
 pub use error::{IpamError, IpamErrorKind};
 pub use nodes::NodeRemoval;
 pub use pool_deletion::{PoolDeletion, Remaining};

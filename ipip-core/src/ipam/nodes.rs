@@ -58,9 +58,7 @@ impl Ipam {
     pub fn put_node(&self, node: &Node) -> Result<(), IpamError> {
         let name = node.name();
         self.retry(&format_args!("node {name}"), || {
-            let mut commit = Commit::new();
-            // First, so that the record itself is never the fence of a lost reply.
-            commit.expect(&key::ipam_host(name), self.owner_revision(name)?);
+            let mut commit = self.making()?;
             let changed = self.put_record(&mut commit, name, |stored| {
                 let tunnel_addr = node.tunnel_addr().or(stored.tunnel_addr());
                 stored.updated(&node.clone().with_tunnel_addr(tunnel_addr))
@@ -238,7 +236,7 @@ struct OfNode {
 /// The releases of the addresses of `node` in `block`, as they are assigned now.
 fn of_node(block: &Block, node: &NodeName) -> Vec<Release> {
     let name = Some(node.as_str());
-    let is_its = |who: &Attribute| who.secondary().get("node").map(String::as_str) == name;
+    let is_its = |who: &Attribute| who.known("node") == name;
     let release = |(addr, who): (Ipv4Addr, &Attribute)| {
         let sequence = block.sequence_of(addr)?;
         is_its(who).then(|| Release::of(addr).at(sequence))

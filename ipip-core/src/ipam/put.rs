@@ -65,7 +65,7 @@ impl<'a> Wanted<'a> {
     pub(super) fn new(node: &'a NodeName, attribute: &Attribute) -> Result<Self, IpamError> {
         let handle = attribute.handle().map(HandleId::try_new).transpose()?;
         let mut attribute = attribute.clone();
-        if !attribute.secondary().contains_key("node") {
+        if attribute.known("node").is_none() {
             attribute = attribute.with("node", node.as_str());
         }
         Ok(Self {
@@ -146,6 +146,10 @@ impl Ipam {
     /// there with this number and this attribute finds the work of this commit, or of one that
     /// another caller made at the same time for the same handle on the same node, which is the same
     /// workload asking twice. Without a handle those two cannot be told apart.
+    ///
+    /// All of them must stand. If others released some meanwhile, though nobody was told of them, what is
+    /// left may also be the work of such a call that asked for fewer, so this one takes all anew: it tells of
+    /// no address that another one tells of too, and the handle has those beside them until it is released.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] if there is no handle to tell by.

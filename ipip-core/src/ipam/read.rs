@@ -34,9 +34,13 @@ impl Ipam {
         let Some(record) = self.store.get(&key::block(prefix.into()))? else {
             return Ok(None);
         };
+        let revision = record.revision;
+        if let Some(value) = self.cache.blocks.get(&prefix, revision) {
+            return Ok(Some(Stored { value, revision }));
+        }
         let block = self.parse_block(record)?;
         let kept = Arc::clone(&block.value);
-        self.cache.blocks.keep(prefix, block.revision, kept);
+        self.cache.blocks.keep(prefix, revision, kept);
         Ok(Some(block))
     }
 

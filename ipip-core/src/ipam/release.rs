@@ -137,7 +137,7 @@ impl Ipam {
     /// [`IpamError::HandleUnknown`] if there is no record of it.
     pub fn release_handle(&self, handle: &HandleId) -> Result<Vec<Released>, IpamError> {
         let mut unsure = None;
-        self.retry(&format_args!("handle {handle}"), || {
+        self.retry_in_turn(&format_args!("handle {handle}"), || {
             let Some(stored) = self.read_handle(handle)? else {
                 // Perhaps it was this call that removed it, and the reply was lost.
                 let handle = handle.to_string();
@@ -234,7 +234,7 @@ impl Ipam {
         releases: &[Release],
     ) -> Result<ReleasedGroup, IpamError> {
         let mut unsure: Option<Attempt> = None;
-        self.retry(&format_args!("block {prefix}"), || {
+        self.retry_in_turn(&format_args!("block {prefix}"), || {
             let block = self.read_block(prefix)?;
             let now = block.as_ref().map(|block| block.value.as_ref());
             if let Some(attempt) = unsure.take().filter(|attempt| attempt.took_effect(now)) {

@@ -134,7 +134,7 @@ impl Ipam {
             }
             Problem::BlockUnclaimed { block, node }
             | Problem::ClaimUnconfirmed { block, node, .. } => {
-                self.confirm_claim(*block, node, commit)
+                self.confirm_claim(*block, node, found, commit)
             }
             Problem::ClaimWithoutBlock { block, node }
             | Problem::ClaimOfOther { block, node, .. } => Ok(written(commit, |c| {
@@ -169,11 +169,7 @@ impl Ipam {
         let Some(record) = self.store.get(&key)? else {
             return Ok(Step::Leave(Why::Changed));
         };
-        if found
-            .records
-            .iter()
-            .any(|seen| seen.revision != Some(record.revision))
-        {
+        if !found.saw(&key, Some(record.revision)) {
             return Ok(Step::Leave(Why::Changed));
         }
         let Ok(mut mended) = Block::mended(&record.value) else {
@@ -193,15 +189,17 @@ impl Ipam {
         &self,
         prefix: BlockPrefix,
         node: &NodeName,
+        found: &Found,
         mut commit: Commit,
     ) -> Result<Step, IpamError> {
         let claim = self.read_affinity(node, prefix)?;
         let Some(block) = self.read_block(prefix)? else {
             return Ok(Step::Leave(Why::Changed));
         };
-        // What was read may be older than what the check saw, and its other fields with it.
         let key = key::block(prefix.into());
-        commit.expect(&key, Some(block.revision));
+        if !found.saw(&key, Some(block.revision)) {
+            return Ok(Step::Leave(Why::Changed));
+        }
         confirm(&mut commit, node, prefix, claim);
         let mut block = self.to_change(block.value);
         // Written, not only compared: Calico may be giving it up, in several commits.
@@ -225,7 +223,9 @@ impl Ipam {
             let prefix = key::parse_block(&seen.key).and_then(|prefix| prefix.try_into().ok());
             let Some(prefix) = prefix else { continue };
             let block = self.read_block(prefix)?;
-            commit.expect(&seen.key, block.as_ref().map(|block| block.revision));
+            if !found.saw(&seen.key, block.as_ref().map(|block| block.revision)) {
+                return Ok(Step::Leave(Why::Changed));
+            }
             if let Some(block) = block {
                 let count = block.value.addresses_of(&id).count();
                 counts.set(prefix, u32::try_from(count).unwrap_or(u32::MAX));
@@ -246,10 +246,15 @@ impl Ipam {
         let Some(record) = self.store.get(&key)? else {
             return Ok(Step::Leave(Why::Changed));
         };
+        if !group
+            .iter()
+            .all(|found| found.saw(&key, Some(record.revision)))
+        {
+            return Ok(Step::Leave(Why::Changed));
+        }
         let Ok(mut counts) = Handle::from_json(&record.value) else {
             return Ok(Step::Leave(Why::Changed));
         };
-        commit.expect(&key, Some(record.revision));
         for found in group {
             if let Problem::HandleCount { block, found, .. } = &found.problem {
                 counts.set(*block, *found);

@@ -25,10 +25,7 @@ impl Ipam {
                     false => Err(IpamError::ReservationExists { reservation }),
                 };
             }
-            let mut commit = Commit::new();
-            // First, so that the record itself is never the fence of a lost reply.
-            let fence = self.store.get(key::pool_creation())?;
-            commit.expect(key::pool_creation(), fence.map(|record| record.revision));
+            let mut commit = self.making()?;
             commit.expect(&key, None).put(&key, recorded.to_json());
             Ok(self.commit(commit)?.revision().map(|_| ()))
         })

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::{Ipam, IpamError};
-use crate::datastore::{Commit, Compare, Outcome, Revision, StoreError};
+use crate::datastore::{Commit, Compare, Outcome, Revision, StoreError, key};
 
 /// How often an operation reads again at most, however the clock goes: with the pauses between them
 /// this takes longer than [`DEADLINE`].
@@ -34,9 +34,22 @@ impl Written {
 }
 
 impl Ipam {
+    /// The start of a commit that makes a record: it begins with one that nobody deletes, and that may
+    /// be written again unchanged.
+    pub(super) fn making(&self) -> Result<Commit, IpamError> {
+        let fence = self.store.get(key::pool_creation())?;
+        let mut commit = Commit::new();
+        commit.expect(key::pool_creation(), fence.map(|record| record.revision));
+        Ok(commit)
+    }
+
     /// Makes `commit`, whose first compare is of a record that may be written again unchanged.
     pub(super) fn commit(&self, commit: Commit) -> Result<Written, IpamError> {
-        let fence = commit.compares.first().cloned();
+        // Better of a record that is there: one that is absent may be so once more, after it was made
+        // and deleted.
+        let mut compares = commit.compares.iter();
+        let there = compares.find(|compare| matches!(compare, Compare::Unchanged(..)));
+        let fence = there.or(commit.compares.first()).cloned();
         match self.store.commit(commit) {
             Ok(Outcome::Committed(revision)) => Ok(Written::Yes(revision)),
             Ok(Outcome::Conflict) => Ok(Written::No),
@@ -60,8 +73,8 @@ impl Ipam {
         }
         let mut fence = Commit::new();
         fence.expect(&key, revision);
-        // An absent record is that of a node as an owner, which is always this.
-        let value = found.map_or_else(|| EMPTY_OBJECT.to_vec(), |record| record.value);
+        // An absent record is that of every creation of a pool, which is always this.
+        let value = found.map_or_else(|| EMPTY_OBJECT.to_vec(), |record| record.value.to_vec());
         fence.put(&key, value);
         match self.store.commit(fence) {
             Ok(_) => Ok(Written::Perhaps),
@@ -96,7 +109,21 @@ impl Ipam {
         }
         unreachable!("the attempts end")
     }
+
+    /// The same for what takes milliseconds: from the first commit on others wait. On one block that many
+    /// want, one who is only as fast as they are would lose again and again.
+    pub(super) fn retry_in_turn<T>(
+        &self,
+        object: &dyn Display,
+        mut attempt: impl FnMut() -> Result<Option<T>, IpamError>,
+    ) -> Result<T, IpamError> {
+        let mut result = None;
+        self.store
+            .in_turn(&mut || result = Some(self.retry(object, &mut attempt)));
+        // A store that keeps no turns may leave the work to us.
+        result.unwrap_or_else(|| self.retry(object, attempt))
+    }
 }
 
-/// What stands for a node as an owner of blocks.
+/// What stands for a node as an owner of blocks, and for the creation of pools.
 pub(super) const EMPTY_OBJECT: &[u8] = b"{}";

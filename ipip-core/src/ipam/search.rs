@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::borrow::Others;
-use super::claim::{claimant, confirm};
+use super::claim::{Site, claimant, confirm};
 use super::decide::{self, Order, Standing, Taken};
 use super::put::{Filled, Put, Right, Source, Wanted, change};
 use super::read::{Claim, Stored};
@@ -85,7 +85,7 @@ impl<'a> Search<'a> {
         while self.left() > 0 {
             let ipam = self.ipam;
             let node = &self.request.node;
-            let step = ipam.retry(&format_args!("node {node}"), || self.attempt());
+            let step = ipam.retry_in_turn(&format_args!("node {node}"), || self.attempt());
             match step {
                 Ok(Ok(found)) => self.found.extend(found),
                 Ok(Err(shortfall)) => return Ok(self.ended(Some(shortfall))),
@@ -238,10 +238,14 @@ impl<'a> Search<'a> {
             None if prefix.len() == pool.value.block_len()
                 && self.ipam.has_no_overlap(prefix)? =>
             {
-                let step = self.fill_new(seen, pool, prefix, None)?;
-                // It was counted as the node's before.
-                seen.owned -= 1;
-                Ok(seen.after_claim(step))
+                // Without its claim, which was given up meanwhile, it would be one that nobody asked for.
+                let site = Site::Claimed(claim.affinity);
+                let step = self.fill_new(seen, pool, prefix, site)?;
+                if let Step::Found(_, revision) = &step {
+                    // It was counted as the node's before.
+                    seen.owner = Some(*revision);
+                }
+                Ok(step)
             }
             None => Ok(Step::Nothing),
         }
@@ -284,17 +288,16 @@ impl<'a> Search<'a> {
         self.fill_owned(&seen.terms.reserved, block, commit, source)
     }
 
-    /// Addresses of the new block `prefix`, which the node claims with them; in place of `old`, an
-    /// empty block of another node.
+    /// Addresses of the new block `prefix`, which the node claims with them.
     pub(super) fn fill_new(
         &mut self,
         seen: &Seen,
         pool: &Stored<Arc<Pool>>,
         prefix: BlockPrefix,
-        old: Option<&Stored<Arc<Block>>>,
+        site: Site<'_>,
     ) -> Result<Step, IpamError> {
         let owner = claimant(self.wanted.node, seen.owner);
-        let (block, commit) = self.ipam.new_block(owner, pool, prefix, old)?;
+        let (block, commit) = self.ipam.new_block(owner, pool, prefix, site)?;
         let source = Source::new(pool, Right::Claiming);
         self.fill_owned(&seen.terms.reserved, block, commit, source)
     }
@@ -332,7 +335,7 @@ impl<'a> Search<'a> {
         for number in 0..seen.terms.pools.len() {
             while let Some(prefix) = self.ipam.next_free(seen, number)? {
                 let pool = &seen.terms.pools[number];
-                match self.fill_new(seen, pool, prefix, None)? {
+                match self.fill_new(seen, pool, prefix, Site::Free)? {
                     Step::Nothing => {}
                     step => return Ok(seen.after_claim(step)),
                 }

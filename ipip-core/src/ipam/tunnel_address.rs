@@ -169,16 +169,15 @@ impl Ipam {
 
     /// Takes the address of its tunnel device out of the record of `node`, if there is one.
     fn forget_tunnel_addr(&self, node: &NodeName) -> Result<(), IpamError> {
+        let key = key::node(node);
         self.retry(&format_args!("node {node}"), || {
-            if self
-                .node(node)?
-                .is_none_or(|node| node.tunnel_addr().is_none())
-            {
+            let record = self.read(&key, Node::from_json)?;
+            let Some(record) = record.filter(|record| record.value.tunnel_addr().is_some()) else {
                 return Ok(Some(()));
-            }
+            };
             let mut commit = Commit::new();
-            commit.expect(&key::ipam_host(node), self.owner_revision(node)?);
-            self.record_tunnel_addr(&mut commit, node, None)?;
+            commit.expect(&key, Some(record.revision));
+            commit.put(&key, record.value.with_tunnel_addr(None).to_json());
             Ok(self.commit(commit)?.revision().map(|_| ()))
         })
     }
@@ -202,6 +201,5 @@ impl Ipam {
 
 /// Whether `who` is the tunnel device of `node`.
 pub(super) fn is_tunnel_of(who: &Attribute, node: &NodeName) -> bool {
-    let text = |key| who.secondary().get(key).map(String::as_str);
-    text("type") == Some(TUNNEL_TYPE) && text("node") == Some(node.as_str())
+    who.known("type") == Some(TUNNEL_TYPE) && who.known("node") == Some(node.as_str())
 }

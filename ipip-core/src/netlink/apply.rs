@@ -1,27 +1,22 @@
-//! A plan's steps, each as one acknowledged request.
-//!
-//! All but one setting go by netlink. `forwarding` is written to `/proc/sys`, because only there
-//! does the kernel also turn off large receive offload on the device (`devinet_sysctl_forward`);
-//! without that a physical underlay hands up merged packets that cannot be forwarded. Where
-//! `/proc/sys` is read-only, as in many containers, netlink sets the value alone.
+//! A plan's steps, each as one acknowledged request; `many` sends them together.
 
-use std::fs;
-use std::io;
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::route::RouteMessage;
 
 use super::error::{Fault, in_place};
+use super::exchange::Request;
 use super::message::request::{self, DevConf, LinkChange, VethPair};
 use super::{ApplyError, Kernel, Space};
 use crate::name::InterfaceName;
-use crate::plan::{Change, InterfaceAddr, Place, Route, Setting, Step, Target};
+use crate::plan::{Change, Place, Setting, Step, Target};
 
 /// A new object; refused where there is one.
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
+
+/// Octets of an alias, without a final zero (`IFALIASZ` less one).
+const ALIAS_MAX: usize = 255;
 
 impl Kernel {
     /// Carries out `steps` in order and stops at the first that fails. Each is one request of the
@@ -45,64 +40,45 @@ impl Kernel {
     }
 
     fn carry_out(&mut self, step: &Step) -> Result<(), Fault> {
-        let place = &step.place;
+        let peer_netns = self.peer_netns(&step.change)?;
+        let space = self.space(&step.place)?;
         match &step.change {
-            Change::CreateTunnel { name } => self.space(place)?.create_tunnel(name),
-            Change::CreateVeth {
-                name,
-                mac,
-                mtu,
-                peer_place,
-                peer_name,
-            } => {
-                let netns = self.space(peer_place)?.netns.try_clone();
-                let netns = netns.map_err(Fault::Netns)?;
-                let pair = VethPair {
-                    name,
-                    mac: *mac,
-                    mtu: *mtu,
-                    peer_name,
-                    peer_netns: netns.as_fd(),
-                };
-                let created = self.space(place)?.create_veth(&pair);
-                created.map_err(|fault| self.blame_peer(fault, peer_place, peer_name))
-            }
-            Change::DeleteLink { name } => self.space(place)?.delete_link(name),
-            Change::SetAlias { name, alias } => {
-                self.space(place)?.set_link(name, &LinkChange::Alias(alias))
-            }
-            Change::SetMtu { name, mtu } => {
-                self.space(place)?.set_link(name, &LinkChange::Mtu(*mtu))
-            }
-            Change::SetMac { name, mac } => {
-                self.space(place)?.set_link(name, &LinkChange::Mac(*mac))
-            }
-            Change::SetUp { name } => self.space(place)?.set_link(name, &LinkChange::Up(true)),
-            Change::SetDown { name } => self.space(place)?.set_link(name, &LinkChange::Up(false)),
+            Change::DeleteLink { name } => space.delete_link(name),
+            Change::Guard(change) => space.change_guard(change),
             Change::Set {
                 name,
-                setting,
+                setting: Setting::Forwarding,
                 value,
-            } => self.space(place)?.set(name, *setting, *value),
-            Change::AddAddress { name, address } => self.space(place)?.add_address(name, *address),
-            Change::DeleteAddress { name, address } => {
-                self.space(place)?.delete_address(name, *address)
+            } => space.set_forwarding(name, *value),
+            change => {
+                let device = device_of(change).map(|name| space.index_of(name));
+                let (message, flags) = request_of(change, device.transpose()?, peer_netns)?;
+                let done = space.socket.change(message, flags);
+                done.map_err(|fault| self.explain(fault, change))
             }
-            Change::AddRoute(route) => {
-                self.space(place)?
-                    .change_route(route, RouteNetlinkMessage::NewRoute, NEW)
-            }
-            // As `ip route replace`: the first route with the key goes, whoever installed it, so
-            // this is planned only where that one was seen to be ours.
-            Change::ReplaceRoute(route) => self.space(place)?.change_route(
-                route,
-                RouteNetlinkMessage::NewRoute,
-                NLM_F_CREATE | NLM_F_REPLACE,
-            ),
-            Change::DeleteRoute(route) => {
-                self.space(place)?
-                    .change_route(route, RouteNetlinkMessage::DelRoute, 0)
-            }
+        }
+    }
+
+    /// For a pair that is to be created, the namespace of its other end.
+    pub(super) fn peer_netns(&mut self, change: &Change) -> Result<Option<RawFd>, Fault> {
+        let Change::CreateVeth { peer_place, .. } = change else {
+            return Ok(None);
+        };
+        let space = self.space(peer_place)?;
+        Ok(Some(space.netns.as_fd().as_raw_fd()))
+    }
+
+    /// Says of a creation that failed what the number alone does not: that the kernel lacks a driver,
+    /// and that it is the other end of a pair whose name is taken.
+    pub(super) fn explain(&mut self, fault: Fault, change: &Change) -> Fault {
+        match change {
+            Change::CreateTunnel { .. } => without_driver(fault, "ipip"),
+            Change::CreateVeth {
+                peer_place,
+                peer_name,
+                ..
+            } => self.blame_peer(without_driver(fault, "veth"), peer_place, peer_name),
+            _ => fault,
         }
     }
 
@@ -121,19 +97,9 @@ impl Kernel {
 }
 
 impl Space {
-    fn create_tunnel(&mut self, name: &InterfaceName) -> Result<(), Fault> {
-        let created = self.socket.change(request::create_tunnel(name), NEW);
-        created.map_err(|fault| without_driver(fault, "ipip"))
-    }
-
-    fn create_veth(&mut self, pair: &VethPair<'_>) -> Result<(), Fault> {
-        let created = self.socket.change(request::create_veth(pair), NEW);
-        created.map_err(|fault| without_driver(fault, "veth"))
-    }
-
     /// The kernel acknowledges the deletion of a driver's fallback device and keeps it, so the
     /// acknowledgement alone proves nothing (Linux 6.1: `ip link del tunl0; ip link show tunl0`).
-    fn delete_link(&mut self, name: &InterfaceName) -> Result<(), Fault> {
+    pub(super) fn delete_link(&mut self, name: &InterfaceName) -> Result<(), Fault> {
         let index = self.index_of(name)?;
         self.socket.change(request::delete_link(index), 0)?;
         match self.index_of(name) {
@@ -144,76 +110,114 @@ impl Space {
         }
     }
 
-    fn set_link(&mut self, name: &InterfaceName, change: &LinkChange<'_>) -> Result<(), Fault> {
-        let index = self.index_of(name)?;
-        self.socket.change(request::set_link(index, change), 0)
-    }
-
-    fn set(&mut self, name: &InterfaceName, setting: Setting, value: u32) -> Result<(), Fault> {
-        match setting {
-            Setting::Forwarding => self.set_forwarding(name, value),
-            Setting::ProxyArp => self.set_link(name, &LinkChange::Conf(DevConf::ProxyArp, value)),
-            // Hundredths of a second, as sysctl counts, to the milliseconds of netlink.
-            Setting::ProxyDelay => {
-                let index = self.index_of(name)?;
-                let message = request::set_proxy_delay(index, u64::from(value) * 10);
-                self.socket.change(message, 0)
-            }
-        }
-    }
-
     fn set_forwarding(&mut self, name: &InterfaceName, value: u32) -> Result<(), Fault> {
         // The files of "all" and "default" are not those of a device, and a missing device is not
         // a missing file.
-        self.index_of(name)?;
-        let file = Path::new("/proc/sys/net/ipv4/conf")
-            .join(name.as_str())
-            .join("forwarding");
-        let written = self.netns.enter(|| fs::write(&file, value.to_string()));
-        match written.map_err(Fault::Netns)? {
-            Ok(()) => Ok(()),
-            Err(error) if is_out_of_reach(&error) => {
-                log::warn!(
-                    "{}: {error}; forwarding is set by netlink, large receive offload stays as it is",
-                    file.display()
-                );
-                self.set_link(name, &LinkChange::Conf(DevConf::Forwarding, value))
+        let index = self.index_of(name)?;
+        let mut written = self.write_forwarding(&[(name, value)])?;
+        match written.pop() {
+            Some(Ok(false)) => {
+                let change = LinkChange::Conf(DevConf::Forwarding, value);
+                self.socket.change(request::set_link(index, &change), 0)
             }
-            Err(error) => Err(error
-                .raw_os_error()
-                .map_or_else(|| Fault::Unreadable(error.to_string()), Fault::errno)),
+            Some(Err(fault)) => Err(fault),
+            Some(Ok(true)) | None => Ok(()),
         }
-    }
-
-    fn add_address(&mut self, name: &InterfaceName, address: InterfaceAddr) -> Result<(), Fault> {
-        let index = self.index_of(name)?;
-        self.socket
-            .change(request::add_address(index, address), NEW)
-    }
-
-    fn delete_address(&mut self, name: &InterfaceName, addr: InterfaceAddr) -> Result<(), Fault> {
-        let index = self.index_of(name)?;
-        self.socket.change(request::delete_address(index, addr), 0)
-    }
-
-    fn change_route(
-        &mut self,
-        route: &Route,
-        verb: fn(RouteMessage) -> RouteNetlinkMessage,
-        flags: u16,
-    ) -> Result<(), Fault> {
-        let index = match &route.target {
-            Target::Device { device, .. } => Some(self.index_of(device)?),
-            Target::Blackhole | Target::Other(_) => None,
-        };
-        let message = request::route(route, index).ok_or(Fault::NotWritable)?;
-        self.socket.change(verb(message), flags)
     }
 }
 
-/// Read-only, or not there at all.
-fn is_out_of_reach(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EROFS | libc::ENOENT))
+/// The device that must be there for a change, by name.
+pub(super) fn device_of(change: &Change) -> Option<&InterfaceName> {
+    match change {
+        Change::CreateTunnel { .. } | Change::CreateVeth { .. } | Change::Guard(_) => None,
+        Change::DeleteLink { name }
+        | Change::SetAlias { name, .. }
+        | Change::SetMtu { name, .. }
+        | Change::SetMac { name, .. }
+        | Change::Set { name, .. }
+        | Change::SetUp { name }
+        | Change::SetDown { name }
+        | Change::AddAddress { name, .. }
+        | Change::DeleteAddress { name, .. } => Some(name),
+        Change::AddRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
+            match &route.target {
+                Target::Device { device, .. } => Some(device),
+                Target::Blackhole | Target::Other(_) => None,
+            }
+        }
+    }
+}
+
+/// A change as a request, `device` being the index of [`device_of`] and `peer_netns` where the other
+/// end of a new pair is.
+pub(super) fn request_of(
+    change: &Change,
+    device: Option<u32>,
+    peer_netns: Option<RawFd>,
+) -> Result<Request, Fault> {
+    // Every change that is about a device has its index from the caller.
+    let index = device.unwrap_or_default();
+    let link = |change: &LinkChange<'_>| (request::set_link(index, change), 0);
+    Ok(match change {
+        Change::CreateTunnel { name } => (request::create_tunnel(name), NEW),
+        Change::CreateVeth {
+            name,
+            mac,
+            mtu,
+            peer_name,
+            ..
+        } => {
+            let pair = VethPair {
+                name,
+                mac: *mac,
+                mtu: *mtu,
+                peer_name,
+                peer_netns: peer_netns.ok_or(Fault::NotWritable)?,
+            };
+            (request::create_veth(&pair), NEW)
+        }
+        Change::DeleteLink { .. } => (request::delete_link(index), 0),
+        // It goes by the program nft, one by one.
+        Change::Guard(_) => return Err(Fault::NotWritable),
+        // What the kernel says of a longer one; one of 64 KiB would not even fit an attribute.
+        Change::SetAlias { alias, .. } if alias.len() > ALIAS_MAX => {
+            return Err(Fault::errno(libc::ERANGE));
+        }
+        Change::SetAlias { alias, .. } => link(&LinkChange::Alias(alias)),
+        Change::SetMtu { mtu, .. } => link(&LinkChange::Mtu(*mtu)),
+        Change::SetMac { mac, .. } => link(&LinkChange::Mac(*mac)),
+        Change::SetUp { .. } => link(&LinkChange::Up(true)),
+        Change::SetDown { .. } => link(&LinkChange::Up(false)),
+        Change::Set { setting, value, .. } => setting_request(index, *setting, *value),
+        Change::AddAddress { address, .. } => (request::add_address(index, *address), NEW),
+        Change::DeleteAddress { address, .. } => (request::delete_address(index, *address), 0),
+        Change::AddRoute(route) => {
+            let message = request::route(route, device).ok_or(Fault::NotWritable)?;
+            (RouteNetlinkMessage::NewRoute(message), NEW)
+        }
+        // As `ip route replace`: the first route with the key goes, whoever installed it, so
+        // this is planned only where that one was seen to be ours.
+        Change::ReplaceRoute(route) => {
+            let message = request::route(route, device).ok_or(Fault::NotWritable)?;
+            let flags = NLM_F_CREATE | NLM_F_REPLACE;
+            (RouteNetlinkMessage::NewRoute(message), flags)
+        }
+        Change::DeleteRoute(route) => {
+            let message = request::route(route, device).ok_or(Fault::NotWritable)?;
+            (RouteNetlinkMessage::DelRoute(message), 0)
+        }
+    })
+}
+
+fn setting_request(index: u32, setting: Setting, value: u32) -> Request {
+    let conf = |conf| request::set_link(index, &LinkChange::Conf(conf, value));
+    let message = match setting {
+        Setting::Forwarding => conf(DevConf::Forwarding),
+        Setting::ProxyArp => conf(DevConf::ProxyArp),
+        // Hundredths of a second, as sysctl counts, to the milliseconds of netlink.
+        Setting::ProxyDelay => request::set_proxy_delay(index, u64::from(value) * 10),
+    };
+    (message, 0)
 }
 
 /// Linux answers `EOPNOTSUPP` "Unknown device type", after trying to load the driver.

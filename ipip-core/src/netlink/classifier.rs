@@ -95,9 +95,10 @@ impl Kernel {
             let question = RouteNetlinkMessage::GetTrafficFilter(message(index, hook.parent()));
             let found = space
                 .socket
-                .dump("filters", &question, |message| Ok(read(&message)));
+                .dump("filters", &question, |frame| Ok(read(&frame.parse()?)));
             // The kernel lists a filter's kind on its own line, without a handle, before its programs.
             Ok(found?
+                .values
                 .into_iter()
                 .filter(|found| found.handle != 0)
                 .collect())

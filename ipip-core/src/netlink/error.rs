@@ -48,11 +48,27 @@ pub enum NetlinkError {
         /// The link.
         object: String,
     },
+    /// The guard cannot be had: there is no program `nft`, or it or the kernel lacks what the guard needs.
+    #[error("{object}: nf_tables cannot be used, {reason}")]
+    NoNfTables {
+        /// The table.
+        object: String,
+        /// What is missing, in the words of `nft` where it spoke.
+        reason: String,
+    },
     /// A route whose target was only observed cannot be installed or deleted.
     #[error("{object}: routes of this form are only read, never written")]
     NotWritable {
         /// The route.
         object: String,
+    },
+    /// The step was not tried, since the link that it is about could not be created.
+    #[error("{object}: not tried, the link was not created by step {creation}", creation = creation + 1)]
+    NotTried {
+        /// What it was about.
+        object: String,
+        /// The step that should have created the link, counted from 0 in the list of steps.
+        creation: usize,
     },
     /// A step is for a namespace that was not added with [`super::Kernel::add_workload`].
     #[error("namespace {path} of a step was never added", path = path.display())]
@@ -138,6 +154,12 @@ impl NetlinkError {
         matches!(self, Self::UnknownLinkKind { .. })
     }
 
+    /// Whether nf_tables cannot be used for the guard.
+    #[must_use]
+    pub fn is_no_nf_tables(&self) -> bool {
+        matches!(self, Self::NoNfTables { .. })
+    }
+
     /// Whether a privilege is missing (`EPERM`, `EACCES`).
     #[must_use]
     pub fn is_permission(&self) -> bool {
@@ -189,7 +211,9 @@ pub(super) enum Fault {
     Unreadable(String),
     UnknownLinkKind(&'static str, Refusal),
     NotDeleted,
+    NoNfTables(String),
     NotWritable,
+    NotTried(usize),
     UnknownPlace(PathBuf),
     /// It was about another object than the one that was asked for.
     Of(String, Box<Fault>),
@@ -202,6 +226,27 @@ impl Fault {
 
     pub(super) fn is(&self, errno: i32) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.errno == errno)
+    }
+
+    /// The same once more, for another that it befell.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.clone()),
+            Self::AnswerLost(reason) => Self::AnswerLost(reason),
+            Self::Socket(action, source) => {
+                let number = source.raw_os_error().unwrap_or(libc::EIO);
+                Self::Socket(action, io::Error::from_raw_os_error(number))
+            }
+            Self::Netns(fault) => Self::Netns(fault.again()),
+            Self::Unreadable(reason) => Self::Unreadable(reason.clone()),
+            Self::UnknownLinkKind(kind, refusal) => Self::UnknownLinkKind(kind, refusal.clone()),
+            Self::NotDeleted => Self::NotDeleted,
+            Self::NoNfTables(reason) => Self::NoNfTables(reason.clone()),
+            Self::NotWritable => Self::NotWritable,
+            Self::NotTried(creation) => Self::NotTried(*creation),
+            Self::UnknownPlace(path) => Self::UnknownPlace(path.clone()),
+            Self::Of(object, fault) => Self::Of(object.clone(), Box::new(fault.again())),
+        }
     }
 
     pub(super) fn about(self, object: impl Into<String>) -> NetlinkError {
@@ -221,8 +266,10 @@ impl Fault {
                 kind,
                 refusal,
             },
+            Self::NoNfTables(reason) => NetlinkError::NoNfTables { object, reason },
             Self::NotDeleted => NetlinkError::NotDeleted { object },
             Self::NotWritable => NetlinkError::NotWritable { object },
+            Self::NotTried(creation) => NetlinkError::NotTried { object, creation },
             Self::UnknownPlace(path) => NetlinkError::UnknownPlace { path },
             Self::Of(object, fault) => fault.about(object),
         }

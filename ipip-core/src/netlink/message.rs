@@ -1,19 +1,24 @@
 //! Bytes of a netlink datagram: headers, acknowledgements and the kernel's words in them.
 //!
 //! Netlink speaks the machine's own byte order; addresses in attributes are in network order. Both
-//! are a matter of this file and its two neighbours: [`request`] writes plan values as messages,
-//! [`reply`] reads them.
+//! are a matter of this file and its neighbours: [`request`] writes plan values as messages, [`reply`]
+//! reads them. Of what comes in thousands, or must be read whatever else it holds, [`route`] and
+//! [`link`] read the octets themselves.
+
+use std::net::Ipv4Addr;
 
 use netlink_packet_core::{
-    NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
+    NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
     NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::{Fault, Refusal};
 
+pub(super) mod link;
 pub(super) mod reply;
 pub(super) mod request;
+pub(super) mod route;
 
 /// `struct nlmsghdr`: length 4, type 2, flags 2, sequence 4, port 4.
 const HEADER_LEN: usize = 16;
@@ -21,36 +26,50 @@ const HEADER_LEN: usize = 16;
 /// `NLMSGERR_ATTR_MSG`: the kernel's words, ending in a zero.
 const ERROR_TEXT: u16 = 1;
 
+/// `NLA_TYPE_MASK`: an attribute's type without the flags "nested" and "network byte order".
+const TYPE_MASK: u16 = 0x3fff;
+
 /// One message of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame<'a> {
-    kind: u16,
+    /// `RTM_*`, or one of the four below 16 that every protocol of netlink has.
+    pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
-    payload: &'a [u8],
+    pub(super) payload: &'a [u8],
 }
 
 /// What a message is to the one who asked.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// A part of the answer, or why it cannot be read.
-    Part(Result<RouteNetlinkMessage, String>),
+    /// A part of the answer, which is still to be read.
+    Part,
     /// The request was carried out, or the dump is complete.
     Done,
     /// Nothing to anybody.
     Nothing,
 }
 
-/// Writes a request. A message of this room is a few hundred octets long.
-pub(super) fn encode(message: RouteNetlinkMessage, flags: u16, sequence: u32) -> Vec<u8> {
+/// Writes a request behind those in `bytes`. A message of this room is a few hundred octets long.
+pub(super) fn encode(bytes: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16, sequence: u32) {
     let mut header = NetlinkHeader::default();
     header.flags = flags;
     header.sequence_number = sequence;
     let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
     message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    bytes
+    let (start, len) = (bytes.len(), message.buffer_len());
+    bytes.resize(start + align(len), 0);
+    if let Some(place) = bytes.get_mut(start..start + len) {
+        message.serialize(place);
+    }
+}
+
+/// Asks that the message which begins at `start` be acknowledged.
+pub(super) fn ask_for_acknowledgement(bytes: &mut [u8], start: usize) {
+    let flags = bytes.get_mut(start + 6..).and_then(<[u8]>::first_chunk_mut);
+    if let Some(flags) = flags {
+        *flags = (u16::from_ne_bytes(*flags) | NLM_F_ACK).to_ne_bytes();
+    }
 }
 
 /// The messages of a datagram, in order.
@@ -96,7 +115,7 @@ impl Frame<'_> {
             // An empty one is allowed and means success.
             NLMSG_DONE if self.payload.is_empty() => Ok(Meaning::Done),
             NLMSG_DONE => self.outcome(self.payload.get(4..).unwrap_or_default()),
-            _ => Ok(Meaning::Part(self.parse())),
+            _ => Ok(Meaning::Part),
         }
     }
 
@@ -127,7 +146,8 @@ impl Frame<'_> {
             .unwrap_or_default()
     }
 
-    fn parse(&self) -> Result<RouteNetlinkMessage, String> {
+    /// Reads a part by the crate that knows most kinds of message.
+    pub(super) fn parse(&self) -> Result<RouteNetlinkMessage, String> {
         let mut header = NetlinkHeader::default();
         header.message_type = self.kind;
         RouteNetlinkMessage::deserialize(&header, self.payload).map_err(|error| error.to_string())
@@ -135,22 +155,41 @@ impl Frame<'_> {
 }
 
 /// The kernel's words among the attributes of an error.
-fn error_text(mut attributes: &[u8]) -> Option<String> {
-    while let (Some(len), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
-        let value = attributes.get(4..usize::from(len))?;
+fn error_text(bytes: &[u8]) -> Option<String> {
+    let mut words = None;
+    // One that is cut short has no words either.
+    let _ = attributes(bytes, |kind, value| {
         if kind == ERROR_TEXT {
             let text = value.split(|octet| *octet == 0).next().unwrap_or_default();
-            return Some(String::from_utf8_lossy(text).into_owned())
-                .filter(|text| !text.is_empty());
+            words.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
         }
-        attributes = attributes.get(align(usize::from(len))..)?;
+    });
+    words.filter(|text| !text.is_empty())
+}
+
+/// Hands type and value of each attribute to `each`.
+///
+/// # Errors
+/// What is wrong with one whose length is not inside `bytes`; those before it were handed out.
+fn attributes<'a>(mut bytes: &'a [u8], mut each: impl FnMut(u16, &'a [u8])) -> Result<(), String> {
+    while let (Some(len), Some(kind)) = (u16_at(bytes, 0), u16_at(bytes, 2)) {
+        let (len, left) = (usize::from(len), bytes.len());
+        let value = bytes.get(4..len);
+        let value =
+            value.ok_or_else(|| format!("an attribute of {len} octets where {left} are"))?;
+        each(kind & TYPE_MASK, value);
+        bytes = bytes.get(align(len)..).unwrap_or_default();
     }
-    None
+    Ok(())
 }
 
 /// Messages and attributes begin at multiples of four octets.
 fn align(len: usize) -> usize {
     len.saturating_add(3) & !3
+}
+
+fn ipv4(value: &[u8]) -> Option<Ipv4Addr> {
+    <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

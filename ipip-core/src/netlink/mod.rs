@@ -9,8 +9,11 @@
 //! | `message` | bytes of a datagram; `request` writes plan values, `reply` reads them |
 //! | `socket` | one socket: send a request, receive its answers, read a dump in one piece |
 //! | `observe` | links, addresses, settings and routes of every namespace; route look-up |
-//! | `apply` | each step as one acknowledged request |
 //! | `classifier` | programs at the hooks of traffic control |
+//! | `apply` | each step as one acknowledged request; `forwarding`, which goes by `/proc` |
+//! | `many` | many steps at once: `work` does them in stages, `exchange` sends many requests at a time, `delete` deletes links in groups |
+//! | `monitor` | what changes, as the kernel tells it |
+//! | `nft` | the guard's table, through the program `nft` |
 //! | `error` | what was refused, about what, and in the kernel's own words |
 //!
 //! A socket belongs for life to the namespace in which it was opened, so a namespace is entered once
@@ -20,6 +23,7 @@
 //! The crates netlink-packet-* and netlink-sys change their API every few months; no public
 //! signature of this room names them.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,19 +34,27 @@ use crate::sys::netns::Netns;
 mod apply;
 #[cfg(feature = "bpf")]
 mod classifier;
+mod delete;
 mod error;
+mod exchange;
+mod forwarding;
+mod many;
 mod message;
+mod monitor;
+mod nft;
 mod observe;
 mod socket;
+mod work;
 
 #[cfg(feature = "bpf")]
 pub use classifier::{Classifier, Hook};
 pub use error::{ApplyError, NetlinkError, Refusal};
+pub use many::{Applied, Failed};
+pub use monitor::{Event, Monitor};
 pub use observe::RouteAnswer;
 
 use error::Fault;
-use message::{reply, request};
-use netlink_packet_route::RouteNetlinkMessage;
+use message::{link, request};
 use socket::RequestSocket;
 
 /// The kernel's network configuration in the node's namespace and in those of its workloads.
@@ -60,6 +72,8 @@ use socket::RequestSocket;
 pub struct Kernel {
     /// The node's namespace comes first.
     spaces: Vec<Space>,
+    /// Where the workloads' are among them.
+    positions: HashMap<Place, usize>,
 }
 
 /// A namespace and the socket inside it.
@@ -77,8 +91,10 @@ impl Kernel {
     /// [`NetlinkError::Netns`] if it may not be entered, [`NetlinkError::Socket`] if the process is
     /// out of descriptors.
     pub fn open(node: &Netns) -> Result<Self, NetlinkError> {
-        let spaces = vec![Space::open(Place::Node, node)?];
-        Ok(Self { spaces })
+        Ok(Self {
+            spaces: vec![Space::open(Place::Node, node)?],
+            positions: HashMap::new(),
+        })
     }
 
     /// Adds a workload's namespace, which steps and observations name by its path from then on. A
@@ -98,6 +114,7 @@ impl Kernel {
         let place = Place::Workload(Arc::from(netns.path()));
         let space = Space::open(place.clone(), netns)?;
         self.remove_workload(&place);
+        self.positions.insert(place.clone(), self.spaces.len());
         self.spaces.push(space);
         Ok(place)
     }
@@ -105,18 +122,30 @@ impl Kernel {
     /// Forgets a workload's namespace and closes its socket. Whether it was there; the node's own
     /// always stays.
     pub fn remove_workload(&mut self, place: &Place) -> bool {
-        let before = self.spaces.len();
-        self.spaces
-            .retain(|space| space.place == Place::Node || space.place != *place);
-        self.spaces.len() < before
+        let Some(position) = self.positions.remove(place) else {
+            return false;
+        };
+        self.spaces.swap_remove(position);
+        if let Some(moved) = self.spaces.get(position) {
+            self.positions.insert(moved.place.clone(), position);
+        }
+        true
+    }
+
+    fn position(&self, place: &Place) -> Result<usize, Fault> {
+        match place {
+            Place::Node => Ok(0),
+            Place::Workload(path) => {
+                let found = self.positions.get(place).copied();
+                found.ok_or_else(|| Fault::UnknownPlace(path.to_path_buf()))
+            }
+        }
     }
 
     fn space(&mut self, place: &Place) -> Result<&mut Space, Fault> {
-        let found = self.spaces.iter_mut().find(|space| space.place == *place);
-        found.ok_or_else(|| match place {
-            Place::Workload(path) => Fault::UnknownPlace(path.to_path_buf()),
-            Place::Node => Fault::UnknownPlace(PathBuf::from("(node)")),
-        })
+        let position = self.position(place)?;
+        let unknown = || Fault::UnknownPlace(PathBuf::from("(node)"));
+        self.spaces.get_mut(position).ok_or_else(unknown)
     }
 }
 
@@ -132,22 +161,15 @@ impl Space {
 
     /// The index that a name has now.
     fn index_of(&mut self, name: &InterfaceName) -> Result<u32, Fault> {
-        self.identity(request::get_link(name))
-            .map(|(index, _)| index)
+        let found = self.socket.ask(request::get_link(name), link::link)?;
+        Ok(found.index)
     }
 
     /// The name that an index has now.
     fn name_of(&mut self, index: u32) -> Result<InterfaceName, Fault> {
-        self.identity(request::get_link_by_index(index))
-            .map(|(_, name)| name)
-    }
-
-    fn identity(&mut self, question: RouteNetlinkMessage) -> Result<(u32, InterfaceName), Fault> {
-        match self.socket.ask(question)? {
-            RouteNetlinkMessage::NewLink(link) => {
-                reply::link_identity(&link).map_err(Fault::Unreadable)
-            }
-            other => Err(Fault::Unreadable(format!("{other:?} in place of a link"))),
-        }
+        let question = request::get_link_by_index(index);
+        let found = self.socket.ask(question, link::link)?;
+        let nameless = || Fault::Unreadable(format!("link {index} without a name"));
+        found.name.ok_or_else(nameless)
     }
 }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use netlink_packet_route::RouteNetlinkMessage;
-
 use super::error::{Fault, in_place};
-use super::message::reply::{self, Names, NetnsId, RouteFacts};
-use super::message::request;
-use super::socket::RequestSocket;
+use super::message::link::{self, LinkFacts};
+use super::message::reply::{self, Names, NetnsId};
+use super::message::route::{self, RouteFacts};
+use super::message::{Frame, request};
+use super::socket::{Dump, RequestSocket};
 use super::{Kernel, NetlinkError, Space};
 use crate::name::InterfaceName;
-use crate::plan::{Observed, ObservedLink, Place, Route, Setting};
+use crate::plan::{Observed, ObservedLink, Place, RouteProtocol, Setting};
 
 /// The way that the kernel would send a packet of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,9 @@ impl Kernel {
     ///
     /// A link that cannot be read (a newer kernel's exotic device) is left out with a warning in
     /// the log. Of each kind (links, addresses, settings, routes) the reading is consistent in
-    /// itself; it is taken again if it changed meanwhile. Between kinds things may change: an
-    /// address of a link that appeared in between is left out.
+    /// itself; it is taken again if it changed meanwhile, a bounded number of times, and if it never
+    /// held still [`Observed::interrupted`] says so. Between kinds things may change: an address of a
+    /// link that appeared in between is left out.
     ///
     /// # Errors
     /// [`NetlinkError`] naming what could not be read, and where.
@@ -41,11 +42,35 @@ impl Kernel {
         let place = |space: &Space| (space.place.clone(), space.netns.as_fd().as_raw_fd());
         let places: Vec<(Place, RawFd)> = self.spaces.iter().map(place).collect();
         for space in &mut self.spaces {
-            let links = space.links(&places)?;
+            let links = space.links(&places, &mut observed.interrupted)?;
             let names = names(&links);
             observed.links.extend(links);
-            observed.routes.extend(space.routes(&names)?);
+            space.routes(&names, None, &mut observed)?;
         }
+        Ok(observed)
+    }
+
+    /// Reads the IPv4 routes of the main table at one place, of every protocol or of one, and nothing
+    /// else: `ip route show [proto PROTOCOL]`. The kernel leaves out the others by itself, since
+    /// Linux 4.20.
+    ///
+    /// # Errors
+    /// [`NetlinkError`] naming what could not be read, and where.
+    pub fn observe_routes(
+        &mut self,
+        place: &Place,
+        protocol: Option<RouteProtocol>,
+    ) -> Result<Observed, NetlinkError> {
+        let about = |fault: Fault| fault.about(in_place("routes", place));
+        let space = self.space(place).map_err(about)?;
+        let links = space.socket.link_facts().map_err(about)?;
+        let mut observed = Observed {
+            interrupted: links.interrupted,
+            ..Observed::default()
+        };
+        let name = |link: LinkFacts| Some((link.index, link.name?));
+        let names = links.values.into_iter().filter_map(name).collect();
+        space.routes(&names, protocol, &mut observed)?;
         Ok(observed)
     }
 
@@ -82,8 +107,10 @@ fn place_peers(
         if unknown.is_empty() {
             break;
         }
-        let answer = socket.ask(request::get_netns_id(*netns))?;
-        if let Some(id) = reply::netns_id(&answer).filter(|id| unknown.remove(id)) {
+        let id = socket.ask(request::get_netns_id(*netns), |frame| {
+            Ok(Some(reply::netns_id(&frame.parse()?)))
+        })?;
+        if let Some(id) = id.filter(|id| unknown.remove(id)) {
             known.insert(id, place.clone());
         }
     }
@@ -95,7 +122,12 @@ fn place_peers(
 }
 
 impl Space {
-    fn links(&mut self, places: &[(Place, RawFd)]) -> Result<Vec<ObservedLink>, NetlinkError> {
+    /// Sets `interrupted` if one of the readings was.
+    fn links(
+        &mut self,
+        places: &[(Place, RawFd)],
+        interrupted: &mut bool,
+    ) -> Result<Vec<ObservedLink>, NetlinkError> {
         let place = &self.place;
         let about = |what: &str| {
             let object = in_place(what, place);
@@ -103,32 +135,36 @@ impl Space {
         };
         let socket = &mut self.socket;
         let links = socket
-            .dump("links", &request::dump_links(), |message| {
-                reply::link(message, place)
+            .dump("links", &request::dump_links(), |frame| {
+                reply::link(frame.parse()?, place)
             })
             .map_err(about("links"))?;
+        *interrupted |= links.interrupted;
         let mut links =
-            place_peers(socket, links, places).map_err(about("numbers of namespaces"))?;
+            place_peers(socket, links.values, places).map_err(about("numbers of namespaces"))?;
         let addresses = socket
-            .dump("addresses", &request::dump_addresses(), reply::address)
+            .dump("addresses", &request::dump_addresses(), |frame| {
+                reply::address(frame.parse()?)
+            })
             .map_err(about("addresses"))?;
         let delays = socket
             .dump(
                 "neighbour tables",
                 &request::dump_neighbour_tables(),
-                reply::proxy_delay,
+                |frame| reply::proxy_delay(frame.parse()?),
             )
             .map_err(about("neighbour tables"))?;
+        *interrupted |= addresses.interrupted || delays.interrupted;
         links.sort_by_key(|link| link.index);
         let find = |links: &mut Vec<ObservedLink>, index| {
             links.binary_search_by_key(&index, |link| link.index).ok()
         };
-        for (index, address) in addresses {
+        for (index, address) in addresses.values {
             if let Some(link) = find(&mut links, index).and_then(|at| links.get_mut(at)) {
                 link.addresses.push(address);
             }
         }
-        for (index, delay) in delays {
+        for (index, delay) in delays.values {
             if let Some(link) = find(&mut links, index).and_then(|at| links.get_mut(at)) {
                 link.settings.insert(Setting::ProxyDelay, delay);
             }
@@ -136,25 +172,37 @@ impl Space {
         Ok(links)
     }
 
-    fn routes(&mut self, names: &Names) -> Result<Vec<Route>, NetlinkError> {
+    fn routes(
+        &mut self,
+        names: &Names,
+        protocol: Option<RouteProtocol>,
+        observed: &mut Observed,
+    ) -> Result<(), NetlinkError> {
         let place = &self.place;
-        let read = |message| reply::route(message, place, names);
-        match self.socket.dump("routes", &request::dump_routes(), read) {
+        let wanted = |protocol_found| protocol.is_none_or(|wanted| wanted == protocol_found);
+        let read = |frame: &Frame<'_>| {
+            let route = route::route(frame, place, names)?;
+            Ok(route.filter(|route| wanted(route.protocol)))
+        };
+        match self
+            .socket
+            .dump("routes", &request::dump_routes(protocol), read)
+        {
             // A namespace that never had a route has no table yet.
-            Err(fault) if fault.is(libc::ENOENT) => Ok(vec![]),
-            result => result.map_err(|fault| fault.about(in_place("routes", place))),
+            Err(fault) if fault.is(libc::ENOENT) => Ok(()),
+            Err(fault) => Err(fault.about(in_place("routes", place))),
+            Ok(mut dump) => {
+                observed.interrupted |= dump.interrupted;
+                observed.routes.append(&mut dump.values);
+                Ok(())
+            }
         }
     }
 
     fn look_up(&mut self, destination: Ipv4Addr) -> Result<RouteAnswer, Fault> {
-        let RouteNetlinkMessage::NewRoute(message) =
-            self.socket.ask(request::look_up(destination))?
-        else {
-            return Err(Fault::Unreadable(
-                "another message in place of a route".to_owned(),
-            ));
-        };
-        let facts = RouteFacts::of(&message);
+        let facts = self
+            .socket
+            .ask(request::look_up(destination), RouteFacts::read)?;
         let index = facts
             .device
             .ok_or_else(|| Fault::Unreadable("a way without a device".to_owned()))?;
@@ -163,5 +211,12 @@ impl Space {
             source: facts.source,
             gateway: facts.gateway,
         })
+    }
+}
+
+impl RequestSocket {
+    /// Every link, in short.
+    pub(super) fn link_facts(&mut self) -> Result<Dump<LinkFacts>, Fault> {
+        self.dump("links", &request::dump_links(), link::link)
     }
 }

@@ -177,8 +177,13 @@ impl Work {
     ) -> Result<(), NodeError> {
         let mut doubted = vec![];
         for attempt in 1.. {
-            let observed = kernel.observe()?;
-            let Plan { steps, conflicts } = compare(desired, &observed);
+            let mut observed = kernel.observe()?;
+            if desired.guard.is_some() {
+                observed.guard = kernel.observe_guard()?;
+            }
+            let Plan {
+                steps, conflicts, ..
+            } = compare(desired, &observed);
             if !conflicts.is_empty() {
                 // Namespaces and kinds of objects are read one after the other, so half of what
                 // another caller just made looks like a stranger's. A real one is there twice.

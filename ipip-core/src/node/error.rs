@@ -1,7 +1,12 @@
 //! What can go wrong at the front desk.
 
+use std::net::Ipv4Addr;
+
+use super::UnderlayError;
+use crate::cluster::ClusterError;
 use crate::datapath::{ChooseError, DatapathError};
-use crate::name::InterfaceName;
+use crate::ipam::IpamError;
+use crate::name::{InterfaceName, NameError};
 use crate::netlink::NetlinkError;
 use crate::overlay::OverlayError;
 use crate::plan::Conflict;
@@ -32,6 +37,9 @@ pub enum NodeError {
         /// What the kernel said.
         source: NetlinkError,
     },
+    /// The guard cannot be had here.
+    #[error("no guard")]
+    NoGuard(#[source] NetlinkError),
     /// Nothing of the overlay can be like what was asked for.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
@@ -41,6 +49,62 @@ pub enum NodeError {
     /// A data path of ours cannot start, or the kernel refuses a change of it.
     #[error(transparent)]
     DataPath(#[from] DatapathError),
+    /// No interface can be the underlay.
+    #[error(transparent)]
+    Underlay(#[from] UnderlayError),
+    /// The allocator refused, or its store failed.
+    #[error(transparent)]
+    Ipam(#[from] IpamError),
+    /// The cluster's records cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A name is none: of a handle, with the network and the container that it is made of.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The network or the container's id is empty, so that its handle could be another's.
+    #[error("handle {handle:?} must be of the form NETWORK.CONTAINER, neither empty")]
+    Unnamed {
+        /// What they would make.
+        handle: String,
+    },
+    /// The node has no record in the store, or no address in it: it has not joined.
+    #[error("node {node} has not joined: the store has no address of it")]
+    NotJoined {
+        /// The node.
+        node: String,
+    },
+    /// Another node has this underlay address, so that the others could not tell the two.
+    #[error(
+        "address {addr} of node {node} is that of node {other} already; one of them must change or be removed"
+    )]
+    AddressTaken {
+        /// This node.
+        node: String,
+        /// The address.
+        addr: Ipv4Addr,
+        /// The node that has it.
+        other: String,
+    },
+    /// The container has an address, and asks for another.
+    #[error("container {container} has address {held}, and asks for {wanted}; detach it first")]
+    OtherAddress {
+        /// The container's id.
+        container: String,
+        /// The address that it has.
+        held: Ipv4Addr,
+        /// The address that it asks for.
+        wanted: Ipv4Addr,
+    },
+    /// The call failed, and the address that it had assigned is still assigned: detach gives it back.
+    #[error("{refused}; and address {addr} could not be given back: {release}")]
+    NotGivenBack {
+        /// Why the call failed.
+        refused: Box<NodeError>,
+        /// The address.
+        addr: Ipv4Addr,
+        /// Why not; part of the message, so not chained.
+        release: Box<IpamError>,
+    },
     /// The call failed and the steps before that could not all be taken back.
     #[error("{refused}; taking back the steps before it failed too: {undo}")]
     HalfApplied {
@@ -64,10 +128,14 @@ impl NodeError {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Netns(error) => error.errno(),
-            Self::Kernel(error) | Self::NoDriver { source: error, .. } => error.errno(),
-            Self::HalfApplied { refused, .. } => refused.errno(),
+            Self::HalfApplied { refused, .. } | Self::NotGivenBack { refused, .. } => {
+                refused.errno()
+            }
+            Self::Kernel(error) | Self::NoDriver { source: error, .. } | Self::NoGuard(error) => {
+                error.errno()
+            }
             Self::DataPath(error) => error.errno(),
-            Self::InTheWay(_) | Self::Choice(_) | Self::Overlay(_) => None,
+            _ => None,
         }
     }
 }

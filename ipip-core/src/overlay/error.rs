@@ -12,6 +12,9 @@ pub enum OverlayError {
     /// The block is 0.0.0.0/0: its route would be the node's default route.
     #[error("block 0.0.0.0/0 is every address, its route would be the node's default route")]
     EveryAddress,
+    /// The pool is 0.0.0.0/0: its guard would drop every other tunnel's packets.
+    #[error("pool 0.0.0.0/0 is every address, its guard would drop the packets of other tunnels")]
+    PoolOfEveryAddress,
     /// The protocol is the kernel's "unspecified", which marks nobody's routes.
     #[error("protocol is 0, allowed are 1 to 255; {} is bird", RouteProtocol::BIRD.0)]
     Unmarked,
@@ -56,7 +59,7 @@ pub(super) fn check_address(object: &'static str, addr: Ipv4Addr) -> Result<(), 
 }
 
 /// Kubernetes' names are shorter and plainer; 253 octets is the longest of them.
-pub(super) fn check_workload_name(field: &'static str, text: &str) -> Result<(), OverlayError> {
+pub(crate) fn check_workload_name(field: &'static str, text: &str) -> Result<(), OverlayError> {
     let fits = (1..=253).contains(&text.len());
     if fits && !text.contains(|c: char| c == '/' || c.is_control()) {
         return Ok(());

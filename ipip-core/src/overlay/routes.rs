@@ -75,25 +75,34 @@ impl PeerRoute {
     /// What the node should hold: the route, onlink, and forwarding where the peer's packets enter.
     #[must_use]
     pub fn desired(&self) -> Desired {
+        Desired {
+            links: vec![entrance(&self.device)],
+            routes: vec![self.route()],
+            ..Desired::default()
+        }
+    }
+
+    pub(super) fn route(&self) -> Route {
         let target = Target::Device {
             device: self.device.clone(),
             next_hop: NextHop::Onlink(self.node_addr),
         };
-        let entrance = Link {
-            place: Place::Node,
-            name: self.device.clone(),
-            kind: LinkKind::Existing,
-            mtu: None,
-            mac: None,
-            mark: None,
-            addresses: vec![],
-            settings: vec![(Setting::Forwarding, 1)],
-            up: false,
-        };
-        Desired {
-            links: vec![entrance],
-            routes: vec![Route::new(self.block, target, self.protocol)],
-        }
+        Route::new(self.block, target, self.protocol)
+    }
+}
+
+/// Somebody else's device through which peers' packets enter: it forwards.
+pub(super) fn entrance(device: &InterfaceName) -> Link {
+    Link {
+        place: Place::Node,
+        name: device.clone(),
+        kind: LinkKind::Existing,
+        mtu: None,
+        mac: None,
+        mark: None,
+        addresses: vec![],
+        settings: vec![(Setting::Forwarding, 1)],
+        up: false,
     }
 }
 
@@ -119,15 +128,16 @@ impl Blackhole {
     /// workload's own route; else the blackhole.
     #[must_use]
     pub fn desired(&self) -> Desired {
-        let route = Route::new(self.block, Target::Blackhole, self.protocol);
         Desired {
             links: vec![],
-            routes: if self.block.len() == 32 {
-                vec![]
-            } else {
-                vec![route]
-            },
+            routes: self.route().into_iter().collect(),
+            ..Desired::default()
         }
+    }
+
+    pub(super) fn route(&self) -> Option<Route> {
+        let route = Route::new(self.block, Target::Blackhole, self.protocol);
+        (self.block.len() < 32).then_some(route)
     }
 }
 

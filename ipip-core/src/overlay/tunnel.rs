@@ -55,23 +55,34 @@ impl Tunnel {
     }
 
     fn link(&self, kind: LinkKind) -> Desired {
-        let link = Link {
-            place: Place::Node,
-            name: self.device.clone(),
-            kind,
-            mtu: Some(self.mtu.octets()),
-            mac: None,
-            mark: Some("ipip".to_owned()),
-            addresses: vec![InterfaceAddr {
-                addr: self.address.0,
-                prefix_len: 32,
-            }],
-            settings: vec![(Setting::Forwarding, 1)],
-            up: true,
-        };
+        let link = tunnel_link(&self.device, kind, Some(self.address), self.mtu);
         Desired {
             links: vec![link],
-            routes: vec![],
+            ..Desired::default()
         }
+    }
+}
+
+/// A tunnel device, which takes packets in even while it has no address.
+pub(super) fn tunnel_link(
+    device: &InterfaceName,
+    kind: LinkKind,
+    address: Option<TunnelAddr>,
+    mtu: TunnelMtu,
+) -> Link {
+    let host = |TunnelAddr(addr)| InterfaceAddr {
+        addr,
+        prefix_len: 32,
+    };
+    Link {
+        place: Place::Node,
+        name: device.clone(),
+        kind,
+        mtu: Some(mtu.octets()),
+        mac: None,
+        mark: Some("ipip".to_owned()),
+        addresses: address.map(host).into_iter().collect(),
+        settings: vec![(Setting::Forwarding, 1)],
+        up: true,
     }
 }

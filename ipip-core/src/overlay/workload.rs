@@ -96,6 +96,7 @@ impl WorkloadEndpoint {
         Desired {
             links: vec![self.host_link(&inside), self.inner_link(&inside)],
             routes: self.routes(&inside),
+            ..Desired::default()
         }
     }
 
@@ -125,6 +126,25 @@ impl WorkloadEndpoint {
             ],
             up: true,
         }
+    }
+
+    /// The host end, where the workload's namespace is not in sight. Its MTU stays as it is: the kernel
+    /// drops what the other end sends if that is larger, and the other end keeps its own.
+    pub(super) fn host_link_alone(&self) -> Link {
+        Link {
+            kind: LinkKind::HostVeth,
+            mtu: None,
+            ..self.host_link(&Place::Node)
+        }
+    }
+
+    /// The host's route to it.
+    pub(super) fn host_route(&self) -> Route {
+        let target = Target::Device {
+            device: self.host_veth(),
+            next_hop: NextHop::Direct,
+        };
+        Route::new(Ipv4Prefix::host(self.address), target, RouteProtocol::BOOT)
     }
 
     fn inner_link(&self, inside: &Place) -> Link {
@@ -163,11 +183,6 @@ impl WorkloadEndpoint {
             via(&self.interface, NextHop::Gateway(LINK_LOCAL_GATEWAY)),
             RouteProtocol::BOOT,
         );
-        let host = Route::new(
-            Ipv4Prefix::host(self.address),
-            via(&self.host_veth(), NextHop::Direct),
-            RouteProtocol::BOOT,
-        );
         vec![
             Route {
                 place: inside.clone(),
@@ -177,7 +192,7 @@ impl WorkloadEndpoint {
                 place: inside.clone(),
                 ..default
             },
-            host,
+            self.host_route(),
         ]
     }
 }

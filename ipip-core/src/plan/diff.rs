@@ -1,5 +1,10 @@
 //! The difference: which steps lead from what was observed to what is desired.
 
+use std::collections::HashSet;
+
+use super::guard;
+use super::index::Index;
+use super::links::ensure_link;
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
 };
@@ -11,8 +16,11 @@ use crate::name::InterfaceName;
 pub struct Plan {
     /// In the order in which the kernel takes them.
     pub steps: Vec<Step>,
-    /// Objects of somebody else where ours should be. While there is one, no step should be applied.
+    /// Objects of somebody else where ours should be. While there is one, no step of [`ensure`] should
+    /// be applied; the steps of [`sync`](super::sync) pass it by.
     pub conflicts: Vec<Conflict>,
+    /// Routes of ours that were there already: an earlier run left them, or BIRD. [`ensure`] names none.
+    pub adopted: Vec<Route>,
 }
 
 /// An object that is not ours where ours should be, or one that must exist and does not.
@@ -35,6 +43,12 @@ pub enum Conflict {
         /// The name.
         name: InterfaceName,
     },
+    /// A device that routes lead through is down, and not ours to take up.
+    #[error("link {name} is down")]
+    LinkDown {
+        /// The name.
+        name: InterfaceName,
+    },
     /// A route of somebody else has the key that ours needs.
     #[error("route {desired}: the prefix is taken by route {found}")]
     RouteTaken {
@@ -43,23 +57,34 @@ pub enum Conflict {
         /// The route that is.
         found: Box<Route>,
     },
+    /// A table of somebody else has the guard's name.
+    #[error(
+        "table ip {} is taken: found one without the comment {:?} on its sets",
+        guard::GUARD_TABLE,
+        guard::GUARD_MARK
+    )]
+    GuardTaken,
 }
 
 /// What must change for everything desired to be there. Objects that are not desired are not touched.
 #[must_use]
 pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
+    guard::widen(desired, observed, &mut plan);
+    let index = Index::of_links(observed);
     for link in &desired.links {
-        ensure_link(link, observed, &mut plan);
+        ensure_link(link, &index, &mut plan);
     }
     // The kernel drops a device's routes with the device.
-    let remain: Vec<&Route> = observed
-        .routes
-        .iter()
-        .filter(|route| !plan.deletes_device_of(route))
-        .collect();
+    let dropped = plan.deleted_links();
+    let is_there = |route: &&Route| {
+        device_of(route)
+            .is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
+    };
+    let remain: Vec<&Route> = observed.routes.iter().filter(is_there).collect();
+    let index = index.with_routes(remain.iter().copied(), remain.len());
     for route in &desired.routes {
-        ensure_route(route, &remain, &mut plan);
+        ensure_route(route, index.routes_like(route).next(), &mut plan);
     }
     for link in &desired.links {
         if let LinkKind::VethWithPeer {
@@ -74,6 +99,7 @@ pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
                 .for_each(|route| forget(route, peer, &mut plan));
         }
     }
+    guard::narrow(desired, observed, &mut plan);
     plan
 }
 
@@ -135,18 +161,21 @@ pub fn removal(desired: &Desired, observed: &Observed) -> Plan {
             remove_link(link, found, &mut plan);
         }
     }
+    guard::remove(desired, observed, &mut plan);
     plan
 }
 
 impl Plan {
-    fn deletes_device_of(&self, route: &Route) -> bool {
-        self.steps.iter().any(|step| {
-            step.place == route.place
-                && matches!(&step.change, Change::DeleteLink { name } if Some(name) == device_of(route))
-        })
+    /// The devices that the steps so far delete.
+    pub(super) fn deleted_links(&self) -> HashSet<(Place, InterfaceName)> {
+        let deleted = |step: &Step| match &step.change {
+            Change::DeleteLink { name } => Some((step.place.clone(), name.clone())),
+            _ => None,
+        };
+        self.steps.iter().filter_map(deleted).collect()
     }
 
-    fn push(&mut self, place: &Place, change: Change) {
+    pub(super) fn push(&mut self, place: &Place, change: Change) {
         self.steps.push(Step {
             place: place.clone(),
             change,
@@ -154,214 +183,8 @@ impl Plan {
     }
 }
 
-fn ensure_link(link: &Link, observed: &Observed, plan: &mut Plan) {
-    let found = observed.link(&link.place, &link.name);
-    let found = match (&link.kind, found) {
-        (LinkKind::Existing, None) => {
-            return plan.conflicts.push(Conflict::LinkMissing {
-                name: link.name.clone(),
-            });
-        }
-        (LinkKind::Existing, Some(found)) => Some(found),
-        (LinkKind::Tunnel, None) => {
-            plan.push(
-                &link.place,
-                Change::CreateTunnel {
-                    name: link.name.clone(),
-                },
-            );
-            None
-        }
-        (LinkKind::Tunnel, Some(found)) if found.tunnel.is_some_and(super::TunnelEnds::is_any) => {
-            Some(found)
-        }
-        (
-            LinkKind::VethWithPeer {
-                peer_place,
-                peer_name,
-            },
-            found,
-        ) => match veth_state(link, found, observed.link(peer_place, peer_name)) {
-            VethState::Right(found) => Some(found),
-            VethState::Foreign(found) => return plan.conflicts.push(taken(link, found)),
-            VethState::Absent { stale } => {
-                if stale {
-                    plan.push(
-                        &link.place,
-                        Change::DeleteLink {
-                            name: link.name.clone(),
-                        },
-                    );
-                }
-                plan.push(&link.place, create_veth(link, peer_place, peer_name));
-                None
-            }
-        },
-        (
-            LinkKind::VethPeerOf {
-                peer_place,
-                peer_name,
-            },
-            found,
-        ) => match (found, observed.link(peer_place, peer_name)) {
-            (Some(found), Some(other)) if are_peers(found, other) => Some(found),
-            (Some(found), _) => return plan.conflicts.push(taken(link, found)),
-            // It will be born with its peer.
-            (None, _) => None,
-        },
-        (LinkKind::Tunnel, Some(found)) => return plan.conflicts.push(taken(link, found)),
-    };
-    configure(link, found, plan);
-}
-
-/// Mark, MAC, MTU, settings, up, addresses: in this order, and only where they differ. A link that
-/// is still to be created has its MAC and MTU from its creation.
-fn configure(link: &Link, found: Option<&ObservedLink>, plan: &mut Plan) {
-    let name = &link.name;
-    let is_tunnel = link.kind == LinkKind::Tunnel;
-    if let Some(mark) = &link.mark {
-        // An adopted tunnel device bears no mark of ours: it is not ours to delete.
-        if found.is_none() || (!is_tunnel && found.is_some_and(|f| f.alias.as_ref() != Some(mark)))
-        {
-            plan.push(
-                &link.place,
-                Change::SetAlias {
-                    name: name.clone(),
-                    alias: mark.clone(),
-                },
-            );
-        }
-    }
-    if let (Some(mac), Some(found)) = (link.mac, found)
-        && found.mac != Some(mac)
-    {
-        plan.push(
-            &link.place,
-            Change::SetMac {
-                name: name.clone(),
-                mac,
-            },
-        );
-    }
-    if let Some(mtu) = link.mtu
-        && found.map_or(is_tunnel, |f| f.mtu != mtu)
-    {
-        plan.push(
-            &link.place,
-            Change::SetMtu {
-                name: name.clone(),
-                mtu,
-            },
-        );
-    }
-    for (setting, value) in &link.settings {
-        if found.and_then(|f| f.settings.get(setting)) != Some(value) {
-            plan.push(
-                &link.place,
-                Change::Set {
-                    name: name.clone(),
-                    setting: *setting,
-                    value: *value,
-                },
-            );
-        }
-    }
-    if link.up && !found.is_some_and(|f| f.up) {
-        plan.push(&link.place, Change::SetUp { name: name.clone() });
-    }
-    for address in &link.addresses {
-        if !found.is_some_and(|f| f.addresses.contains(address)) {
-            plan.push(
-                &link.place,
-                Change::AddAddress {
-                    name: name.clone(),
-                    address: *address,
-                },
-            );
-        }
-    }
-}
-
-enum VethState<'a> {
-    /// Ours, and its other end is where it should be.
-    Right(&'a ObservedLink),
-    /// Somebody else's.
-    Foreign(&'a ObservedLink),
-    /// Not there; `stale` if ours is there but its other end is not where it should be.
-    Absent { stale: bool },
-}
-
-/// Ours is what bears our mark. A pair without one, but joined to the right end and with the right
-/// MAC, was left by a call that was interrupted between creating and marking it.
-fn veth_state<'a>(
-    link: &Link,
-    found: Option<&'a ObservedLink>,
-    peer: Option<&ObservedLink>,
-) -> VethState<'a> {
+fn ensure_route(route: &Route, found: Option<&Route>, plan: &mut Plan) {
     let Some(found) = found else {
-        return VethState::Absent { stale: false };
-    };
-    let joined = peer.is_some_and(|peer| are_peers(found, peer));
-    let marked = found.kind == "veth" && found.alias == link.mark;
-    let unmarked_ours = found.alias.is_none() && found.mac == link.mac;
-    match (marked, joined) {
-        (true, true) => VethState::Right(found),
-        (false, true) if unmarked_ours => VethState::Right(found),
-        (true, false) => VethState::Absent { stale: true },
-        _ => VethState::Foreign(found),
-    }
-}
-
-/// Two veth ends that name each other's index and place. Indexes alone prove nothing: every fresh
-/// namespace counts from the same number.
-fn are_peers(one: &ObservedLink, other: &ObservedLink) -> bool {
-    let names = |one: &ObservedLink, other: &ObservedLink| {
-        one.peer_index == Some(other.index) && one.peer_place.as_ref() == Some(&other.place)
-    };
-    one.kind == "veth" && names(one, other) && names(other, one)
-}
-
-fn create_veth(link: &Link, peer_place: &Place, peer_name: &InterfaceName) -> Change {
-    Change::CreateVeth {
-        name: link.name.clone(),
-        mac: link.mac,
-        mtu: link.mtu,
-        peer_place: peer_place.clone(),
-        peer_name: peer_name.clone(),
-    }
-}
-
-fn taken(link: &Link, found: &ObservedLink) -> Conflict {
-    let kind = if found.kind.is_empty() {
-        "a device without a kind".to_owned()
-    } else {
-        format!("kind {}", found.kind)
-    };
-    let ends = found
-        .tunnel
-        .map(|t| format!(" local {} remote {}", t.local, t.remote))
-        .unwrap_or_default();
-    let alias = found
-        .alias
-        .as_ref()
-        .map(|alias| format!(" alias {alias:?}"))
-        .unwrap_or_default();
-    let expected = match &link.kind {
-        LinkKind::Tunnel => "an ipip device with any local and any remote end".to_owned(),
-        LinkKind::VethWithPeer { peer_name, .. } | LinkKind::VethPeerOf { peer_name, .. } => {
-            format!("our veth end with peer {peer_name}")
-        }
-        LinkKind::Existing => "any device".to_owned(),
-    };
-    Conflict::LinkTaken {
-        name: link.name.clone(),
-        found: format!("{kind}{ends}{alias}"),
-        expected,
-    }
-}
-
-fn ensure_route(route: &Route, observed: &[&Route], plan: &mut Plan) {
-    let Some(&found) = observed.iter().find(|found| found.key() == route.key()) else {
         return plan.push(&route.place, Change::AddRoute(route.clone()));
     };
     if satisfies(found, route) {
@@ -377,8 +200,9 @@ fn ensure_route(route: &Route, observed: &[&Route], plan: &mut Plan) {
 }
 
 /// A direct route that is already there does the work whoever installed it: Calico's agent and its
-/// CNI plugin race for it too. Any other must also be ours.
-fn satisfies(found: &Route, desired: &Route) -> bool {
+/// CNI plugin race for it too. Any other must also be ours, with the MTU that it should have and, where
+/// one is asked for, the source.
+pub(super) fn satisfies(found: &Route, desired: &Route) -> bool {
     let direct = matches!(
         desired.target,
         Target::Device {
@@ -387,7 +211,8 @@ fn satisfies(found: &Route, desired: &Route) -> bool {
         }
     );
     let ours = found.protocol == desired.protocol && found.mtu == desired.mtu;
-    found.target == desired.target && (direct || ours)
+    let source = desired.source.is_none() || found.source == desired.source;
+    found.target == desired.target && (direct || ours) && source
 }
 
 /// Protocol `boot` is what everybody gets who names none, so it proves nothing. Nor does ours on a
@@ -401,7 +226,7 @@ fn is_replaceable(found: &Route, desired: &Route) -> bool {
     desired.protocol != super::RouteProtocol::BOOT && by_a_node
 }
 
-fn device_of(route: &Route) -> Option<&InterfaceName> {
+pub(super) fn device_of(route: &Route) -> Option<&InterfaceName> {
     match &route.target {
         Target::Device { device, .. } => Some(device),
         Target::Blackhole | Target::Other(_) => None,
@@ -421,7 +246,7 @@ fn is_veth(link: &Link) -> bool {
     )
 }
 
-fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
+pub(super) fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
     if deletes(link, found) {
         return plan.push(
             &link.place,

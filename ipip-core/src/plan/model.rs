@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::guard::{GuardTable, ObservedGuard};
 use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
 use crate::name::InterfaceName;
 
@@ -25,6 +26,8 @@ pub struct Desired {
     pub links: Vec<Link>,
     /// Routes of the main table.
     pub routes: Vec<Route>,
+    /// The guard of the node; `None` leaves what is there.
+    pub guard: Option<GuardTable>,
 }
 
 /// What the kernel reported, over one or more namespaces.
@@ -34,6 +37,11 @@ pub struct Observed {
     pub links: Vec<ObservedLink>,
     /// Every IPv4 route of the main table.
     pub routes: Vec<Route>,
+    /// The guard of the node, where it was looked for.
+    pub guard: ObservedGuard,
+    /// Something changed during each of several readings: of what is here, a part may be missing or be
+    /// there twice. Observe again before deleting anything on the strength of it.
+    pub interrupted: bool,
 }
 
 /// An interface as it should be.
@@ -78,6 +86,9 @@ pub enum LinkKind {
         /// The other end's name.
         peer_name: InterfaceName,
     },
+    /// The host end of a workload's pair, where the workload's namespace is not in sight: it is
+    /// configured where it is there and bears our mark, and never created.
+    HostVeth,
     /// Somebody else's device: it must exist, is never created and never deleted.
     Existing,
 }

@@ -3,7 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Change, Observed, ObservedLink, Place, Setting, Step, Target, TunnelEnds};
+use super::{
+    Change, GuardChange, GuardSets, GuardTable, Observed, ObservedGuard, ObservedLink, Place,
+    Setting, Step, Target, TunnelEnds,
+};
 use crate::addr::MacAddr;
 use crate::name::InterfaceName;
 
@@ -148,6 +151,41 @@ pub(super) fn carry_out(state: &mut Observed, step: &Step) -> Result<(), String>
                 .ok_or("No such process")?;
             state.routes.remove(there);
         }
+        Change::Guard(change) => state.guard = guarded(&state.guard, change)?,
     }
     Ok(())
+}
+
+/// The guard after one transaction. An element that is deleted must be there, one that is added must
+/// overlap none of its set.
+fn guarded(found: &ObservedGuard, change: &GuardChange) -> Result<ObservedGuard, String> {
+    let made = |table: &GuardTable| ObservedGuard::Ours {
+        sets: Some(table.sets.clone()),
+        chains: table.chains(),
+    };
+    match (change, found) {
+        (GuardChange::Create(table), ObservedGuard::Absent) => Ok(made(table)),
+        (GuardChange::Create(_), _) => Err("exists".to_owned()),
+        (_, ObservedGuard::Absent) => Err("no such table".to_owned()),
+        (GuardChange::Replace(table), _) => Ok(made(table)),
+        (GuardChange::Delete, _) => Ok(ObservedGuard::Absent),
+        (GuardChange::Update { delete, add }, ObservedGuard::Ours { sets, chains }) => {
+            let before = sets.as_ref().ok_or("no such set")?;
+            if !delete.without(before).is_empty() {
+                return Err("no such element".to_owned());
+            }
+            let left = before.without(delete);
+            let size =
+                |sets: &GuardSets| sets.peers.len() + sets.pools.len() + sets.nat_pools.len();
+            let sets = left.together(add);
+            if size(&sets) != size(&left) + size(add) {
+                return Err("interval overlaps with an existing one".to_owned());
+            }
+            Ok(ObservedGuard::Ours {
+                sets: Some(sets),
+                chains: chains.clone(),
+            })
+        }
+        (GuardChange::Update { .. }, ObservedGuard::Foreign) => Err("no such set".to_owned()),
+    }
 }

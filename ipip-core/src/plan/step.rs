@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::guard::{self, GUARD_TABLE, GuardChange};
 use super::model::{InterfaceAddr, Observed, Place, Route, Setting};
 use crate::addr::MacAddr;
 use crate::name::{InterfaceName, NETNS_DIR};
@@ -112,6 +113,8 @@ pub enum Change {
     ReplaceRoute(Route),
     /// Delete exactly this route.
     DeleteRoute(Route),
+    /// Change the guard's table.
+    Guard(GuardChange),
 }
 
 impl Change {
@@ -134,6 +137,7 @@ impl Change {
             | Self::SetMac { name, .. }
             | Self::SetUp { name }
             | Self::SetDown { name } => format!("link {name}"),
+            Self::Guard(_) => format!("table ip {GUARD_TABLE}"),
         }
     }
 }
@@ -195,6 +199,7 @@ fn inverse(step: &Step, before: &Observed) -> Option<Step> {
                 .clone(),
         ),
         Change::DeleteRoute(route) => Change::AddRoute(route.clone()),
+        Change::Guard(change) => Change::Guard(guard::inverse(change)?),
     };
     Some(Step {
         place: step.place.clone(),
@@ -227,8 +232,29 @@ fn quote(word: &str) -> String {
     }
 }
 
+/// Longest word in octets that the kernel takes on a command line, less room for its quotes
+/// (`MAX_ARG_STRLEN`, 32 pages).
+const ARGUMENT_MAX: usize = 130_000;
+
+/// `nft 'COMMANDS'`; what no command line can hold goes through a pipe.
+fn write_nft(f: &mut fmt::Formatter<'_>, place: &Place, commands: &str) -> fmt::Result {
+    let enter = match netns_text(place) {
+        None => String::new(),
+        Some(path) if path.contains('/') => format!("nsenter --net={path} "),
+        Some(name) => format!("ip netns exec {name} "),
+    };
+    if commands.len() > ARGUMENT_MAX {
+        write!(f, "echo {} | {enter}nft -f -", quote(commands))
+    } else {
+        write!(f, "{enter}nft {}", quote(commands))
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Change::Guard(change) = &self.change {
+            return write_nft(f, &self.place, &change.to_string());
+        }
         let is_sysctl = matches!(self.change, Change::Set { .. });
         let command = if is_sysctl { "sysctl -w" } else { "ip" };
         match netns_text(&self.place) {
@@ -241,7 +267,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// The words after `ip` or `sysctl -w`.
+/// The words after `ip`, `sysctl -w` or `nft`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -288,6 +314,7 @@ impl fmt::Display for Change {
             Self::AddRoute(route) => write!(f, "route add {route}"),
             Self::ReplaceRoute(route) => write!(f, "route replace {route}"),
             Self::DeleteRoute(route) => write!(f, "route del {route}"),
+            Self::Guard(change) => change.fmt(f),
         }
     }
 }

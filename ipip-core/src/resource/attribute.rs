@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::json::{Extra, ObjectWriter};
+use super::json::{Extra, ObjectWriter, Text};
+use super::texts::Texts;
 use super::{parse_rfc3339, rfc3339};
 use crate::name::HandleId;
 
@@ -41,13 +42,15 @@ struct Shared {
     /// written and searched far more often than an attribute is made.
     json: OnceLock<Box<[u8]>>,
     hash: OnceLock<u64>,
+    /// What is known of the workload, as callers want it.
+    secondary: OnceLock<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Fields {
     handle_id: Option<String>,
-    secondary: BTreeMap<String, String>,
-    alternate_owner: BTreeMap<String, String>,
+    secondary: Texts,
+    alternate_owner: Texts,
     released_at: Option<String>,
     extra: Extra,
 }
@@ -71,7 +74,7 @@ impl Attribute {
             Ok(shared) => shared.fields,
             Err(shared) => shared.fields.clone(),
         };
-        fields.secondary.insert(key.to_owned(), value.to_owned());
+        fields.secondary = fields.secondary.with(key, value);
         Self::from(fields)
     }
 
@@ -93,7 +96,17 @@ impl Attribute {
     /// What is known of the workload (`secondary` in the JSON).
     #[must_use]
     pub fn secondary(&self) -> &BTreeMap<String, String> {
-        &self.0.fields.secondary
+        self.0.secondary.get_or_init(|| {
+            let known = self.0.fields.secondary.iter();
+            known
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect()
+        })
+    }
+
+    /// What `secondary` says of `key`; makes no map.
+    pub(crate) fn known(&self, key: &str) -> Option<&str> {
+        self.0.fields.secondary.get(key)
     }
 
     /// When the addresses were released, as RFC 3339 text, if they are cooling down: assigned for
@@ -202,8 +215,8 @@ impl<'de> Deserialize<'de> for Attribute {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attribute, A::Error> {
                 let mut fields = Fields::default();
-                let texts = |texts: Option<Texts>| texts.unwrap_or_default().0;
-                while let Some(name) = map.next_key::<String>()? {
+                let texts = |texts: Option<Texts>| texts.unwrap_or_default();
+                while let Some(Text(name)) = map.next_key()? {
                     let is = |known: &str| name.eq_ignore_ascii_case(known);
                     if is("handle_id") {
                         fields.handle_id = map.next_value()?;
@@ -214,39 +227,13 @@ impl<'de> Deserialize<'de> for Attribute {
                     } else if is("releasedAt") {
                         fields.released_at = map.next_value()?;
                     } else {
-                        fields.extra.push(name, map.next_value()?);
+                        fields.extra.push(name.into_owned(), map.next_value()?);
                     }
                 }
                 Ok(fields.into())
             }
         }
         deserializer.deserialize_map(Entry)
-    }
-}
-
-/// A map of texts, of which a null one is empty.
-#[derive(Default)]
-struct Texts(BTreeMap<String, String>);
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Texts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of texts")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
-                let mut texts = BTreeMap::new();
-                while let Some((name, text)) = map.next_entry::<String, Option<String>>()? {
-                    texts.insert(name, text.unwrap_or_default());
-                }
-                Ok(Texts(texts))
-            }
-        }
-        deserializer.deserialize_map(Entries)
     }
 }
 

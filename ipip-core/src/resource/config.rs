@@ -92,6 +92,26 @@ impl AllocatorConfig {
         })
     }
 
+    /// What to store where `self` is stored and `before` was read and is to become `after`: only the
+    /// fields that differ between the two are changed.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check) of what is to be stored, if that is a change.
+    pub fn changed(&self, before: &Self, after: &Self) -> Result<Self, ConfigError> {
+        let changed = Self {
+            strict_affinity: newest(self, before, after, |config| &config.strict_affinity),
+            auto_allocate_blocks: newest(self, before, after, |c| &c.auto_allocate_blocks),
+            max_blocks_per_node: newest(self, before, after, |c| &c.max_blocks_per_node),
+            cooldown: newest(self, before, after, |config| &config.cooldown),
+            kube_virt: newest(self, before, after, |config| &config.kube_virt),
+            extra: newest(self, before, after, |config| &config.extra),
+        };
+        if changed != *self {
+            changed.check()?;
+        }
+        Ok(changed)
+    }
+
     /// Reads the stored value.
     ///
     /// # Errors
@@ -128,6 +148,17 @@ impl AllocatorConfig {
         object.end(&self.extra);
         out
     }
+}
+
+/// A field as `after` has it, if that changes it, else as it is stored.
+fn newest<T: Clone + PartialEq>(
+    stored: &AllocatorConfig,
+    before: &AllocatorConfig,
+    after: &AllocatorConfig,
+    field: impl Fn(&AllocatorConfig) -> &T,
+) -> T {
+    let is_changed = field(before) != field(after);
+    field(if is_changed { after } else { stored }).clone()
 }
 
 #[cfg(test)]
@@ -239,5 +270,33 @@ mod tests {
             r#"{"auto_allocate_blocks":true,"kubeVirtVMAddressPersistence":"Disabled","x":1}"#
         );
         assert!(stored.updated(&read("{}")).is_err());
+    }
+    #[test]
+    fn a_change_touches_only_what_it_changes() {
+        let stored = read(
+            r#"{"strict_affinity":true,"auto_allocate_blocks":true,"maxBlocksPerHost":2,"x":2}"#,
+        );
+        let before = read(r#"{"auto_allocate_blocks":true,"x":1}"#);
+        let cooling = read(r#"{"auto_allocate_blocks":true,"ipCooldownSeconds":30,"x":1}"#);
+        assert_eq!(
+            written(&stored.changed(&before, &cooling).unwrap()),
+            r#"{"strict_affinity":true,"auto_allocate_blocks":true,"maxBlocksPerHost":2,"ipCooldownSeconds":30,"x":2}"#
+        );
+        let other = read(r#"{"auto_allocate_blocks":true,"x":3}"#);
+        let changed = stored.changed(&before, &other).unwrap();
+        assert!(written(&changed).ends_with(r#","x":3}"#));
+        // Each by itself is allowed, both together are not.
+        let lax = stored.changed(&stored, &before);
+        assert!(lax.is_ok());
+        let limit = read(r#"{"auto_allocate_blocks":true,"maxBlocksPerHost":2,"x":1}"#);
+        assert_eq!(
+            before.changed(&before, &limit).unwrap_err().to_string(),
+            "max_blocks_per_node 2 needs strict_affinity true"
+        );
+        assert_eq!(
+            read("{}").changed(&before, &before),
+            Ok(read("{}")),
+            "stored ones are taken"
+        );
     }
 }

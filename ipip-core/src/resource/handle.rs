@@ -42,6 +42,14 @@ impl Handle {
         out
     }
 
+    /// Whether `text` is just what is stored for `count` addresses in one block, as for nearly every
+    /// handle: then there is nothing to be read in it.
+    pub(crate) fn is_stored_as(text: &[u8], block: BlockPrefix, count: u32) -> bool {
+        let mut expected = Self::default();
+        expected.add(block, count);
+        expected.to_json() == text
+    }
+
     /// How many addresses are counted in `block`.
     #[must_use]
     pub fn count(&self, block: BlockPrefix) -> u64 {

@@ -4,6 +4,7 @@
 //! escaped. [`Object`] reads as Go does: names match in any letter case, the last of several equal
 //! names counts, `null` leaves the zero value; what nobody took stays in [`Extra`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -151,6 +152,61 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// A text that is read, and copied only where it has escapes.
+#[derive(Debug)]
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Found;
+        impl<'de> Visitor<'de> for Found {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Found)
+    }
+}
+
+/// The two digits of each number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
+/// Writes `number` at the end of `out`, as [`value_into`] does; a block has hundreds of them.
+pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
+    let last_two = |number: u64| PAIRS[usize::try_from(number % 100).unwrap_or(0)];
+    if number < 10 {
+        return out.push(last_two(number)[1]);
+    }
+    // 20: the digits of 2^64 - 1.
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut at) = (number, digits.len());
+    while rest > 0 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&last_two(rest));
+        rest /= 100;
+    }
+    at += usize::from(digits[at] == b'0');
+    out.extend_from_slice(&digits[at..]);
+}
+
 /// Writes a list, each entry by `write`.
 pub(crate) fn write_list<T>(
     out: &mut Vec<u8>,
@@ -252,6 +308,11 @@ impl serde_json::ser::Formatter for GoFormatter {
         fragment: &str,
     ) -> io::Result<()> {
         const SPECIAL: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
+        // 0xe2: what U+2028 and U+2029 begin with in UTF-8.
+        let is_plain = |octet| !matches!(octet, b'<' | b'>' | b'&' | 0xe2);
+        if fragment.bytes().all(is_plain) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(SPECIAL) {
             let (plain, tail) = rest.split_at(at);
@@ -287,6 +348,17 @@ mod tests {
             assert_eq!(written(text), go);
         }
         assert_eq!(written(&BTreeMap::from([("<", 1)])), r#"{"\u003c":1}"#);
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        let powers = (0..20).map(|power| 10u64.pow(power));
+        let around = powers.flat_map(|power| [power - 1, power, power + 1, power.wrapping_mul(7)]);
+        for number in around.chain(0..=1000).chain([u64::MAX, u64::MAX - 1]) {
+            let mut out = b"x".to_vec();
+            number_into(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}"));
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod pool;
 mod prefix;
 mod reservation;
 mod selector;
+mod texts;
 mod time;
 
 pub use affinity::{Affinity, AffinityState, BlockAffinity};
@@ -49,4 +50,4 @@ pub use prefix::{
 };
 pub use reservation::{Reservation, Reserved};
 pub use selector::{Selector, SelectorError};
-pub(crate) use time::{parse_rfc3339, rfc3339};
+pub(crate) use time::{go_time, parse_rfc3339, rfc3339};

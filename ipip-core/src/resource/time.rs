@@ -18,6 +18,18 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
     )
 }
 
+/// `at` as Go's `time.Time.String` writes it in UTC, `2026-08-22 13:33:20.123456789 +0000 UTC`, as
+/// Calico's CNI plugin stamps an assignment; a fraction without its final zeros.
+pub(crate) fn go_time(at: SystemTime) -> String {
+    let whole = rfc3339(at).replace('T', " ");
+    let nanos = at
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.subsec_nanos());
+    let fraction = format!(".{nanos:09}");
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    format!("{}{fraction} +0000 UTC", whole.trim_end_matches('Z'))
+}
+
 /// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
 fn civil(mut days: u64) -> (u64, u64, u64) {
     // 400 years are 146,097 days, so that a far future does not count year by year.
@@ -109,6 +121,19 @@ fn days_before(year: u64, month: u64, day: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn go_leaves_out_final_zeros() {
+        let at = |nanos| UNIX_EPOCH + Duration::new(1_787_405_600, nanos);
+        // The examples of Calico's blocks; a whole second from Go's documentation of its format.
+        for (nanos, text) in [
+            (123_456_789, "2026-08-22 13:33:20.123456789 +0000 UTC"),
+            (120_000_000, "2026-08-22 13:33:20.12 +0000 UTC"),
+            (0, "2026-08-22 13:33:20 +0000 UTC"),
+        ] {
+            assert_eq!(go_time(at(nanos)), text);
+        }
+    }
 
     #[test]
     fn instants_agree_with_date() {

@@ -7,6 +7,7 @@
 #[cfg(feature = "bpf")]
 pub(crate) mod bpf;
 pub mod interface;
+pub(crate) mod memory_file;
 pub(crate) mod netlink;
 pub mod netns;
 pub mod packet;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::socket::{self, set_option};
+use super::socket::{self, option, set_option};
 
 /// Sets the receive buffer to `octets`: past the system's limit (`net.core.rmem_max`) where the
 /// process may (`SO_RCVBUFFORCE`), else up to it (`SO_RCVBUF`).
@@ -28,4 +28,29 @@ pub(crate) fn set_receive_timeout(fd: BorrowedFd<'_>, limit: Duration) -> io::Re
         tv_usec: libc::suseconds_t::from(limit.subsec_micros()),
     };
     set_option(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &value)
+}
+
+/// How much a socket holds, in octets as the kernel charges them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Buffers {
+    /// What may wait to be read; a message more is dropped and reported as `ENOBUFS`.
+    pub(crate) receive: usize,
+    /// What one send may be charged; more is refused with `EMSGSIZE`.
+    pub(crate) send: usize,
+}
+
+/// What the socket's buffers really hold (`SO_RCVBUF`, `SO_SNDBUF`): limits of the system may have made
+/// them smaller than was asked for.
+///
+/// # Errors
+/// The kernel's answer.
+pub(crate) fn buffers(fd: BorrowedFd<'_>) -> io::Result<Buffers> {
+    let octets = |name| -> io::Result<usize> {
+        let octets: libc::c_int = option(fd, libc::SOL_SOCKET, name)?;
+        Ok(usize::try_from(octets).unwrap_or_default())
+    };
+    Ok(Buffers {
+        receive: octets(libc::SO_RCVBUF)?,
+        send: octets(libc::SO_SNDBUF)?,
+    })
 }

@@ -62,6 +62,22 @@ impl NetnsError {
             _ => None,
         }
     }
+
+    /// The same once more, for another that it befell.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::System {
+                action,
+                path,
+                source,
+            } => {
+                let number = source.raw_os_error().unwrap_or(libc::EIO);
+                system(action, path)(io::Error::from_raw_os_error(number))
+            }
+            Self::NotNetns { path } => Self::NotNetns { path: path.clone() },
+            Self::Name { name } => Self::Name { name: name.clone() },
+        }
+    }
 }
 
 impl Netns {

@@ -11,8 +11,8 @@ errors in between   ``parse_icmp_error``, ``parse_quoted``, ``IcmpError``; ``par
 many packets        ``Encapsulator``, ``parse_batch``, ``decapsulate_batch``; ``IpipBatch``,
                     ``HeaderBatch``, ``SpanBatch``
 addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore`` or ``SqliteStore``;
-                    ``AllocatorConfig``, ``Reservation``, ``NodeRecord``; ``Usage``, ``Report``,
-                    ``Collector``
+                    ``AllocatorConfig``, ``Reservation``, ``NodeRecord``, ``selector_matches``;
+                    ``Usage``, ``Report``, ``Collector``
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 captures            ``LiveCapture``, ``Reader``, ``PcapWriter``; ``Frame``, whose layers are the dataclasses of
@@ -79,6 +79,8 @@ from ._ipip import (
     FragmentKey,
     FragmentPart,
     Frame,
+    Guard,
+    GuardPool,
     HeaderBatch,
     IcmpError,
     IcmpErrorView,
@@ -130,6 +132,7 @@ from ._ipip import (
     encapsulate,
     encapsulate_into,
     ensure_blackhole,
+    ensure_guard,
     ensure_peer_route,
     ensure_tunnel,
     ensure_workload,
@@ -149,9 +152,11 @@ from ._ipip import (
     parse_quoted,
     parse_tunnel_error,
     remove_blackhole,
+    remove_guard,
     remove_peer_route,
     remove_tunnel,
     remove_workload,
+    selector_matches,
     update_checksum,
 )
 from .capture import Point
@@ -168,6 +173,7 @@ from .errors import (
     InvalidArgument,
     KernelError,
     NoDriver,
+    NoGuard,
     NoPrivilege,
     NoSuchObject,
     NotFound,
@@ -207,6 +213,8 @@ __all__ = [
     "FragmentKey",
     "FragmentPart",
     "Frame",
+    "Guard",
+    "GuardPool",
     "HeaderBatch",
     "IcmpError",
     "IcmpErrorView",
@@ -223,6 +231,7 @@ __all__ = [
     "MemoryStore",
     "Netns",
     "NoDriver",
+    "NoGuard",
     "NoPrivilege",
     "NoSuchObject",
     "NodeRecord",
@@ -270,6 +279,7 @@ __all__ = [
     "encapsulate",
     "encapsulate_into",
     "ensure_blackhole",
+    "ensure_guard",
     "ensure_peer_route",
     "ensure_tunnel",
     "ensure_workload",
@@ -289,8 +299,10 @@ __all__ = [
     "parse_quoted",
     "parse_tunnel_error",
     "remove_blackhole",
+    "remove_guard",
     "remove_peer_route",
     "remove_tunnel",
     "remove_workload",
+    "selector_matches",
     "update_checksum",
 ]

@@ -1,6 +1,6 @@
 """``python -m ipip``: which ipip this is, and commands.
 
-``capture`` shows what captures hold; ``pool``, ``node`` and ``ipam`` work on a store."""
+``capture`` shows what captures hold; ``pool``, ``reservation``, ``node`` and ``ipam`` work on a store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import argparse
 import platform
 import sys
 
-from . import __version__, _capture_command, _ipam_command, _pool_command, features
+from . import __version__, _capture_command, _ipam_command, _pool_command, _reservation_command, features
 
 _COMMANDS = {
     "capture": _capture_command.main,
     "ipam": _ipam_command.main,
     "node": _pool_command.main_node,
     "pool": _pool_command.main_pool,
+    "reservation": _reservation_command.main,
 }
 
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ipip",
         description="The pod network that Calico builds in IPIP mode.",
-        epilog="Commands, each with --help: capture (capture files); pool, node, ipam (addresses in a store).",
+        epilog="Commands, each with --help: capture (capture files); pool, reservation, node, ipam (addresses in a store).",
     )
     parser.add_argument("--version", action="version", version=f"ipip {__version__}")
     parser.parse_args(arguments)

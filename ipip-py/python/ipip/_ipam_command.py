@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from time import sleep
 from typing import Any
 
 from . import AllocatorConfig, Error, Ipam, Release, Released, ReleasedMany
@@ -71,7 +72,15 @@ def _add_check(commands: Any) -> None:
     text = "handles that are alive, one a line, - is standard input: addresses of others are leaked"
     check.add_argument("--live", metavar="FILE", help=text)
     check.add_argument("--repair", action="store_true", help="repair what the store proves; no address is released")
+    text = "with --repair: repair 90 s after the check, when what may be an assignment of Calico under way is none"
+    check.add_argument("--wait", action="store_true", help=text)
     check.add_argument("-o", "--output", metavar="FILE", help="write the report here, for `ipam release --from-report`")
+
+
+#: What an assignment of Calico, which writes the handle first, looks like for a moment.
+_MAY_BE_UNDER_WAY = {"handleLeaked", "handleCount"}
+#: Seconds, after which `Ipam.repair` takes it for damage.
+_SETTLED = 90
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -84,6 +93,8 @@ def _check(options: argparse.Namespace) -> int:
     if not options.repair:
         print(report.to_json() if options.json else str(report), end="\n" if options.json else "")
         return 0 if report.clean else 1
+    if options.wait and any(problem.kind in _MAY_BE_UNDER_WAY for problem in report.problems):
+        sleep(_SETTLED)
     repaired = ipam.repair(report)
     if options.json:
         print_json({"report": json.loads(report.to_json()), **json.loads(repaired.to_json())})
@@ -220,8 +231,7 @@ def _configure(options: argparse.Namespace) -> int:
     ipam = open_ipam(options)
     config: AllocatorConfig = ipam.config()
     if given:
-        config = config.replace(**given)
-        ipam.set_config(config)
+        config = ipam.change_config(config, config.replace(**given))
     if options.json:
         print_json(json.loads(config.to_json()))
     else:

@@ -15,6 +15,7 @@ exception                  is also                         means
 ``Busy``                                                   others were faster each time: try later
 ``StoreError``                                             the datastore failed
 ``Damaged``                ``StoreError``                  a record cannot be read: a person must look
+``NoGuard``                                                nf_tables, or the program nft, is missing
 ``KernelError``            ``OSError``                     the kernel refused; has ``errno``
 ``NoPrivilege``            ``PermissionError``             … for want of a privilege
 ``NoSuchObject``           ``FileNotFoundError``,          … because a namespace, file or interface is not
@@ -45,6 +46,7 @@ __all__ = [
     "InvalidArgument",
     "KernelError",
     "NoDriver",
+    "NoGuard",
     "NoPrivilege",
     "NoSuchObject",
     "NotFound",
@@ -199,6 +201,10 @@ class AlreadyExists(KernelError, FileExistsError):
 
 class NoDriver(KernelError):
     """The kernel has no ipip driver, so it cannot make the tunnel device."""
+
+
+class NoGuard(Error):
+    """A guard cannot be had: there is no program ``nft``, or it or the kernel lacks what the guard needs."""
 
 
 class PartWritten(KernelError):

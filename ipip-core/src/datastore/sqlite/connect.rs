@@ -9,7 +9,7 @@ use std::time::Instant;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::fault::{Fault, open_error};
-use super::{Durability, SqliteOptions, query};
+use super::{SqliteOptions, query};
 use crate::datastore::StoreError;
 
 /// "ipip" in ASCII.
@@ -76,6 +76,21 @@ impl File {
     }
 }
 
+impl File {
+    /// Waits until the disk has all that the log holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], as it was written.
+    pub(super) fn sync_log(&self) -> Result<(), StoreError> {
+        let log = fs::File::open(beside(&self.path, "-wal"));
+        let synced = log.and_then(|log| log.sync_data());
+        synced.map_err(|error| StoreError::Unknown {
+            path: self.text.clone(),
+            text: error.to_string(),
+        })
+    }
+}
+
 fn place(path: &Path) -> std::io::Result<Place> {
     let metadata = fs::metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
@@ -112,7 +127,7 @@ pub(super) fn first(
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, options.create);
     let mark = Mark::check(&path)?;
-    let opened = connection(&path, flags, options).and_then(|mut connection| {
+    let opened = connection(&path, flags).and_then(|mut connection| {
         let left = options.deadline.saturating_sub(started.elapsed());
         connection.busy_timeout(left)?;
         adopt(&mut connection, &text)?;
@@ -177,21 +192,18 @@ impl Mark {
 pub(super) fn again(file: &File, options: &SqliteOptions) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     file.check_place()?;
-    let connection = connection(&file.path, flags, options)
-        .map_err(|fault| fault.of(&file.text, options.deadline))?;
+    let connection =
+        connection(&file.path, flags).map_err(|fault| fault.of(&file.text, options.deadline))?;
     file.check_place()?;
     Ok(connection)
 }
 
-fn connection(path: &Path, flags: OpenFlags, options: &SqliteOptions) -> Result<Connection, Fault> {
+fn connection(path: &Path, flags: OpenFlags) -> Result<Connection, Fault> {
     // Without SQLite's own mutex: only one thread has a connection at a time.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    let synchronous = match options.durability {
-        Durability::Power => "FULL",
-        Durability::Process => "NORMAL",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+    // SQLite takes the log to the disk before what it copies from it; each commit is ours to do.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

@@ -1,5 +1,7 @@
 //! The statements: what a read and a commit do in one transaction.
 
+use std::sync::Arc;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows, params};
 
@@ -218,10 +220,10 @@ fn text(row: &Row<'_>, column: usize) -> Result<String, Fault> {
 }
 
 /// A value that another program wrote may be text.
-fn octets(row: &Row<'_>, column: usize) -> Result<Option<Vec<u8>>, Fault> {
+fn octets(row: &Row<'_>, column: usize) -> Result<Option<Arc<[u8]>>, Fault> {
     match row.get_ref(column)? {
         ValueRef::Null => Ok(None),
-        ValueRef::Blob(octets) | ValueRef::Text(octets) => Ok(Some(octets.to_vec())),
+        ValueRef::Blob(octets) | ValueRef::Text(octets) => Ok(Some(octets.into())),
         other => {
             let found = other.data_type();
             Err(Fault::Damaged(format!("a value is of type {found}")))

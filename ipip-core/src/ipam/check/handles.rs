@@ -13,9 +13,12 @@ pub(in crate::ipam) struct Numbers<'a>(HashMap<&'a str, usize>);
 
 impl<'a> Numbers<'a> {
     pub(in crate::ipam) fn of(records: &'a [Record]) -> Self {
+        // At once: to grow step by step would hash each of a million names several times.
+        let mut numbers = HashMap::with_capacity(records.len());
         let handles = records.iter().enumerate();
-        let named = handles.filter_map(|(number, r)| Some((key::parse_handle(&r.key)?, number)));
-        Self(named.collect())
+        numbers
+            .extend(handles.filter_map(|(number, r)| Some((key::parse_handle(&r.key)?, number))));
+        Self(numbers)
     }
 
     /// The number of the record of `handle`, if there is one.
@@ -72,9 +75,9 @@ impl<'a> Handles<'a> {
         let mut from = 0;
         for (number, record) in self.records.iter().enumerate() {
             let rest = self.found.get(from..).unwrap_or_default();
-            let count = rest.partition_point(|(one, _, _)| *one == number);
-            let (found, _) = rest.split_at(count);
-            from += count;
+            let own = rest.iter().take_while(|(one, _, _)| *one == number);
+            let (found, _) = rest.split_at(own.count());
+            from += found.len();
             self.of_record(record, found, check);
         }
         for (handle, blocks) in &self.missing {
@@ -100,6 +103,11 @@ impl<'a> Handles<'a> {
         found: &[(usize, BlockPrefix, u32)],
         check: &mut Check<'_>,
     ) {
+        if let [(_, block, count)] = found
+            && Handle::is_stored_as(&record.value, *block, *count)
+        {
+            return;
+        }
         let seen = Seen {
             key: record.key.clone(),
             revision: Some(record.revision),

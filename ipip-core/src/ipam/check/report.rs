@@ -64,6 +64,12 @@ impl Found {
         }
         commit
     }
+
+    /// Whether the check saw `key` at `revision`: what was read later may be older.
+    pub(in crate::ipam) fn saw(&self, key: &str, revision: Option<Revision>) -> bool {
+        let mut records = self.records.iter();
+        records.any(|seen| seen.key == key && seen.revision == revision)
+    }
 }
 
 impl Report {

@@ -62,6 +62,11 @@ impl Judge<'_> {
         !self.nodes.is_empty() && !self.nodes.contains(node)
     }
 
+    /// Whether `node` had a record when `collector` looked, and has none now.
+    pub(super) fn has_vanished(&self, node: &NodeName, collector: &Collector) -> bool {
+        collector.nodes.contains(node) && self.is_gone(node)
+    }
+
     pub(super) fn look(
         &self,
         records: Vec<Record>,
@@ -107,7 +112,10 @@ impl Judge<'_> {
                 let known = collector.addresses.get(&(addr, sequence)).copied();
                 let since = known.unwrap_or(self.now);
                 look.addresses.insert((addr, sequence), since);
-                if !collector.is_over(since, self.now) {
+                let node = node_of(who);
+                let is_over = node.is_some_and(|node| self.has_vanished(&node, collector))
+                    || collector.is_over(since, self.now);
+                if !is_over {
                     look.young.insert(handle.to_owned());
                 }
                 let releases = look.dead.entry(handle.to_owned()).or_default();
@@ -134,15 +142,17 @@ impl Judge<'_> {
 
     /// The release of an address that nobody needs; without its sequence number.
     fn dead(&self, addr: Ipv4Addr, handle: &str, who: &Attribute) -> Option<Release> {
-        let known = who.secondary();
-        let node = known
-            .get("node")
-            .and_then(|node| NodeName::try_new(node).ok());
-        if is_tunnel(who) && !node.is_some_and(|node| self.is_gone(&node)) {
+        if is_tunnel(who) && !node_of(who).is_some_and(|node| self.is_gone(&node)) {
             return None;
         }
         // A handle that is none cannot be alive, nor be compared: it is left to a person.
         let id = HandleId::try_new(handle).ok()?;
         (!self.live.contains(&id)).then(|| Release::of(addr).from_handle(id))
     }
+}
+
+/// The node on which an address was assigned, if that is known.
+fn node_of(who: &Attribute) -> Option<NodeName> {
+    let node = who.known("node")?;
+    NodeName::try_new(node).ok()
 }

@@ -10,17 +10,11 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableParameter};
 use netlink_packet_route::nsid::NsidAttribute;
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteScope,
-    RouteType,
-};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
+use crate::addr::MacAddr;
 use crate::name::InterfaceName;
-use crate::plan::{
-    InterfaceAddr, NextHop, ObservedLink, Place, Route, RouteProtocol, Setting, Target, TunnelEnds,
-};
+use crate::plan::{InterfaceAddr, ObservedLink, Place, Setting, TunnelEnds};
 
 /// Names of a namespace's links by index.
 pub(in crate::netlink) type Names = HashMap<u32, InterfaceName>;
@@ -40,7 +34,8 @@ pub(in crate::netlink) fn link(
     let RouteNetlinkMessage::NewLink(message) = message else {
         return Ok(None);
     };
-    let (index, name) = link_identity(&message)?;
+    let index = message.header.index;
+    let name = name_of(&message)?;
     let (mut lower, mut elsewhere) = (None, None);
     let mut link = ObservedLink {
         place: place.clone(),
@@ -91,18 +86,13 @@ pub(in crate::netlink) fn netns_id(message: &RouteNetlinkMessage) -> Option<Netn
     })
 }
 
-/// The index and the name alone.
-pub(in crate::netlink) fn link_identity(
-    message: &LinkMessage,
-) -> Result<(u32, InterfaceName), String> {
-    let index = message.header.index;
+fn name_of(message: &LinkMessage) -> Result<InterfaceName, String> {
     let text = message.attributes.iter().find_map(|part| match part {
         LinkAttribute::IfName(name) => Some(name),
         _ => None,
     });
-    let text = text.ok_or_else(|| format!("link {index} without a name"))?;
-    let name = InterfaceName::try_new(text).map_err(|error| error.to_string())?;
-    Ok((index, name))
+    let text = text.ok_or_else(|| format!("link {} without a name", message.header.index))?;
+    InterfaceName::try_new(text).map_err(|error| error.to_string())
 }
 
 fn read_info(info: &[LinkInfo], link: &mut ObservedLink) {
@@ -164,9 +154,11 @@ fn read_settings(families: &[AfSpecUnspec], settings: &mut BTreeMap<Setting, u32
     }
 }
 
-/// An IPv4 address and the index of its link.
+/// An IPv4 address, there or gone, and the index of its link.
 pub(in crate::netlink) fn address(message: RouteNetlinkMessage) -> Read<(u32, InterfaceAddr)> {
-    let RouteNetlinkMessage::NewAddress(message) = message else {
+    let (RouteNetlinkMessage::NewAddress(message) | RouteNetlinkMessage::DelAddress(message)) =
+        message
+    else {
         return Ok(None);
     };
     if message.header.family != AddressFamily::Inet {
@@ -217,124 +209,4 @@ pub(in crate::netlink) fn proxy_delay(message: RouteNetlinkMessage) -> Read<(u32
     };
     let delay = u32::try_from(delay).map_err(|_| format!("proxy delay {delay} on link {index}"))?;
     Ok(Some((index, delay)))
-}
-
-/// An IPv4 route of the main table that somebody installed; what the kernel cached is not one.
-pub(in crate::netlink) fn route(
-    message: RouteNetlinkMessage,
-    place: &Place,
-    names: &Names,
-) -> Read<Route> {
-    let RouteNetlinkMessage::NewRoute(message) = message else {
-        return Ok(None);
-    };
-    let facts = RouteFacts::of(&message);
-    let header = &message.header;
-    if header.address_family != AddressFamily::Inet
-        || header.flags.contains(RouteFlags::Cloned)
-        || facts.table.unwrap_or(header.table.into()) != u32::from(RouteHeader::RT_TABLE_MAIN)
-    {
-        return Ok(None);
-    }
-    let network = facts.destination.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    let prefix = Ipv4Prefix::try_new(network, header.destination_prefix_length)
-        .map_err(|error| format!("a route: {error}"))?;
-    Ok(Some(Route {
-        place: place.clone(),
-        prefix,
-        target: facts.target(header, names),
-        protocol: RouteProtocol(header.protocol.into()),
-        metric: facts.metric,
-        tos: header.tos,
-        source: facts.source,
-        mtu: facts.mtu,
-    }))
-}
-
-/// The attributes of a route that matter here.
-#[derive(Debug, Default)]
-pub(in crate::netlink) struct RouteFacts {
-    destination: Option<Ipv4Addr>,
-    pub(in crate::netlink) gateway: Option<Ipv4Addr>,
-    pub(in crate::netlink) source: Option<Ipv4Addr>,
-    pub(in crate::netlink) device: Option<u32>,
-    table: Option<u32>,
-    metric: u32,
-    mtu: Option<u32>,
-    /// What makes it a route of a form that this crate never installs, in words.
-    other: Option<String>,
-}
-
-impl RouteFacts {
-    pub(in crate::netlink) fn of(message: &RouteMessage) -> Self {
-        let mut facts = Self::default();
-        for attribute in &message.attributes {
-            match attribute {
-                RouteAttribute::Destination(RouteAddress::Inet(a)) => facts.destination = Some(*a),
-                RouteAttribute::Gateway(RouteAddress::Inet(a)) => facts.gateway = Some(*a),
-                RouteAttribute::PrefSource(RouteAddress::Inet(a)) => facts.source = Some(*a),
-                RouteAttribute::Oif(index) => facts.device = Some(*index),
-                RouteAttribute::Table(table) => facts.table = Some(*table),
-                RouteAttribute::Priority(metric) => facts.metric = *metric,
-                RouteAttribute::Metrics(metrics) => facts.mtu = mtu(metrics),
-                RouteAttribute::NhId(id) => facts.other = Some(format!("nhid {id}")),
-                RouteAttribute::MultiPath(hops) => {
-                    facts.other = Some(format!("multipath over {} next hops", hops.len()));
-                }
-                RouteAttribute::Via(_) => facts.other = Some("via another family".to_owned()),
-                RouteAttribute::EncapType(kind) => facts.other = Some(format!("encap {kind}")),
-                _ => {}
-            }
-        }
-        facts
-    }
-
-    fn target(&self, header: &RouteHeader, names: &Names) -> Target {
-        if let Some(words) = &self.other {
-            return Target::Other(words.clone());
-        }
-        match header.kind {
-            RouteType::BlackHole => return Target::Blackhole,
-            RouteType::Unicast => {}
-            kind => return Target::Other(type_words(kind)),
-        }
-        let Some(device) = self.device.and_then(|index| names.get(&index)) else {
-            return Target::Other(match self.device {
-                Some(index) => format!("dev index {index}"),
-                None => "without a device".to_owned(),
-            });
-        };
-        // Of the next hop's flags only this one is part of the route; others (linkdown, dead,
-        // offload) are its state at the moment.
-        let onlink = header.flags.contains(RouteFlags::Onlink);
-        let next_hop = match self.gateway {
-            Some(gateway) if onlink => NextHop::Onlink(NodeAddr(gateway)),
-            Some(gateway) => NextHop::Gateway(gateway),
-            None if header.scope == RouteScope::Link => NextHop::Direct,
-            None => return Target::Other(format!("dev {device} scope {}", header.scope)),
-        };
-        Target::Device {
-            device: device.clone(),
-            next_hop,
-        }
-    }
-}
-
-fn mtu(metrics: &[RouteMetric]) -> Option<u32> {
-    metrics.iter().find_map(|metric| match metric {
-        RouteMetric::Mtu(mtu) => Some(*mtu),
-        _ => None,
-    })
-}
-
-/// The type as `ip route` prints it, where it is a usual one.
-fn type_words(kind: RouteType) -> String {
-    match kind {
-        RouteType::Unreachable => "unreachable".to_owned(),
-        RouteType::Prohibit => "prohibit".to_owned(),
-        RouteType::Throw => "throw".to_owned(),
-        RouteType::Local => "local".to_owned(),
-        RouteType::Broadcast => "broadcast".to_owned(),
-        kind => format!("type {}", u8::from(kind)),
-    }
 }

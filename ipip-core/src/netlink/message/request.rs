@@ -1,7 +1,7 @@
 //! Plan values as messages to the kernel.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 
 use netlink_packet_core::{DefaultNla, NLA_F_NESTED};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
@@ -21,7 +21,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::addr::MacAddr;
 use crate::name::InterfaceName;
-use crate::plan::{InterfaceAddr, NextHop, Route, Target};
+use crate::plan::{InterfaceAddr, NextHop, Route, RouteProtocol, Target};
 
 /// `IFLA_IFALIAS`.
 const LINK_ALIAS: u16 = 20;
@@ -46,6 +46,8 @@ pub(in crate::netlink) enum LinkChange<'a> {
     Mac(MacAddr),
     Up(bool),
     Conf(DevConf, u32),
+    /// As `ip link set … group`.
+    Group(u32),
 }
 
 /// The two ends of a veth pair.
@@ -56,8 +58,8 @@ pub(in crate::netlink) struct VethPair<'a> {
     /// Of both ends.
     pub(in crate::netlink) mtu: Option<u32>,
     pub(in crate::netlink) peer_name: &'a InterfaceName,
-    /// The namespace in which the other end is born.
-    pub(in crate::netlink) peer_netns: BorrowedFd<'a>,
+    /// The namespace in which the other end is born; it is still open when the message is sent.
+    pub(in crate::netlink) peer_netns: RawFd,
 }
 
 /// An ipip device equal to the driver's fallback device in every attribute. Each of these must be
@@ -93,7 +95,7 @@ pub(in crate::netlink) fn create_veth(pair: &VethPair<'_>) -> RouteNetlinkMessag
         attributes
     };
     let mut peer = end(pair.peer_name);
-    peer.push(LinkAttribute::NetNsFd(pair.peer_netns.as_raw_fd()));
+    peer.push(LinkAttribute::NetNsFd(pair.peer_netns));
     let mut host = end(pair.name);
     host.extend(pair.mac.map(mac_address));
     host.push(LinkAttribute::LinkInfo(vec![
@@ -124,6 +126,7 @@ pub(in crate::netlink) fn set_link(index: u32, change: &LinkChange<'_>) -> Route
             }
         }
         LinkChange::Conf(setting, value) => message.attributes.push(conf(setting, value)),
+        LinkChange::Group(group) => message.attributes.push(LinkAttribute::Group(group)),
     }
     RouteNetlinkMessage::SetLink(message)
 }
@@ -143,6 +146,11 @@ pub(in crate::netlink) fn delete_link(index: u32) -> RouteNetlinkMessage {
     let mut message = link_message(vec![]);
     message.header.index = index;
     RouteNetlinkMessage::DelLink(message)
+}
+
+/// Deletes every link of a group, or none if one of them cannot be deleted.
+pub(in crate::netlink) fn delete_group(group: u32) -> RouteNetlinkMessage {
+    RouteNetlinkMessage::DelLink(link_message(vec![LinkAttribute::Group(group)]))
 }
 
 pub(in crate::netlink) fn get_link(name: &InterfaceName) -> RouteNetlinkMessage {
@@ -296,9 +304,11 @@ pub(in crate::netlink) fn route(route: &Route, index: Option<u32>) -> Option<Rou
     Some(message)
 }
 
-/// Every route of the main table. Older kernels ignore the filter; the reader filters again.
-pub(in crate::netlink) fn dump_routes() -> RouteNetlinkMessage {
+/// Every route of the main table, or of one protocol. Older kernels ignore the filter; the reader
+/// filters again.
+pub(in crate::netlink) fn dump_routes(protocol: Option<RouteProtocol>) -> RouteNetlinkMessage {
     let mut message = RouteMessage::default();
+    message.header.protocol = protocol.map_or(0, |protocol| protocol.0).into();
     message.header.address_family = AddressFamily::Inet;
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     RouteNetlinkMessage::GetRoute(message)

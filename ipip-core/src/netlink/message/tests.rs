@@ -70,11 +70,21 @@ fn meanings(text: &str) -> Vec<Result<Meaning, Fault>> {
 }
 
 fn parts(text: &str) -> Vec<RouteNetlinkMessage> {
-    let part = |meaning| match meaning {
-        Ok(Meaning::Part(part)) => part.unwrap(),
-        other => panic!("{other:?}"),
-    };
-    meanings(text).into_iter().map(part).collect()
+    assert!(
+        meanings(text)
+            .iter()
+            .all(|m| matches!(m, Ok(Meaning::Part)))
+    );
+    let bytes = octets(text);
+    frames(&bytes)
+        .map(|frame| frame.unwrap().parse().unwrap())
+        .collect()
+}
+
+fn routes(bytes: &[u8], names: &reply::Names) -> Vec<Option<Route>> {
+    frames(bytes)
+        .map(|frame| route::route(&frame.unwrap(), &Place::Node, names).unwrap())
+        .collect()
 }
 
 fn name(text: &str) -> InterfaceName {
@@ -153,11 +163,9 @@ fn requests_are_those_of_ip() {
         ),
     ] {
         let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-        assert_eq!(
-            encode(message, flags, SEQUENCE),
-            octets(expected),
-            "{expected}"
-        );
+        let mut bytes = vec![];
+        encode(&mut bytes, message, flags, SEQUENCE);
+        assert_eq!(bytes, octets(expected), "{expected}");
     }
 }
 
@@ -171,25 +179,23 @@ fn a_route_that_is_only_read_is_not_written() {
 #[test]
 fn routes_are_read() {
     let names = reply::Names::from([(3, name("tunl0"))]);
-    let read = |message, names| reply::route(message, &Place::Node, names).unwrap().unwrap();
-    let routes: Vec<Route> = parts(ROUTES)
-        .into_iter()
-        .map(|part| read(part, &names))
-        .collect();
-    assert_eq!(routes, [blackhole(), peer_route()]);
-    let unknown = read(parts(ROUTES).remove(1), &reply::Names::new());
-    assert_eq!(unknown.target, Target::Other("dev index 3".to_owned()));
+    let found = routes(&octets(ROUTES), &names);
+    assert_eq!(found, [Some(blackhole()), Some(peer_route())]);
+    // The gateway's attribute, octets 88 to 95, as RTA_NH_ID 30.
+    let mut by_object = octets(ROUTES);
+    by_object[90] = 30;
+    by_object[92..96].copy_from_slice(&5_u32.to_ne_bytes());
+    let target = Target::Other("nhid 5".to_owned());
+    let found = routes(&by_object, &names).remove(1);
+    assert_eq!(found.map(|route| route.target), Some(target));
+    let unknown = routes(&octets(ROUTES), &reply::Names::new()).remove(1);
+    let target = Target::Other("dev index 3".to_owned());
+    assert_eq!(unknown.map(|route| route.target), Some(target));
 }
 
 #[test]
 fn what_the_kernel_cached_and_what_is_elsewhere_is_no_route() {
-    let read = |bytes: &[u8]| {
-        let frame = frames(bytes).next().unwrap().unwrap();
-        let Ok(Meaning::Part(Ok(part))) = frame.meaning() else {
-            panic!("unreadable")
-        };
-        reply::route(part, &Place::Node, &reply::Names::new()).unwrap()
-    };
+    let read = |bytes: &[u8]| routes(bytes, &reply::Names::new()).remove(0);
     let second = octets(ROUTES).split_off(44);
     assert!(read(&second).is_some());
     // rtm_flags, octets 24 to 27: RTM_F_CLONED is 0x200.
@@ -213,13 +219,8 @@ fn only_onlink_counts_of_the_next_hops_flags() {
     let mut bytes = octets(ROUTES).split_off(44);
     // LINKDOWN 0x10 and DEAD 0x01 beside ONLINK 0x04.
     bytes[24] |= 0x11;
-    let frame = frames(&bytes).next().unwrap().unwrap();
-    let Ok(Meaning::Part(Ok(part))) = frame.meaning() else {
-        panic!("unreadable")
-    };
     let names = reply::Names::from([(3, name("tunl0"))]);
-    let route = reply::route(part, &Place::Node, &names).unwrap();
-    assert_eq!(route, Some(peer_route()));
+    assert_eq!(routes(&bytes, &names), [Some(peer_route())]);
 }
 
 #[test]
@@ -247,6 +248,19 @@ fn the_tunnel_device_is_read() {
         settings: [(Setting::Forwarding, 0), (Setting::ProxyArp, 0)].into(),
     };
     assert_eq!(read, Ok(Some((expected, None))));
+    let short = |bytes: &[u8]| link::link(&frames(bytes).next().unwrap().unwrap());
+    let facts = |name| link::LinkFacts {
+        index: 3,
+        name,
+        up: true,
+        group: 0,
+    };
+    let bytes = octets(TUNNEL);
+    assert_eq!(short(&bytes), Ok(Some(facts(Some(name("tunl0"))))));
+    // Whatever is wrong with the rest, its index remains.
+    let mut damaged = bytes;
+    damaged[33] = 0xff;
+    assert_eq!(short(&damaged), Ok(Some(facts(None))));
     let address = reply::address(parts(ADDRESS).remove(0));
     assert_eq!(address, Ok(Some((3, tunnel_addr()))));
     // 800 milliseconds are 80 hundredths of a second.

@@ -235,7 +235,7 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
             tunnel(),
             Observed {
                 links: vec![link(&Place::Node, "tunl0", "dummy", 7)],
-                routes: vec![],
+                ..Observed::default()
             },
             "link tunl0 is taken: kind dummy, expected an ipip device with any local and any remote end",
         ),
@@ -250,7 +250,7 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
                     }),
                     ..link(&Place::Node, "tunl0", "ipip", 7)
                 }],
-                routes: vec![],
+                ..Observed::default()
             },
             "link tunl0 is taken: kind ipip local 0.0.0.0 remote 192.0.2.9, expected an ipip device with any local and \
              any remote end",
@@ -260,7 +260,7 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
             workload(),
             Observed {
                 links: vec![link(&Place::Node, "cali7f94ce7c295", "dummy", 7)],
-                routes: vec![],
+                ..Observed::default()
             },
             "link cali7f94ce7c295 is taken: kind dummy, expected our veth end with peer eth0",
         ),
@@ -269,7 +269,7 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
             workload(),
             Observed {
                 links: vec![link(&inside(), "eth0", "veth", 7)],
-                routes: vec![],
+                ..Observed::default()
             },
             "link eth0 is taken: kind veth, expected our veth end with peer cali7f94ce7c295",
         ),
@@ -277,8 +277,8 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
             "the pod has a default route",
             workload(),
             Observed {
-                links: vec![],
                 routes: vec![pod_default],
+                ..Observed::default()
             },
             "route default via 169.254.1.1 dev eth0: the prefix is taken by route default dev eth0 scope link",
         ),
@@ -289,8 +289,8 @@ fn what_is_not_ours_is_a_conflict_and_no_step() {
                 ..peer_route([172, 18, 0, 2])
             },
             Observed {
-                links: vec![],
                 routes: vec![foreign_route("10.244.244.64/26", RouteProtocol::STATIC)],
+                ..Observed::default()
             },
             "route 10.244.244.64/26 via 172.18.0.2 dev tunl0 proto bird onlink: the prefix is taken by route \
              10.244.244.64/26 dev eth0 proto static scope link",

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::attributes::Attributes;
 use super::{Block, Sequence};
 use crate::name::NodeName;
-use crate::resource::json::{Object, ObjectWriter, value_into, write_list};
+use crate::resource::json::{Object, ObjectWriter, Text, number_into, write_list};
 use crate::resource::{Affinity, Attribute, BlockPrefix, ResourceError};
 
 /// Reads the queue of free ordinals.
@@ -82,7 +82,9 @@ impl Block {
         }
         object.field_with("allocations", |out| self.write_allocations(out));
         object.field_with("unallocated", |out| {
-            write_list(out, &self.unallocated, value_into);
+            write_list(out, &self.unallocated, |out, place| {
+                number_into(out, u64::from(*place));
+            });
         });
         object.field_with("attributes", |out| match attributes {
             None => out.extend_from_slice(b"null"),
@@ -105,22 +107,25 @@ impl Block {
         let attributes = self.attributes.as_ref();
         let numbers = attributes.map(Attributes::numbers).unwrap_or_default();
         write_list(out, &self.allocations, |out, index| match index {
-            Some(index) => value_into(out, &numbers[usize::from(*index)]),
+            Some(index) => number_into(out, u64::from(numbers[usize::from(*index)])),
             None => out.extend_from_slice(b"null"),
         });
     }
 
     fn write_sequences(&self, out: &mut Vec<u8>) {
-        let mut before: &[u8] = b"\"";
+        let mut is_first = true;
         out.push(b'{');
         each_in_text_order(self.sequences.len(), &mut |place| {
             let Some(Some(sequence)) = self.sequences.get(place) else {
                 return;
             };
-            out.extend_from_slice(std::mem::replace(&mut before, b",\""));
-            value_into(out, &place);
+            if !std::mem::take(&mut is_first) {
+                out.push(b',');
+            }
+            out.push(b'"');
+            number_into(out, u64::try_from(place).unwrap_or(u64::MAX));
             out.extend_from_slice(b"\":");
-            value_into(out, sequence);
+            number_into(out, *sequence);
         });
         out.push(b'}');
     }
@@ -223,12 +228,9 @@ pub(super) fn sequences(
     let mut sequences = vec![None; block.size() as usize];
     let entries: Sequences = object.take(FIELD)?.unwrap_or_default();
     for (key, sequence) in entries.0 {
-        // Only the plain form: "07" and "+7" would be a second name of ordinal 7.
-        let place = key
-            .parse::<usize>()
-            .ok()
-            .filter(|place| place.to_string() == key);
-        let Some(entry) = place.and_then(|place| sequences.get_mut(place)) else {
+        let place = key.as_ref().ok();
+        let Some(entry) = place.and_then(|place| sequences.get_mut(*place)) else {
+            let key = key.map_or_else(|key| key, |place| place.to_string());
             return Err(ResourceError::SequenceKey { block, key });
         };
         *entry = sequence;
@@ -236,9 +238,17 @@ pub(super) fn sequences(
     Ok(sequences)
 }
 
-/// A map of sequence numbers, as it stands there.
+/// A map of sequence numbers, as it stands there; a key that is no ordinal as text.
 #[derive(Default)]
-struct Sequences(Vec<(String, Option<u64>)>);
+struct Sequences(Vec<(Result<usize, String>, Option<u64>)>);
+
+/// The ordinal that `key` names. Only the plain form does: "07" and "+7" would be a second name of
+/// ordinal 7.
+fn ordinal(key: &str) -> Result<usize, String> {
+    let is_plain = key == "0" || key.starts_with(|first| matches!(first, '1'..='9'));
+    let place = key.parse().ok().filter(|_| is_plain);
+    place.ok_or_else(|| key.to_owned())
+}
 
 impl<'de> Deserialize<'de> for Sequences {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -252,8 +262,8 @@ impl<'de> Deserialize<'de> for Sequences {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sequences, A::Error> {
                 let mut entries = Vec::with_capacity(64);
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                while let Some((Text(key), sequence)) = map.next_entry()? {
+                    entries.push((ordinal(&key), sequence));
                 }
                 Ok(Sequences(entries))
             }

@@ -15,20 +15,25 @@ const ALL: [&str; 7] = [
 ];
 
 /// The types that the readers know, and their neighbours: RTM_NEWLINK 16, RTM_NEWADDR 20, RTM_NEWROUTE 24,
-/// RTM_NEWNEIGHTBL 64, RTM_NEWNSID 88.
-const KINDS: [u8; 8] = [2, 3, 16, 20, 24, 28, 64, 88];
+/// RTM_DELROUTE 25, RTM_NEWNEIGHTBL 64, RTM_NEWNSID 88.
+const KINDS: [u8; 9] = [2, 3, 16, 20, 24, 25, 28, 64, 88];
 
 fn read_all(bytes: &[u8]) {
     let names = reply::Names::from([(3, name("tunl0"))]);
     for frame in frames(bytes) {
-        let Ok(Ok(Meaning::Part(Ok(part)))) = frame.map(|frame| frame.meaning()) else {
+        let Ok(frame) = frame else {
+            continue;
+        };
+        let _ = frame.meaning();
+        let _ = link::link(&frame);
+        let _ = route::route(&frame, &Place::Node, &names);
+        let Ok(part) = frame.parse() else {
             continue;
         };
         let _ = reply::link(part.clone(), &Place::Node);
         let _ = reply::address(part.clone());
         let _ = reply::proxy_delay(part.clone());
         let _ = reply::netns_id(&part);
-        let _ = reply::route(part, &Place::Node, &names);
     }
 }
 

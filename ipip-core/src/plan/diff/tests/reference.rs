@@ -62,6 +62,6 @@ pub(super) fn everything() -> Desired {
 pub(super) fn fresh() -> Observed {
     Observed {
         links: vec![link(&Place::Node, "eth0", "veth", 2)],
-        routes: vec![],
+        ..Observed::default()
     }
 }

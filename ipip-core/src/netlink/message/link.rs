@@ -1,0 +1,66 @@
+//! What every message about a link holds, read without regard to the rest of it: a newer kernel's
+//! exotic device has an index and a name like any other.
+
+use super::super::message::{Frame, attributes, u16_at, u32_at};
+use super::reply::Read;
+use crate::name::InterfaceName;
+
+/// `struct ifinfomsg`: family 1, pad 1, type 2, index 4, flags 4, change 4.
+const HEADER_LEN: usize = 16;
+
+/// `IFLA_GROUP`.
+pub(in crate::netlink) const GROUP: u16 = 27;
+
+/// The family in octet 0; other families tell of a link's place in something else, such as a bridge.
+const UNSPEC: u16 = 0;
+
+/// A link in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::netlink) struct LinkFacts {
+    pub(in crate::netlink) index: u32,
+    /// `None` if the message holds none that is one.
+    pub(in crate::netlink) name: Option<InterfaceName>,
+    /// Administratively up (`IFF_UP`).
+    pub(in crate::netlink) up: bool,
+    /// `ip link set … group`; 0 by default.
+    pub(in crate::netlink) group: u32,
+}
+
+/// Reads a link that is there (`RTM_NEWLINK`) or gone (`RTM_DELLINK`). If the attributes are damaged,
+/// those before the damage count.
+pub(in crate::netlink) fn link(frame: &Frame<'_>) -> Read<LinkFacts> {
+    if !matches!(frame.kind, libc::RTM_NEWLINK | libc::RTM_DELLINK) {
+        return Ok(None);
+    }
+    let header = || {
+        (
+            u16_at(frame.payload, 0),
+            u32_at(frame.payload, 4),
+            u32_at(frame.payload, 8),
+        )
+    };
+    let (Some(family), Some(index), Some(flags)) = header() else {
+        return Err(format!("a link in {} octets", frame.payload.len()));
+    };
+    if u16::from(family.to_ne_bytes()[0]) != UNSPEC {
+        return Ok(None);
+    }
+    let mut facts = LinkFacts {
+        index,
+        name: None,
+        up: flags & libc::IFF_UP.cast_unsigned() != 0,
+        group: 0,
+    };
+    let rest = frame.payload.get(HEADER_LEN..).unwrap_or_default();
+    let _ = attributes(rest, |kind, value| match kind {
+        libc::IFLA_IFNAME => facts.name = name(value),
+        GROUP => facts.group = u32_at(value, 0).unwrap_or_default(),
+        _ => {}
+    });
+    Ok(Some(facts))
+}
+
+fn name(value: &[u8]) -> Option<InterfaceName> {
+    let text = value.split(|octet| *octet == 0).next()?;
+    InterfaceName::try_new(std::str::from_utf8(text).ok()?).ok()
+}

@@ -1,0 +1,193 @@
+//! A container gets its address and its wire.
+
+use std::net::Ipv4Addr;
+
+use super::{Changes, Node, NodeError, Workload, ensure_workload};
+use crate::addr::MacAddr;
+use crate::ipam::{Assigned, Given};
+use crate::mtu::TunnelMtu;
+use crate::name::{HandleId, InterfaceName};
+use crate::netlink::{Kernel, NetlinkError};
+use crate::overlay::{WorkloadEndpoint, check_workload_name};
+use crate::plan::Place;
+use crate::resource::{Attribute, Release, go_time};
+use crate::sys::netns::Netns;
+
+/// A container on the pod network: what a CNI plugin answers its runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// Its address, a /32 inside.
+    pub address: Ipv4Addr,
+    /// The end of its wire in the node's namespace.
+    pub host_veth: InterfaceName,
+    /// The hardware address of its interface, which the kernel chose.
+    pub mac: Option<MacAddr>,
+    /// Its MTU.
+    pub mtu: TunnelMtu,
+    /// What the call changed in the kernel; nothing if the container was attached already.
+    pub changes: Changes,
+}
+
+/// A container whose names were checked, with its namespace open.
+struct Guest<'a> {
+    workload: &'a Workload,
+    netns: Netns,
+    handle: HandleId,
+    owner: Attribute,
+}
+
+impl Node {
+    /// Attaches a container: assigns it an address and wires it, a pair of veth ends with Calico's
+    /// names, addresses and routes.
+    ///
+    /// The call may be repeated, and asked by whoever comes next: the address belongs to the container's
+    /// handle `NETWORK.CONTAINER`, so it is the same each time, and what is broken of the wire is
+    /// mended, inside too. A call that fails gives back the address that it assigned and takes back
+    /// what it changed.
+    ///
+    /// # Errors
+    /// [`NodeError::Netns`] if there is no namespace at the path, [`NodeError::Kernel`] if it is the
+    /// node's own; [`NodeError::Name`], [`NodeError::Unnamed`] and [`NodeError::Overlay`] for names that
+    /// are none; [`NodeError::InTheWay`] if the container has another default route or another
+    /// interface of the name; [`NodeError::OtherAddress`]; [`NodeError::Ipam`] if there is no address,
+    /// or the one that is wanted is another's.
+    pub fn attach(&self, workload: &Workload) -> Result<Attached, NodeError> {
+        let answers = self.attach_many(std::slice::from_ref(workload))?;
+        answers
+            .into_iter()
+            .next()
+            .ok_or_else(|| self.not_joined())?
+    }
+
+    /// Attaches many containers as [`Node::attach`] attaches one; the addresses that come from one block
+    /// are one commit. The answers are in the order of `workloads`; one that failed leaves the others
+    /// as they are.
+    ///
+    /// # Errors
+    /// [`NodeError::NotJoined`], [`NodeError::Underlay`], or [`NodeError::Kernel`] if the node's namespace
+    /// cannot be read: nothing was done then.
+    pub fn attach_many(
+        &self,
+        workloads: &[Workload],
+    ) -> Result<Vec<Result<Attached, NodeError>>, NodeError> {
+        let _turn = self.turn();
+        let mtu = self.current_mtu()?;
+        let guests: Vec<_> = workloads.iter().map(|one| self.guest(one)).collect();
+        let is_open = |guest: &&Guest<'_>| guest.workload.address.is_none();
+        let open = guests.iter().flatten().filter(is_open);
+        let owners: Vec<_> = open.map(|guest| guest.owner.clone()).collect();
+        let mut any = self.ipam.assign_each(self.name(), &owners).into_iter();
+        let attached = guests.into_iter().map(|guest| {
+            let guest = guest?;
+            let given = match guest.workload.address {
+                Some(wanted) => self.assign_wanted(&guest, wanted)?,
+                None => any.next().ok_or_else(|| self.not_joined())??,
+            };
+            self.wire(&guest, given, mtu)
+        });
+        Ok(attached.collect())
+    }
+
+    /// The MTU of the underlay as it is now.
+    fn current_mtu(&self) -> Result<TunnelMtu, NodeError> {
+        let record = self.record()?;
+        let observed = self.kernel()?.observe()?;
+        Ok(self.mtu(&self.underlay(&observed, Some(&record))?))
+    }
+
+    /// Checks what names the container, and opens its namespace.
+    fn guest<'a>(&self, workload: &'a Workload) -> Result<Guest<'a>, NodeError> {
+        let id = &workload.id;
+        check_workload_name("namespace", &id.namespace)?;
+        check_workload_name("pod", &id.pod)?;
+        let handle = id.handle(&self.config.network)?;
+        let netns = Netns::open(&workload.netns)?;
+        if netns.is_same(&self.netns) {
+            let path = workload.netns.clone();
+            return Err(NetlinkError::NodeNamespace { path }.into());
+        }
+        let owner = Attribute::new(Some(handle.clone()))
+            .with("namespace", &id.namespace)
+            .with("pod", &id.pod)
+            .with("node", self.name().as_str())
+            .with("timestamp", &go_time(self.ambient.now()));
+        Ok(Guest {
+            workload,
+            netns,
+            handle,
+            owner,
+        })
+    }
+
+    /// The address that the container names, unless it has another one.
+    fn assign_wanted(&self, guest: &Guest<'_>, wanted: Ipv4Addr) -> Result<Given, NodeError> {
+        let held = self.ipam.addresses_of(&guest.handle)?;
+        match held.first() {
+            Some((held, _)) if *held != wanted => Err(NodeError::OtherAddress {
+                container: guest.workload.id.container_id.clone(),
+                held: *held,
+                wanted,
+            }),
+            // It answers what the handle has.
+            Some(_) => {
+                let owners = std::slice::from_ref(&guest.owner);
+                let given = self.ipam.assign_each(self.name(), owners);
+                given
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| self.not_joined())?
+                    .map_err(NodeError::from)
+            }
+            None => {
+                let assigned = self.ipam.assign(self.name(), wanted, &guest.owner)?;
+                let newly = true;
+                Ok(Given { assigned, newly })
+            }
+        }
+    }
+
+    /// Wires the container that has its address; gives back an address that is new if that fails.
+    fn wire(&self, guest: &Guest<'_>, given: Given, mtu: TunnelMtu) -> Result<Attached, NodeError> {
+        let id = &guest.workload.id;
+        let endpoint = WorkloadEndpoint {
+            interface: guest.workload.interface.clone(),
+            ..WorkloadEndpoint::new(&id.namespace, &id.pod, given.assigned.addr, mtu)
+        };
+        let wired = ensure_workload(&self.netns, &guest.netns, &endpoint).and_then(|changes| {
+            Ok(Attached {
+                address: endpoint.address,
+                host_veth: endpoint.host_veth(),
+                mac: mac_of(&guest.netns, &endpoint.interface)?,
+                mtu,
+                changes,
+            })
+        });
+        wired.map_err(|refused| {
+            if given.newly {
+                self.give_back(guest, given.assigned, refused)
+            } else {
+                refused
+            }
+        })
+    }
+
+    /// Releases what the failed call assigned; the error to be returned.
+    fn give_back(&self, guest: &Guest<'_>, assigned: Assigned, refused: NodeError) -> NodeError {
+        let release = Release::of(assigned.addr).at(assigned.sequence);
+        let release = release.from_handle(guest.handle.clone());
+        match self.ipam.release(&release) {
+            Ok(_) => refused,
+            Err(error) => NodeError::NotGivenBack {
+                refused: Box::new(refused),
+                addr: assigned.addr,
+                release: Box::new(error),
+            },
+        }
+    }
+}
+
+fn mac_of(netns: &Netns, interface: &InterfaceName) -> Result<Option<MacAddr>, NodeError> {
+    let observed = Kernel::open(netns)?.observe()?;
+    let link = observed.link(&Place::Node, interface);
+    Ok(link.and_then(|link| link.mac))
+}

@@ -1,0 +1,267 @@
+//! Keeping a node as it should be: a pass whenever the cluster or the kernel changed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use super::counters::add;
+use super::{Node, NodeError, Synced};
+use crate::datastore::{Revision, StoreError, key};
+use crate::netlink::{Event, Monitor};
+use crate::sys::wake::Wake;
+
+/// Everything is compared anew after this time, whatever was told; Felix's `RouteRefreshInterval`.
+const RESYNC: Duration = Duration::from_secs(90);
+/// After a change, more are waited for so long: they come in swarms.
+const SETTLE: Duration = Duration::from_millis(50);
+/// The first pause after a pass that failed; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a watcher waits before it looks whether it should end.
+const WATCH: Duration = Duration::from_secs(1);
+/// How soon a stop is noticed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Ends a [`Node::run`], from another thread or a signal's handler.
+///
+/// ```
+/// let stop = ipip_core::node::Stop::default();
+/// let other = stop.clone();
+/// other.stop();
+/// assert!(stop.is_stopped());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends the run; a pass that has begun is finished.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A flag that a signal's handler sets.
+impl From<Arc<AtomicBool>> for Stop {
+    fn from(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
+/// What a run tells of itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// A pass was made.
+    Synced(Box<Synced>),
+    /// A pass could not be made, or a watcher failed; it is tried again.
+    Failed {
+        /// Why.
+        error: NodeError,
+        /// After how long at the latest.
+        retry_in: Duration,
+    },
+}
+
+/// Ends the watchers.
+struct Ended(Stop, Arc<Wake>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.stop();
+        self.1.ring();
+    }
+}
+
+/// What wakes the run.
+enum Told {
+    /// Something in the store changed, or cannot be told.
+    Store,
+    /// So many changes in the kernel.
+    Kernel(usize),
+    /// Changes were lost.
+    Lost,
+    /// A watcher failed.
+    Broken(NodeError),
+}
+
+impl Node {
+    /// Keeps this node as it should be until `stop` says otherwise: a pass as [`Node::sync`] at once,
+    /// after each change in the store or in the kernel, and every 90 s. After a pass that failed it
+    /// waits, at first half a second, at most half a minute. `tell` hears of each pass.
+    ///
+    /// It may be stopped, or killed, at any instant: nothing is taken down by that. Other calls of this
+    /// value, such as [`Node::attach`], take turns with the passes.
+    ///
+    /// # Errors
+    /// [`NodeError::Kernel`] if the kernel's changes cannot be listened to. What fails later is told, and
+    /// tried again.
+    pub fn run(&self, stop: &Stop, mut tell: impl FnMut(RunEvent)) -> Result<(), NodeError> {
+        let monitor = Monitor::open(&self.netns)?;
+        let ended = Ended(Stop::default(), monitor.wake());
+        let (sender, told) = channel();
+        thread::scope(|scope| {
+            self.watch_kernel(scope, monitor, sender.clone(), &ended.0);
+            self.watch_store(scope, sender, &ended.0);
+            // The watchers end with it, even if `tell` panics.
+            let _ended = ended;
+            let mut pause = FIRST_PAUSE;
+            while !stop.is_stopped() {
+                let result = self.pass(&mut self.turn());
+                let wait = match result {
+                    Ok(synced) => {
+                        let is_done = synced.is_settled();
+                        tell(RunEvent::Synced(Box::new(synced)));
+                        if is_done {
+                            pause = FIRST_PAUSE;
+                            RESYNC
+                        } else {
+                            longer(&mut pause)
+                        }
+                    }
+                    Err(error) => {
+                        let retry_in = longer(&mut pause);
+                        tell(RunEvent::Failed { error, retry_in });
+                        retry_in
+                    }
+                };
+                self.idle(&told, stop, wait, &mut tell);
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits until something is told, or for `wait`.
+    fn idle(
+        &self,
+        told: &Receiver<Told>,
+        stop: &Stop,
+        wait: Duration,
+        tell: &mut impl FnMut(RunEvent),
+    ) {
+        let end = Instant::now() + wait;
+        let mut until = end;
+        let mut lost = true;
+        while !stop.is_stopped() && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            match told.recv_timeout(left.min(TICK)) {
+                Ok(Told::Store) => add(&self.tally.changes, 1),
+                Ok(Told::Kernel(events)) => add(&self.tally.events, events),
+                Ok(Told::Lost) => add(&self.tally.resyncs, 1),
+                Ok(Told::Broken(error)) => {
+                    tell(RunEvent::Failed {
+                        error,
+                        retry_in: WATCH,
+                    });
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => continue,
+                // Both watchers ended: nothing is left but the clock.
+                Err(RecvTimeoutError::Disconnected) => {
+                    thread::sleep(left.min(TICK));
+                    continue;
+                }
+            }
+            if lost {
+                until = until.min(Instant::now() + SETTLE);
+            }
+            lost = false;
+        }
+        if lost && !stop.is_stopped() {
+            add(&self.tally.resyncs, 1);
+        }
+    }
+
+    fn watch_kernel<'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        mut monitor: Monitor,
+        sender: Sender<Told>,
+        stop: &Stop,
+    ) {
+        let stop = stop.clone();
+        scope.spawn(move || {
+            while !stop.is_stopped() {
+                let told = match monitor.wait(WATCH) {
+                    Ok(events) if events.is_empty() => continue,
+                    Ok(events) if events.contains(&Event::Overrun) => Told::Lost,
+                    Ok(events) => Told::Kernel(events.len()),
+                    Err(error) => {
+                        thread::sleep(TICK);
+                        Told::Broken(error.into())
+                    }
+                };
+                if sender.send(told).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn watch_store<'scope, 'env>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        sender: Sender<Told>,
+        stop: &Stop,
+    ) {
+        let stop = stop.clone();
+        scope.spawn(move || {
+            let mut after = None;
+            while !stop.is_stopped() {
+                let told = match self.next_change(&mut after) {
+                    Ok(false) => continue,
+                    Ok(true) => Told::Store,
+                    Err(error) => {
+                        thread::sleep(WATCH);
+                        Told::Broken(crate::ipam::IpamError::from(error).into())
+                    }
+                };
+                if sender.send(told).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Waits for a change of what the node should hold, for a while; whether there was one.
+    fn next_change(&self, after: &mut Option<Revision>) -> Result<bool, StoreError> {
+        let Some(since) = *after else {
+            // What changed before is read by the next pass.
+            *after = Some(self.store.list_keys(key::pool_prefix())?.revision);
+            return Ok(true);
+        };
+        match self.store.watch(WATCHED, since, WATCH) {
+            Ok(changes) => {
+                *after = Some(changes.revision);
+                let counts = |key: &str| {
+                    [key::node_prefix(), key::pool_prefix(), key::block_prefix()]
+                        .iter()
+                        .any(|prefix| key.starts_with(prefix))
+                };
+                Ok(changes.changes.iter().any(|change| counts(&change.key)))
+            }
+            Err(StoreError::Compacted { .. }) => {
+                *after = None;
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// All that is Calico's.
+const WATCHED: &str = "/calico/";
+
+/// The pause, and the next one twice as long.
+fn longer(pause: &mut Duration) -> Duration {
+    let now = *pause;
+    *pause = (now * 2).min(LONGEST_PAUSE);
+    now
+}

@@ -1,0 +1,466 @@
+//! What is becomes what should be: observe, ask the overlay, plan, apply.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::agent::{Carrier, State};
+use super::counters::add;
+use super::data_path::{DataPathConfig, ensure_data_path};
+use super::synced::{DataPathState, FailedStep, Planned, Synced};
+use super::{GuardState, Node, NodeError, Underlay};
+use crate::addr::NodeAddr;
+use crate::cluster::View;
+use crate::netlink::{Applied, Kernel};
+use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Policy, Tunnel};
+use crate::peers::Peers;
+use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
+use crate::resource::{Node as NodeRecord, Pool};
+
+/// The alias of a tunnel device that we made.
+const TUNNEL_MARK: &str = "ipip";
+
+/// How often a pass observes and plans anew where the kernel's state moved under it.
+const ROUNDS: usize = 3;
+
+/// Everything that a pass knows before it changes anything.
+pub(super) struct Survey {
+    pub(super) observed: Observed,
+    pub(super) overlay: Overlay,
+    pub(super) ownership: Ownership,
+    pub(super) peers: Peers,
+    pub(super) pools: Vec<GuardPool>,
+    pub(super) local: LocalNode,
+    /// Whether another data path than the kernel's driver has made the tunnel device.
+    tunnel_exists: bool,
+}
+
+/// What the node should hold, kept up to date record by record, and for which node that is.
+#[derive(Debug)]
+pub(super) struct Live {
+    local: LocalNode,
+    policy: Policy,
+    overlay: LiveOverlay,
+}
+
+impl Live {
+    fn new(view: &View, local: &LocalNode, policy: Policy) -> Self {
+        Self {
+            overlay: LiveOverlay::new(view, local.clone(), policy.clone()),
+            local: local.clone(),
+            policy,
+        }
+    }
+
+    fn is_for(&self, local: &LocalNode, policy: &Policy) -> bool {
+        self.local == *local && self.policy == *policy
+    }
+}
+
+impl Node {
+    /// Brings about what this node should hold of the cluster as it is now: the tunnel device, the host
+    /// side of its workloads, the routes to the blocks of the others, and the guard; and takes away what
+    /// is ours and should not be there. A node whose address or pools changed gets its record and its
+    /// tunnel address written anew.
+    ///
+    /// What the kernel refuses is named in the answer, and the rest is done. Where the store cannot be
+    /// read, what was read last counts, and nothing is taken away.
+    ///
+    /// # Errors
+    /// [`NodeError::NotJoined`], [`NodeError::Underlay`], [`NodeError::Kernel`] if the namespace cannot be
+    /// read, [`NodeError::Cluster`] if the store never could; nothing was changed then.
+    pub fn sync(&self) -> Result<Synced, NodeError> {
+        let mut turn = self.turn();
+        self.pass(&mut turn)
+    }
+
+    /// What [`Node::sync`] would do in the kernel now. Nothing is changed, in the store neither.
+    ///
+    /// # Errors
+    /// As [`Node::sync`].
+    pub fn plan(&self) -> Result<Planned, NodeError> {
+        let mut turn = self.turn();
+        let mut kernel = self.kernel()?;
+        let observed = kernel.observe()?;
+        let stale = self.follow(&mut turn)?;
+        let mut survey = self.survey(&mut turn, observed)?;
+        self.guard(&mut kernel, &mut survey)?;
+        let plan = survey.plan(stale.is_some());
+        Ok(Planned {
+            steps: plan.steps,
+            conflicts: plan.conflicts,
+            adopted: plan.adopted,
+            withheld: survey.overlay.withheld,
+            stale,
+        })
+    }
+}
+
+impl Node {
+    /// One pass, in the caller's turn.
+    pub(super) fn pass(&self, state: &mut State) -> Result<Synced, NodeError> {
+        add(&self.tally.passes, 1);
+        let result = self.rounds(state);
+        match &result {
+            Ok(synced) => {
+                add(&self.tally.applied, synced.done.len());
+                add(&self.tally.failed, synced.failed.len());
+                add(&self.tally.conflicts, synced.conflicts.len());
+            }
+            Err(_) => add(&self.tally.errors, 1),
+        }
+        result
+    }
+
+    fn rounds(&self, state: &mut State) -> Result<Synced, NodeError> {
+        let mut kernel = self.kernel()?;
+        // Before the store: whoever attaches a workload commits its address before it makes its link, so
+        // that no link is seen here of which the store does not know.
+        let observed = kernel.observe()?;
+        let mut stale = self.follow(state)?;
+        if stale.is_none() {
+            stale = self.enrol_anew(state, &observed);
+        }
+        let mut survey = self.survey(state, observed)?;
+        let mut done = self.carry(state, &survey);
+        // A path of this process has made the device that the routes lead through.
+        if !done.is_empty() || survey.tunnel_exists != state.is_carried_outside() {
+            survey = self.survey(state, kernel.observe()?)?;
+        }
+        let mut last = Round::default();
+        let mut guard = GuardState::Declined;
+        for round in 1..=ROUNDS {
+            survey.leave_out_tunnel(&state.data_path_state());
+            guard = self.guard(&mut kernel, &mut survey)?;
+            let plan = survey.plan(stale.is_some());
+            state.remember(plan.settings_before(&survey.observed));
+            last = apply(&mut kernel, plan);
+            done.append(&mut last.done);
+            if !last.moved || round == ROUNDS {
+                break;
+            }
+            survey = self.survey(state, kernel.observe()?)?;
+        }
+        self.log(&last);
+        Ok(Synced {
+            done,
+            failed: last.failed,
+            conflicts: last.conflicts,
+            adopted: last.adopted,
+            withheld: survey.overlay.withheld,
+            data_path: state.data_path_state(),
+            guard,
+            stale,
+        })
+    }
+
+    /// Takes over what changed in the store. `Some`: it could not be read, and what was read before
+    /// counts.
+    pub(super) fn follow(&self, state: &mut State) -> Result<Option<String>, NodeError> {
+        let Some(view) = &mut state.view else {
+            state.view = Some(View::load(&*self.store)?);
+            return Ok(None);
+        };
+        match view.update(&*self.store, Duration::ZERO) {
+            Ok(changed) => {
+                if let Some(live) = &mut state.live {
+                    live.overlay.update(view, &changed);
+                }
+                Ok(None)
+            }
+            Err(error) => Ok(Some(crate::error_chain(&error))),
+        }
+    }
+
+    /// What the node should hold, by the view as it is.
+    pub(super) fn survey(
+        &self,
+        state: &mut State,
+        observed: Observed,
+    ) -> Result<Survey, NodeError> {
+        let tunnel_exists = state.is_carried_outside();
+        let view = state.view.as_ref().ok_or_else(|| self.not_joined())?;
+        let record = view
+            .node(self.name())
+            .filter(|record| record.addr().is_some());
+        let record = record.ok_or_else(|| self.not_joined())?;
+        let underlay = self.underlay(&observed, Some(record))?;
+        let local = LocalNode {
+            name: self.name().clone(),
+            address: underlay.address,
+            mtu: self.mtu(&underlay),
+            underlay: underlay.interface,
+            tunnel_address: record.tunnel_addr(),
+        };
+        let policy = Policy {
+            tunnel_exists,
+            ..self.config.policy.clone()
+        };
+        // Nothing of it can be kept if the node itself is another.
+        let same = state
+            .live
+            .take()
+            .filter(|live| live.is_for(&local, &policy));
+        let live = same.unwrap_or_else(|| Live::new(view, &local, policy));
+        let survey = Survey {
+            overlay: live.overlay.overlay(),
+            ownership: live.overlay.ownership(view),
+            peers: overlay::peers(view, self.name()),
+            pools: view.pools().map(guard_pool).collect(),
+            tunnel_exists,
+            local,
+            observed,
+        };
+        state.live = Some(live);
+        Ok(survey)
+    }
+
+    /// Writes the record and the tunnel address where the node moved or the pools changed.
+    fn enrol_anew(&self, state: &mut State, observed: &Observed) -> Option<String> {
+        let record = state.view.as_ref()?.node(self.name())?.clone();
+        let underlay = self.underlay(observed, Some(&record)).ok()?;
+        let written = self.enrol_if_moved(&underlay, record).and_then(|()| {
+            self.ipam.ensure_tunnel_address(self.name())?;
+            self.follow(state)
+        });
+        written.unwrap_or_else(|error| Some(crate::error_chain(&error)))
+    }
+
+    fn enrol_if_moved(&self, underlay: &Underlay, record: NodeRecord) -> Result<(), NodeError> {
+        let is_as_recorded = record.addr() == Some(NodeAddr(underlay.address.addr))
+            && record.subnet() == underlay.address.subnet();
+        if is_as_recorded {
+            return Ok(());
+        }
+        self.enrol(underlay, Some(record))
+    }
+
+    /// Starts the data path if there is none and the node has a tunnel address; what that changed.
+    fn carry(&self, state: &mut State, survey: &Survey) -> Vec<Step> {
+        let local = &survey.local;
+        let addr = NodeAddr(local.address.addr);
+        // The outer source is the path's from its start.
+        if state.carried_for.is_some_and(|carried| carried != addr) {
+            state.data_path = Carrier::Idle;
+        }
+        let Some(address) = local.tunnel_address else {
+            state.data_path = Carrier::Idle;
+            return vec![];
+        };
+        if let Carrier::This(path) = &state.data_path
+            && path.userspace().is_none_or(|path| path.failure().is_none())
+        {
+            path.set_peers(survey.peers.clone());
+            return vec![];
+        }
+        let tunnel = Tunnel {
+            device: self.config.policy.tunnel.clone(),
+            ..Tunnel::new(address, local.mtu)
+        };
+        let config = DataPathConfig {
+            tunnel,
+            local: addr,
+            peers: survey.peers.clone(),
+            choice: self.config.choice,
+        };
+        state.carried_for = Some(addr);
+        // A path that ended by itself must be gone before the next one takes its name.
+        state.data_path = Carrier::Idle;
+        match ensure_data_path(&self.netns, &config) {
+            Ok((path, changes)) => {
+                state.data_path = Carrier::This(path);
+                changes.steps
+            }
+            Err(error) => {
+                state.data_path = match survey.is_tunnel_ours() {
+                    true => Carrier::Another,
+                    false => Carrier::Nobody(crate::error_chain(&error)),
+                };
+                vec![]
+            }
+        }
+    }
+
+    /// Adds the guard to what is desired and observed, where one is wanted and can be had. One that is not
+    /// wanted stays out of sight: [`Node::leave`] takes it away.
+    fn guard(&self, kernel: &mut Kernel, survey: &mut Survey) -> Result<GuardState, NodeError> {
+        if !self.config.guard {
+            return Ok(GuardState::Declined);
+        }
+        match kernel.observe_guard() {
+            Ok(found) => {
+                let guard = survey.guard();
+                guard.check()?;
+                survey.observed.guard = found;
+                survey.overlay.desired.guard = guard.desired().guard;
+                Ok(GuardState::Active)
+            }
+            Err(error) if error.is_no_nf_tables() || error.is_permission() => {
+                let reason = crate::error_chain(&error);
+                Ok(GuardState::Unavailable { reason })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells a person what the kernel refuses and what is in the way.
+    fn log(&self, round: &Round) {
+        for failed in &round.failed {
+            log::warn!("node {}: {failed}", self.name());
+        }
+        for conflict in &round.conflicts {
+            log::warn!("node {}: {conflict}", self.name());
+        }
+        for route in &round.adopted {
+            log::info!("node {}: adopted route {route}", self.name());
+        }
+    }
+}
+
+/// Carries out `plan`; what fails is told and the rest is done.
+fn apply(kernel: &mut Kernel, plan: Plan) -> Round {
+    let mut round = Round {
+        conflicts: plan.conflicts,
+        adopted: plan.adopted,
+        ..Round::default()
+    };
+    // The guard's own steps are transactions of another kind, before and after all others.
+    for part in plan
+        .steps
+        .chunk_by(|one, next| is_guard(one) == is_guard(next))
+    {
+        for steps in part.chunks(if part.iter().any(is_guard) {
+            1
+        } else {
+            part.len()
+        }) {
+            let (done, failed) = apply_part(kernel, steps, &mut round.moved);
+            round.done.extend(done);
+            round.failed.extend(failed);
+        }
+    }
+    round
+}
+
+/// What one round did.
+#[derive(Default)]
+struct Round {
+    done: Vec<Step>,
+    failed: Vec<FailedStep>,
+    conflicts: Vec<plan::Conflict>,
+    adopted: Vec<plan::Route>,
+    /// Whether the kernel's state moved under the plan.
+    moved: bool,
+}
+
+/// Carries out `steps`: what was carried out, and what was not. Says in `moved` if the kernel's state had
+/// moved under the plan.
+pub(super) fn apply_part(
+    kernel: &mut Kernel,
+    steps: &[Step],
+    moved: &mut bool,
+) -> (Vec<Step>, Vec<FailedStep>) {
+    if steps.iter().any(is_guard) {
+        let failed = kernel.apply(steps).err();
+        *moved |= failed
+            .as_ref()
+            .is_some_and(|failed| failed.cause.is_stale());
+        let applied = failed.as_ref().map_or(steps.len(), |failed| failed.applied);
+        let (done, _) = steps.split_at(applied.min(steps.len()));
+        let failed = failed.map(|failed| FailedStep {
+            reason: crate::error_chain(&failed.cause),
+            errno: failed.cause.errno(),
+            step: *failed.step,
+        });
+        return (done.to_vec(), failed.into_iter().collect());
+    }
+    let applied = kernel.apply_all(steps);
+    *moved |= applied.is_stale();
+    told(steps, applied)
+}
+
+fn is_guard(step: &Step) -> bool {
+    matches!(step.change, Change::Guard(_))
+}
+
+fn told(steps: &[Step], applied: Applied) -> (Vec<Step>, Vec<FailedStep>) {
+    let failed = applied.failed.into_iter().map(|failed| {
+        let words = crate::error_chain(&failed.cause);
+        (failed.step, (words, failed.cause.errno()))
+    });
+    let lost = "the kernel's answer was lost, so it may have been carried out";
+    let unknown = applied
+        .unknown
+        .into_iter()
+        .map(|step| (step, (lost.to_owned(), None)));
+    let mut reasons: BTreeMap<_, _> = failed.chain(unknown).collect();
+    let (mut done, mut failed) = (Vec::with_capacity(steps.len()), vec![]);
+    for (at, step) in steps.iter().enumerate() {
+        match reasons.remove(&at) {
+            None => done.push(step.clone()),
+            Some((reason, errno)) => failed.push(FailedStep {
+                step: step.clone(),
+                reason,
+                errno,
+            }),
+        }
+    }
+    (done, failed)
+}
+
+impl Survey {
+    /// The plan; without what takes away if it rests on a store or a kernel that could not be read
+    /// rightly.
+    pub(super) fn plan(&self, is_stale: bool) -> Plan {
+        let mut plan = plan::sync(&self.overlay.desired, &self.observed, &self.ownership);
+        if is_stale || self.observed.interrupted {
+            plan.steps.retain(|step| !takes_away(&step.change));
+        }
+        plan
+    }
+
+    /// Whether the tunnel device is one that a data path of another process made: such a one ends with
+    /// that process.
+    fn is_tunnel_ours(&self) -> bool {
+        let found = self.observed.link(&Place::Node, &self.ownership.tunnel);
+        let mark = Some(TUNNEL_MARK);
+        found.is_some_and(|link| link.kind == "tun" && link.alias.as_deref() == mark)
+    }
+
+    fn guard(&self) -> Guard {
+        Guard {
+            peers: self.peers.clone(),
+            pools: self.pools.clone(),
+            device: self.ownership.tunnel.clone(),
+            address: self.local.tunnel_address,
+        }
+    }
+
+    /// Without a data path a route through the tunnel device would lead into nothing, or into somebody
+    /// else's device.
+    fn leave_out_tunnel(&mut self, state: &DataPathState) {
+        if matches!(state, DataPathState::Unavailable { .. }) {
+            let tunnel = self.ownership.tunnel.clone();
+            let desired = &mut self.overlay.desired;
+            desired.routes.retain(|route| {
+                !matches!(&route.target, Target::Device { device, .. } if *device == tunnel)
+            });
+            desired.links.retain(|link| link.name != tunnel);
+        }
+    }
+}
+
+fn guard_pool(pool: &Pool) -> GuardPool {
+    GuardPool {
+        prefix: pool.cidr(),
+        nat_outgoing: pool.nat_outgoing(),
+    }
+}
+
+fn takes_away(change: &Change) -> bool {
+    match change {
+        Change::DeleteLink { .. } | Change::DeleteAddress { .. } | Change::DeleteRoute(_) => true,
+        Change::Guard(GuardChange::Update { delete, .. }) => !delete.is_empty(),
+        Change::Guard(GuardChange::Delete) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,155 @@
+//! A cluster: nodes in namespaces of their own, on a bridge with two subnets, with one store.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ipip_core::datastore::{Memory, Store};
+use ipip_core::ipam::{Ambient, Ipam};
+use ipip_core::name::NodeName;
+use ipip_core::node::{Node, NodeConfig, NodeError, Workload, WorkloadId};
+use ipip_core::resource::{IpipMode, Pool};
+
+use crate::support::{Named, echo};
+
+/// The pool of every cluster here.
+pub(crate) const POOL: &str = "10.244.0.0/16";
+
+/// What the nodes share.
+pub(crate) struct Cluster {
+    pub(crate) store: Arc<Memory>,
+    pub(crate) ipam: Ipam,
+    switch: Named,
+}
+
+/// A namespace on the underlay, with what makes it a node.
+pub(crate) struct Host {
+    pub(crate) name: NodeName,
+    pub(crate) space: Named,
+    store: Arc<Memory>,
+}
+
+impl Cluster {
+    /// One pool, a bridge, and the router of 172.18.0.0/16 and 172.19.0.0/16 on it.
+    pub(crate) fn new(mode: IpipMode) -> Self {
+        let switch = Named::new("switch");
+        // No IPv6: its neighbour discovery would only take time. Not every kernel has it.
+        let _ = switch.try_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
+        switch.sh("ip link add br0 type bridge && ip link set br0 up && ip link set lo up");
+        switch.sh("ip addr add 172.18.0.1/16 dev br0; ip addr add 172.19.0.1/16 dev br0");
+        switch.sh("sysctl -qw net.ipv4.ip_forward=1");
+        let store = Arc::new(Memory::new());
+        let ipam = Ipam::new(Arc::clone(&store) as Arc<dyn Store>, Ambient::system());
+        let pool = Pool::try_new("pods", POOL.parse().unwrap(), 26).unwrap();
+        ipam.create_pool(&pool.with_ipip_mode(mode)).unwrap();
+        Self {
+            store,
+            ipam,
+            switch,
+        }
+    }
+
+    /// A host with `eth0`, its address and a default route.
+    pub(crate) fn host(&self, name: &str, address: &str) -> Host {
+        let space = Named::new(name);
+        let _ = space.try_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
+        static PORTS: AtomicU32 = AtomicU32::new(0);
+        let port = format!("port{}", PORTS.fetch_add(1, Ordering::Relaxed));
+        self.switch.sh(&format!(
+            "ip link add {port} type veth peer name eth0 netns {} && ip link set {port} master br0 up",
+            space.name
+        ));
+        let router = address.rsplit_once('.').unwrap().0;
+        space.sh(&format!(
+            "ip link set lo up; ip addr add {address} dev eth0; ip link set eth0 up; \
+             ip route add default via {router}.1"
+        ));
+        Host {
+            name: NodeName::try_new(name).unwrap(),
+            space,
+            store: Arc::clone(&self.store),
+        }
+    }
+}
+
+impl Host {
+    pub(crate) fn config(&self) -> NodeConfig {
+        let netns = self.space.netns.try_clone().unwrap();
+        NodeConfig::new(self.name.clone()).with_netns(netns)
+    }
+
+    pub(crate) fn join(&self) -> Node {
+        self.try_join().unwrap()
+    }
+
+    pub(crate) fn try_join(&self) -> Result<Node, NodeError> {
+        self.join_as(self.config())
+    }
+
+    pub(crate) fn join_as(&self, config: NodeConfig) -> Result<Node, NodeError> {
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        Node::join(store, config, Ambient::system())
+    }
+
+    /// The node of this host, which joined before.
+    pub(crate) fn open_as(&self, config: NodeConfig) -> Node {
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        Node::open(store, config, Ambient::system()).unwrap()
+    }
+
+    /// Everything that a node may touch, as `ip` and `sysctl` tell it, without what only time changes.
+    pub(crate) fn state(&self) -> [String; 4] {
+        [
+            "ip -o link | sed -E 's/@[^:]*//; s/NO-CARRIER,|,LOWER_UP|,M-DOWN//g' | awk '{ mac = \"\"; \
+             for (i = 1; i < NF; i++) if ($i == \"link/ether\" && $2 ~ /^cali/) mac = $(i + 1); \
+             print $2, $3, $4, $5, mac }' | sort",
+            "ip -4 -br addr | sed 's/@if[0-9]*//' | awk '{ $2 = \"\"; print }' | sort",
+            "ip -4 route | sed 's/ linkdown//' | sort",
+            "cd /proc/sys/net/ipv4/conf; grep . */forwarding */proxy_arp | sort",
+        ]
+        .map(|line| self.space.sh(line))
+    }
+
+    /// The routes as `ip` prints them.
+    pub(crate) fn routes(&self) -> Vec<String> {
+        let text = self.space.sh("ip -4 route");
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+/// A container with a namespace of its own.
+pub(crate) struct Pod {
+    pub(crate) space: Named,
+    pub(crate) workload: Workload,
+}
+
+impl Pod {
+    /// The container `container` of pod `pod` in the namespace "default".
+    pub(crate) fn new(pod: &str, container: &str) -> Self {
+        let space = Named::new("pod");
+        let id = WorkloadId::new("default", pod, container);
+        let workload = Workload::new(id, space.netns.path());
+        Self { space, workload }
+    }
+
+    pub(crate) fn id(&self) -> &WorkloadId {
+        &self.workload.id
+    }
+
+    /// Whether `to` answers it, within four seconds: the kernel takes up to one to notice that a new pair
+    /// has a carrier.
+    pub(crate) fn reaches(&self, to: Ipv4Addr) -> bool {
+        let wait = Duration::from_millis(200);
+        (0..20).any(|sequence| echo(&self.space.netns, to, sequence, wait))
+    }
+
+    /// All that is inside, as `ip` tells it.
+    pub(crate) fn state(&self) -> [String; 2] {
+        [
+            "ip -4 -br addr | sed 's/@if[0-9]*//' | awk '{ $2 = \"\"; print }'",
+            "ip -4 route | sed 's/ linkdown//'",
+        ]
+        .map(|line| self.space.sh(line))
+    }
+}

@@ -1,0 +1,30 @@
+//! Whole nodes on a real kernel, each in a namespace of its own, on one underlay and one store: who
+//! joins, attaches, detaches, leaves; what is there afterwards is asked of `ip`, `ping` and the store.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod attach;
+mod cluster;
+mod crash;
+mod detach;
+mod join;
+mod leave;
+mod run;
+#[path = "../support/mod.rs"]
+mod support;
+mod sync;
+mod unsteady;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let tests = [
+        join::TESTS,
+        attach::TESTS,
+        detach::TESTS,
+        sync::TESTS,
+        crash::TESTS,
+        leave::TESTS,
+        run::TESTS,
+    ];
+    support::run(1, &tests.concat())
+}

@@ -1,0 +1,485 @@
+//! `Node::sync`: from every state of the kernel and the store to the one that should be, once; and what
+//! is others' stays.
+
+use std::net::Ipv4Addr;
+
+use ipip_core::node::{DataPathState, Node, Synced};
+use ipip_core::resource::IpipMode;
+
+use crate::cluster::{Cluster, Host, Pod};
+use crate::support::{Needs, Test};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("nodes_reach_each_other", Needs::NoDriver, reach),
+    ("drivers_nodes_reach_each_other", Needs::Driver, reach),
+    (
+        "subnets_are_crossed_by_the_tunnel_alone",
+        Needs::NoDriver,
+        cross_subnet,
+    ),
+    (
+        "drivers_subnets_are_crossed_by_the_tunnel_alone",
+        Needs::Driver,
+        cross_subnet,
+    ),
+    (
+        "a_mode_is_switched_under_traffic",
+        Needs::NoDriver,
+        mode_switch,
+    ),
+    (
+        "drivers_a_mode_is_switched_under_traffic",
+        Needs::Driver,
+        mode_switch,
+    ),
+    ("damage_is_mended", Needs::NoDriver, damage),
+    ("drivers_damage_is_mended", Needs::Driver, damage),
+    ("leftovers_go_or_are_adopted", Needs::Root, leftovers),
+    ("strangers_are_reported_and_stay", Needs::Root, strangers),
+    (
+        "a_workload_that_is_gone_loses_its_wire",
+        Needs::Root,
+        gone_workload,
+    ),
+    (
+        "a_renumbered_node_is_found_again",
+        Needs::NoDriver,
+        renumbered,
+    ),
+    (
+        "drivers_a_renumbered_node_is_found_again",
+        Needs::Driver,
+        renumbered,
+    ),
+    (
+        "a_tunnel_whose_name_is_taken_is_named",
+        Needs::NoDriver,
+        tunnel_taken,
+    ),
+    (
+        "a_pool_that_comes_later_is_noticed",
+        Needs::Root,
+        later_pool,
+    ),
+];
+
+/// Two nodes, each with a pod, as the reference picture has them.
+pub(crate) struct Two {
+    pub(crate) cluster: Cluster,
+    pub(crate) hosts: [Host; 2],
+    pub(crate) nodes: [Node; 2],
+    pub(crate) pods: [Pod; 2],
+    pub(crate) addrs: [Ipv4Addr; 2],
+}
+
+impl Two {
+    pub(crate) fn new(mode: IpipMode) -> Self {
+        Self::at(mode, ["172.18.0.3/16", "172.18.0.2/16"])
+    }
+
+    fn at(mode: IpipMode, addresses: [&str; 2]) -> Self {
+        let cluster = Cluster::new(mode);
+        let hosts = [
+            cluster.host("node-a", addresses[0]),
+            cluster.host("node-b", addresses[1]),
+        ];
+        let nodes = [hosts[0].join(), hosts[1].join()];
+        let pods = [Pod::new("podA", "c1"), Pod::new("podB", "c2")];
+        let attach = |at: usize| nodes[at].attach(&pods[at].workload).unwrap().address;
+        let addrs = [attach(0), attach(1)];
+        let two = Self {
+            addrs,
+            cluster,
+            hosts,
+            nodes,
+            pods,
+        };
+        two.settle();
+        two
+    }
+
+    /// Both nodes sync, and a second time find nothing to do.
+    pub(crate) fn settle(&self) {
+        for node in &self.nodes {
+            settle(node);
+        }
+    }
+
+    /// The block that the pod of the node `at` is from.
+    pub(crate) fn block(&self, at: usize) -> String {
+        let block = self.cluster.ipam.block_of(self.addrs[at]).unwrap().unwrap();
+        block.prefix().to_string()
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_reach(&self) {
+        assert!(
+            self.pods[0].reaches(self.addrs[1]),
+            "{:?}",
+            self.hosts[0].routes()
+        );
+        assert!(
+            self.pods[1].reaches(self.addrs[0]),
+            "{:?}",
+            self.hosts[1].routes()
+        );
+    }
+}
+
+/// Syncs; a second sync and a plan find nothing to do.
+#[track_caller]
+pub(crate) fn settle(node: &Node) -> Synced {
+    let synced = node.sync().unwrap();
+    assert!(synced.is_settled(), "{synced}");
+    let plan = node.plan().unwrap();
+    assert!(plan.is_empty(), "{plan}");
+    let again = node.sync().unwrap();
+    assert!(again.done.is_empty() && again.is_settled(), "{again}");
+    synced
+}
+
+fn reach() {
+    let two = Two::new(IpipMode::Always);
+    two.assert_reach();
+    let remote = format!(
+        "{} via 172.18.0.2 dev tunl0 proto bird onlink",
+        two.block(1)
+    );
+    assert!(
+        two.hosts[0].routes().contains(&remote),
+        "{:?}",
+        two.hosts[0].routes()
+    );
+    let own = format!("blackhole {} proto bird", two.block(0));
+    assert!(
+        two.hosts[0].routes().contains(&own),
+        "{:?}",
+        two.hosts[0].routes()
+    );
+    let synced = two.nodes[0].sync().unwrap();
+    assert!(
+        matches!(synced.data_path, DataPathState::Running { .. }),
+        "{}",
+        synced.data_path
+    );
+    let json: serde_json::Value = serde_json::from_str(&synced.to_json()).unwrap();
+    assert_eq!(json["done"], serde_json::json!([]));
+}
+
+fn cross_subnet() {
+    let cluster = Cluster::new(IpipMode::CrossSubnet);
+    let hosts = [
+        cluster.host("node-a", "172.18.0.3/16"),
+        cluster.host("node-b", "172.18.0.2/16"),
+        cluster.host("node-c", "172.19.0.4/16"),
+    ];
+    let nodes = hosts.each_ref().map(Host::join);
+    let pods = [
+        Pod::new("podA", "c1"),
+        Pod::new("podB", "c2"),
+        Pod::new("podC", "c3"),
+    ];
+    let mut addrs = vec![];
+    for (node, pod) in nodes.iter().zip(&pods) {
+        addrs.push(node.attach(&pod.workload).unwrap().address);
+    }
+    nodes.iter().for_each(|node| drop(settle(node)));
+    let ways = |host: &Host| -> Vec<String> {
+        let ways = host.routes();
+        let mut ways: Vec<_> = ways
+            .iter()
+            .filter_map(|line| {
+                line.split_once(" via ")?
+                    .1
+                    .strip_suffix(" proto bird onlink")
+            })
+            .map(str::to_owned)
+            .collect();
+        ways.sort();
+        ways
+    };
+    assert_eq!(
+        ways(&hosts[0]),
+        ["172.18.0.2 dev eth0", "172.19.0.4 dev tunl0"]
+    );
+    assert_eq!(
+        ways(&hosts[2]),
+        ["172.18.0.2 dev tunl0", "172.18.0.3 dev tunl0"]
+    );
+    for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (2, 1)] {
+        assert!(pods[from].reaches(addrs[to]), "{from} to {to}");
+    }
+}
+
+/// calico#1325, #1584: every route follows the mode, on both sides, and packets pass meanwhile.
+fn mode_switch() {
+    let two = Two::new(IpipMode::Always);
+    let mut before = IpipMode::Always;
+    for (mode, device) in [
+        (IpipMode::CrossSubnet, "eth0"),
+        (IpipMode::Always, "tunl0"),
+        (IpipMode::Never, "eth0"),
+        (IpipMode::Always, "tunl0"),
+    ] {
+        let pools = two.cluster.ipam.pools().unwrap();
+        two.cluster
+            .ipam
+            .update_pool(&pools[0].clone().with_ipip_mode(mode))
+            .unwrap();
+        settle(&two.nodes[0]);
+        if (before, mode) == (IpipMode::CrossSubnet, IpipMode::Always) {
+            // One side has switched and the other has not. The other way round it would have to forward
+            // from its underlay before it knows why.
+            two.assert_reach();
+        }
+        before = mode;
+        settle(&two.nodes[1]);
+        two.assert_reach();
+        let way = format!(
+            "{} via 172.18.0.2 dev {device} proto bird onlink",
+            two.block(1)
+        );
+        assert!(
+            two.hosts[0].routes().contains(&way),
+            "{mode:?}: {:?}",
+            two.hosts[0].routes()
+        );
+    }
+}
+
+fn damage() {
+    let two = Two::new(IpipMode::Always);
+    let (host, node) = (&two.hosts[0], &two.nodes[0]);
+    let right = host.state();
+    let (mine, other) = (two.block(0), two.block(1));
+    let pod = two.addrs[0];
+    let cali = "cali7f94ce7c295";
+    for damage in [
+        format!("ip route del {other}"),
+        format!("ip route del blackhole {mine}"),
+        format!("ip route replace {other} via 172.18.0.9 dev tunl0 onlink proto bird"),
+        format!("ip route replace {other} via 172.18.0.2 dev eth0 onlink proto bird"),
+        format!("ip route replace blackhole {other} proto bird"),
+        format!("ip route del {pod}"),
+        "ip route flush proto bird".to_owned(),
+        "ip link set tunl0 mtu 1400".to_owned(),
+        "ip addr flush dev tunl0".to_owned(),
+        "ip link set tunl0 down".to_owned(),
+        "echo 0 > /proc/sys/net/ipv4/conf/tunl0/forwarding".to_owned(),
+        format!("echo 0 > /proc/sys/net/ipv4/conf/{cali}/proxy_arp"),
+        format!("echo 0 > /proc/sys/net/ipv4/conf/{cali}/forwarding"),
+        format!("ip link set {cali} down"),
+        format!("ip link set {cali} address 02:00:00:00:00:01"),
+        // An address that the overlay gave up, and what it had routed.
+        "ip addr add 10.244.200.1/32 dev tunl0".to_owned(),
+        "ip route add 10.244.200.0/26 via 172.18.0.7 dev tunl0 onlink proto bird".to_owned(),
+        "ip route add blackhole 10.244.201.0/26 proto bird".to_owned(),
+    ] {
+        host.space.sh(&damage);
+        assert_ne!(host.state(), right, "{damage}: it is damage");
+        let plan = node.plan().unwrap();
+        let synced = settle(node);
+        assert_eq!(
+            synced.done, plan.steps,
+            "{damage}: what was planned is what was done"
+        );
+        assert_eq!(host.state(), right, "{damage}");
+    }
+    two.assert_reach();
+}
+
+fn leftovers() {
+    let two = Two::new(IpipMode::CrossSubnet);
+    let (host, node) = (&two.hosts[0], &two.nodes[0]);
+    let other = two.block(1);
+    // BIRD's own form of the direct route: not onlink.
+    host.space.sh(&format!(
+        "ip route replace {other} via 172.18.0.2 dev eth0 proto bird"
+    ));
+    settle(node);
+    // Felix's are its own, until somebody says otherwise.
+    host.space.sh(&format!(
+        "ip route del {other}; ip route add {other} via 172.18.0.2 dev eth0 onlink proto 80"
+    ));
+    let before = host.routes();
+    let synced = node.sync().unwrap();
+    assert_eq!(synced.conflicts.len(), 1, "{synced}");
+    assert_eq!(host.routes(), before);
+    let mut policy = ipip_core::overlay::Policy::default();
+    policy.adopt_felix = true;
+    let taken_over = host.open_as(host.config().with_policy(policy));
+    let synced = settle(&taken_over);
+    assert_eq!(synced.adopted.len(), 1, "{synced}");
+    assert!(host.routes().contains(&format!(
+        "{other} via 172.18.0.2 dev eth0 proto bird onlink"
+    )));
+}
+
+fn strangers() {
+    let two = Two::new(IpipMode::CrossSubnet);
+    let (host, node) = (&two.hosts[0], &two.nodes[0]);
+    let (mine, other) = (two.block(0), two.block(1));
+    host.space.sh(
+        "ip link add other0 type veth peer name other9; ip link set other0 up; ip addr add 10.99.0.1/24 dev other0",
+    );
+    for line in [
+        "10.244.99.0/26 via 172.18.0.1 dev eth0 proto static",
+        "10.244.98.0/26 via 172.18.0.2 dev eth0 proto 80",
+        "10.55.0.0/16 via 172.18.0.2 dev eth0 proto bird",
+        "10.244.97.0/26 dev other0 proto bird scope link",
+        "10.244.96.0/26 via 172.18.0.1 dev eth0 proto bird",
+        "192.0.2.0/24 via 172.18.0.1 dev eth0 metric 7",
+    ] {
+        host.space.sh(&format!("ip route add {line}"));
+        let before = host.state();
+        let synced = settle(node);
+        assert!(synced.done.is_empty(), "{line}: {synced}");
+        assert_eq!(host.state(), before, "{line}");
+    }
+    // Where ours should be, a stranger's is a conflict; the rest is done.
+    host.space.sh(&format!(
+        "ip route replace {other} via 172.18.0.9 dev eth0 proto static"
+    ));
+    host.space.sh(&format!("ip route del blackhole {mine}"));
+    let synced = node.sync().unwrap();
+    assert_eq!(
+        synced.conflicts[0].to_string(),
+        format!(
+            "route {other} via 172.18.0.2 dev eth0 proto bird onlink: the prefix is taken by route \
+             {other} via 172.18.0.9 dev eth0 proto static"
+        )
+    );
+    assert_eq!(synced.done.len(), 1, "{synced}");
+    assert!(!synced.is_settled());
+    assert!(
+        host.routes()
+            .contains(&format!("{other} via 172.18.0.9 dev eth0 proto static"))
+    );
+}
+
+fn gone_workload() {
+    let two = Two::new(IpipMode::Always);
+    let (host, node) = (&two.hosts[0], &two.nodes[0]);
+    let stranger = "ip link add cali00000000001 type veth peer name other1";
+    host.space.sh(stranger);
+    // Its container died while no node ran, and a collector released its address.
+    let handle = ipip_core::name::HandleId::try_new("k8s-pod-network.c1").unwrap();
+    two.cluster.ipam.release_handle(&handle).unwrap();
+    let synced = settle(node);
+    let lines: Vec<_> = synced.done.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, ["ip link delete cali7f94ce7c295"]);
+    host.space.sh("ip link show cali00000000001");
+    // A wire that is gone cannot be mended from outside; the call of its runtime can.
+    let pod = &two.pods[0];
+    let address = node.attach(&pod.workload).unwrap().address;
+    host.space.sh("ip link del cali7f94ce7c295");
+    let synced = node.sync().unwrap();
+    assert_eq!(
+        synced.conflicts[0].to_string(),
+        "link cali7f94ce7c295 does not exist"
+    );
+    assert_eq!(node.attach(&pod.workload).unwrap().address, address);
+    settle(node);
+}
+
+fn renumbered() {
+    let two = Two::new(IpipMode::Always);
+    two.hosts[1].space.sh(
+        "ip addr flush dev eth0; ip addr add 172.19.0.8/16 dev eth0; ip route add default via 172.19.0.1",
+    );
+    settle(&two.nodes[1]);
+    settle(&two.nodes[0]);
+    let record = two.cluster.ipam.node(&two.hosts[1].name).unwrap().unwrap();
+    assert_eq!(record.subnet(), Some("172.19.0.0/16".parse().unwrap()));
+    let way = format!(
+        "{} via 172.19.0.8 dev tunl0 proto bird onlink",
+        two.block(1)
+    );
+    assert!(
+        two.hosts[0].routes().contains(&way),
+        "{:?}",
+        two.hosts[0].routes()
+    );
+    two.assert_reach();
+}
+
+fn tunnel_taken() {
+    let cluster = Cluster::new(IpipMode::CrossSubnet);
+    let hosts = [
+        cluster.host("node-a", "172.18.0.3/16"),
+        cluster.host("node-b", "172.18.0.2/16"),
+        cluster.host("node-c", "172.19.0.4/16"),
+    ];
+    hosts[0]
+        .space
+        .sh("ip link add tunl0 type veth peer name other9");
+    let nodes = hosts.each_ref().map(Host::join);
+    for (node, name) in nodes.iter().zip(["a", "b", "c"]) {
+        let pod = Pod::new(name, name);
+        node.attach(&pod.workload).unwrap();
+    }
+    let synced = nodes[0].sync().unwrap();
+    let DataPathState::Unavailable { reason } = &synced.data_path else {
+        panic!("{synced}")
+    };
+    assert!(
+        reason.contains("an interface of kind veth has it"),
+        "{reason}"
+    );
+    assert!(!synced.is_settled());
+    // What needs no tunnel is done.
+    let routes = hosts[0].routes();
+    assert!(
+        routes
+            .iter()
+            .any(|line| line.ends_with("via 172.18.0.2 dev eth0 proto bird onlink"))
+    );
+    assert!(
+        !routes.iter().any(|line| line.contains("dev tunl0")),
+        "{routes:?}"
+    );
+    hosts[0].space.sh("ip link del tunl0");
+    settle(&nodes[0]);
+    assert!(
+        hosts[0]
+            .routes()
+            .iter()
+            .any(|line| line.contains("dev tunl0"))
+    );
+}
+
+/// calicoctl#772, #880: no pool asks for a tunnel at first.
+fn later_pool() {
+    let cluster = Cluster::new(IpipMode::Never);
+    let host = cluster.host("node-a", "172.18.0.3/16");
+    let node = host.join();
+    assert_eq!(node.sync().unwrap().data_path, DataPathState::Idle);
+    assert_eq!(
+        cluster
+            .ipam
+            .node(&host.name)
+            .unwrap()
+            .unwrap()
+            .tunnel_addr(),
+        None
+    );
+    let pools = cluster.ipam.pools().unwrap();
+    cluster
+        .ipam
+        .update_pool(&pools[0].clone().with_ipip_mode(IpipMode::Always))
+        .unwrap();
+    let synced = settle(&node);
+    assert!(
+        matches!(synced.data_path, DataPathState::Running { .. }),
+        "{synced}"
+    );
+    let tunnel = cluster
+        .ipam
+        .node(&host.name)
+        .unwrap()
+        .unwrap()
+        .tunnel_addr()
+        .unwrap();
+    let inside = host.space.sh("ip -4 -br addr show dev tunl0");
+    assert!(inside.contains(&format!(" {}/32", tunnel.0)), "{inside}");
+}
