@@ -11,8 +11,8 @@ use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;
 use ipip_core::wire::{self, Ipv4Header};
 
-pub(crate) use crate::support::echo;
 use crate::path::{Path, start};
+pub(crate) use crate::support::echo;
 use crate::support::{A, B, Pair, sh, soon, try_sh};
 
 /// The tunnel addresses of the two nodes.

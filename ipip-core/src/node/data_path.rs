@@ -10,6 +10,7 @@ use crate::datapath::{
 };
 #[cfg(feature = "bpf")]
 use crate::error_chain;
+use crate::name::InterfaceName;
 use crate::netlink::Kernel;
 use crate::overlay::Tunnel;
 use crate::peers::Peers;
@@ -152,12 +153,21 @@ pub fn ensure_data_path(
 /// # Errors
 /// [`NodeError::DataPath`] or [`NodeError::Kernel`] if the kernel refuses a step; the others are done all the same.
 pub fn remove_data_path(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeError> {
-    #[cfg(feature = "bpf")]
-    let programs = Bpf::remove(netns, &tunnel.device);
+    let programs = remove_programs(netns, &tunnel.device);
     let changes = remove_tunnel(netns, tunnel);
-    #[cfg(feature = "bpf")]
     programs?;
     changes
+}
+
+/// Takes away eBPF programs and their device, where there are any of ours.
+#[cfg(feature = "bpf")]
+pub(super) fn remove_programs(netns: &Netns, device: &InterfaceName) -> Result<(), NodeError> {
+    Ok(Bpf::remove(netns, device)?)
+}
+
+#[cfg(not(feature = "bpf"))]
+pub(super) fn remove_programs(_: &Netns, _: &InterfaceName) -> Result<(), NodeError> {
+    Ok(())
 }
 
 /// What is to be known of the driver, and what finding it out changed.

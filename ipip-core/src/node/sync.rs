@@ -258,7 +258,10 @@ impl Node {
         if let Carrier::This(path) = &state.data_path
             && path.userspace().is_none_or(|path| path.failure().is_none())
         {
-            path.set_peers(survey.peers.clone());
+            if let Err(error) = path.set_peers(survey.peers.clone()) {
+                // What the programs know stays in the kernel; the next pass takes them up anew.
+                state.data_path = Carrier::Nobody(crate::error_chain(&error));
+            }
             return vec![];
         }
         let tunnel = Tunnel {
