@@ -9,7 +9,7 @@ use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Host, Pod};
 use crate::support::{Needs, Test};
-use crate::sync::settle;
+use crate::two::settle;
 
 pub(crate) const TESTS: &[Test] = &[
     ("sync_goes_on_after_each_step", Needs::Root, || {

@@ -9,7 +9,7 @@ use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Pod};
 use crate::support::{Needs, Test};
-use crate::sync::{Two, settle};
+use crate::two::{Two, settle};
 use crate::unsteady::Unsteady;
 
 pub(crate) const TESTS: &[Test] = &[

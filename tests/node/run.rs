@@ -13,7 +13,7 @@ use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Pod};
 use crate::support::{Needs, Test, soon};
-use crate::sync::Two;
+use crate::two::Two;
 use crate::unsteady::Unsteady;
 
 pub(crate) const TESTS: &[Test] = &[
