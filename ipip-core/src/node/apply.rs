@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::guard::cannot_be_had;
 use super::synced::FailedStep;
 use crate::netlink::{Applied, Kernel};
 use crate::plan::{Change, Conflict, Plan, Route, Step};
@@ -36,7 +37,7 @@ fn apply_guard(kernel: &mut Kernel, steps: &[Step], round: &mut Round) {
         }
         match kernel.apply(std::slice::from_ref(step)) {
             Ok(()) => round.done.push(step.clone()),
-            Err(error) if error.cause.is_no_nf_tables() || error.cause.is_permission() => {
+            Err(error) if cannot_be_had(&error.cause) => {
                 round.no_guard = Some(crate::error_chain(&error.cause));
             }
             Err(error) => {

@@ -6,6 +6,7 @@ use super::agent::{Carrier, State};
 use super::apply::{Round, apply};
 use super::counters::add;
 use super::data_path::{DataPathConfig, ensure_data_path};
+use super::guard::cannot_be_had;
 use super::synced::{DataPathState, Planned, Synced};
 use super::{GuardState, Node, NodeError, Underlay};
 use crate::addr::NodeAddr;
@@ -15,9 +16,6 @@ use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Po
 use crate::peers::Peers;
 use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
 use crate::resource::{Node as NodeRecord, Pool};
-
-/// The alias of a tunnel device that we made.
-const TUNNEL_MARK: &str = "ipip";
 
 /// How often a pass observes and plans anew where the kernel's state moved under it.
 const ROUNDS: usize = 3;
@@ -320,7 +318,7 @@ impl Node {
                 survey.overlay.desired.guard = guard.desired().guard;
                 Ok(GuardState::Active)
             }
-            Err(error) if error.is_no_nf_tables() || error.is_permission() => {
+            Err(error) if cannot_be_had(&error) => {
                 let reason = crate::error_chain(&error);
                 Ok(GuardState::Unavailable { reason })
             }
@@ -357,7 +355,7 @@ impl Survey {
     /// that process.
     fn is_tunnel_ours(&self) -> bool {
         let found = self.observed.link(&Place::Node, &self.ownership.tunnel);
-        let mark = Some(TUNNEL_MARK);
+        let mark = Some(plan::TUNNEL_MARK);
         found.is_some_and(|link| link.kind == "tun" && link.alias.as_deref() == mark)
     }
 
