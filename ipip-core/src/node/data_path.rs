@@ -6,7 +6,8 @@ use crate::addr::NodeAddr;
 #[cfg(feature = "bpf")]
 use crate::datapath::Bpf;
 use crate::datapath::{
-    BpfState, Choice, Counters, DataPathKind, Decision, DriverState, Userspace, choose,
+    BpfState, Choice, Counters, DataPathKind, DatapathError, Decision, DriverState, Userspace,
+    choose,
 };
 #[cfg(feature = "bpf")]
 use crate::error_chain;
@@ -75,6 +76,16 @@ impl DataPath {
         match &self.carrier {
             Carrier::Bpf(path) => Some(path),
             _ => None,
+        }
+    }
+
+    /// Why it no longer carries all that it should, such as that somebody removed its device.
+    pub(super) fn failure(&self) -> Option<&DatapathError> {
+        match &self.carrier {
+            Carrier::Kernel => None,
+            #[cfg(feature = "bpf")]
+            Carrier::Bpf(path) => path.failure(),
+            Carrier::Userspace(path) => path.failure(),
         }
     }
 
