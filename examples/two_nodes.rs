@@ -1,8 +1,8 @@
 //! The main job: two nodes, a pod on each, and an echo between them seen at every point of its way.
 //!
 //! ```text
-//! cargo run --release --example two_nodes [-- --mode always|crosssubnet|never] [--pods N] [--count N]
-//!     [--interval MS] [--data-path auto|kernel|userspace] [--pcap DIR] [--keep]
+//! cargo run --release --features bpf --example two_nodes [-- --mode always|crosssubnet|never] [--pods N] [--count N]
+//!     [--interval MS] [--data-path auto|kernel|bpf|userspace] [--pcap DIR] [--keep]
 //! ```
 //!
 //! It makes two node namespaces joined by a veth pair (172.18.0.3 and 172.18.0.2) and a namespace for

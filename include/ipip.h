@@ -935,6 +935,10 @@ enum ipip_data_path {
      * This process, even where the kernel has the driver: between a TUN device and a raw socket.
      */
     IPIP_DATA_PATH_USERSPACE = 2,
+    /**
+     * eBPF programs on a device like tunl0, even where the kernel has the driver; in a library with the feature "bpf".
+     */
+    IPIP_DATA_PATH_BPF = 3,
 };
 
 /**

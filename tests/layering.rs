@@ -27,12 +27,23 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("netlink", &["addr", "name", "plan", "sys"]),
     (
         "datapath",
-        &["addr", "name", "mtu", "wire", "peers", "netlink", "sys"],
+        &[
+            "error_chain",
+            "addr",
+            "name",
+            "mtu",
+            "wire",
+            "peers",
+            "plan",
+            "netlink",
+            "sys",
+        ],
     ),
     ("capture", &["addr", "name", "peers", "wire", "sys"]),
     (
         "node",
         &[
+            "error_chain",
             "addr",
             "name",
             "mtu",

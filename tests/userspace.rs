@@ -5,6 +5,8 @@
 mod inbound;
 #[path = "userspace/lifetime.rs"]
 mod lifetime;
+#[path = "userspace/path.rs"]
+mod path;
 mod support;
 #[path = "userspace/traffic.rs"]
 mod traffic;
@@ -50,6 +52,11 @@ const TESTS: &[Test] = &[
         "outer_fragments_are_put_together",
         Needs::Root,
         inbound::outer_fragments_are_put_together,
+    ),
+    (
+        "a_flood_of_fragments_is_bounded",
+        Needs::Root,
+        inbound::a_flood_of_fragments_is_bounded,
     ),
     (
         "spoofed_and_damaged_packets_are_dropped",

@@ -13,12 +13,12 @@ pub(crate) const HINT: &str = "usage: two_nodes [OPTION]..., two_nodes --help li
 /// Printed by `--help`.
 pub(crate) const USAGE: &str = "\
 usage: two_nodes [--mode always|crosssubnet|never] [--pods N] [--count N] [--interval MS]
-                 [--data-path auto|kernel|userspace] [--pcap DIR] [--keep]
+                 [--data-path auto|kernel|bpf|userspace] [--pcap DIR] [--keep]
   --mode       when to tunnel (always)
   --pods       pods on each node, 1 to 60 (1)
   --count      echoes from each pod to its partner, 1 to 10000 (3)
   --interval   milliseconds between two echoes, 0 to 10000 (50)
-  --data-path  who carries the packets (auto: the kernel's ipip driver, else user space)
+  --data-path  who carries the packets (auto: the kernel's ipip driver, else eBPF, else user space)
   --pcap       write one capture file per point into DIR
   --keep       leave the namespaces and print how to enter and remove them";
 

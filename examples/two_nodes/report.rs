@@ -118,7 +118,7 @@ fn outer_rule(stage: &Stage) -> Result<String, Box<dyn Error>> {
         ));
     };
     let chosen = match data_path.kind() {
-        DataPathKind::Userspace => format!(
+        DataPathKind::Bpf | DataPathKind::Userspace => format!(
             "the outer destination {} is the peer that holds {}, the outer source {} is the node's own address",
             to.addr, to.block, from.addr
         ),
@@ -167,8 +167,16 @@ pub(crate) fn points(
         let others = point.frames.len() - shown.len();
         writeln!(
             out,
-            "\n{}: {seen} of {expected} echoes seen both ways",
-            point.title
+            "\n{}{}",
+            point.title,
+            if is_one_way(point, stage) {
+                let receiver = stage.nodes[1].name;
+                format!(
+                    " of {receiver}: {seen} of {expected} echoes seen arriving; eBPF sends past it"
+                )
+            } else {
+                format!(": {seen} of {expected} echoes seen both ways")
+            }
         )?;
         writeln!(
             out,
@@ -209,18 +217,27 @@ pub(crate) fn points(
 /// Request and reply, and on the wire both inside an outer header exactly where a tunnel is.
 fn saw_both_ways(point: &Point, (identifier, sequence): (u16, u16), stage: &Stage) -> bool {
     let encapsulated = stage.tunnelled && point.title == "node eth0";
-    [EchoKind::Request, EchoKind::Reply]
-        .into_iter()
-        .all(|kind| {
-            point.echoes().any(|seen| {
-                seen == crate::watch::Seen {
-                    kind,
-                    identifier,
-                    sequence,
-                    encapsulated,
-                }
-            })
+    let ways = if is_one_way(point, stage) {
+        &[EchoKind::Request][..]
+    } else {
+        &[EchoKind::Request, EchoKind::Reply]
+    };
+    ways.iter().copied().all(|kind| {
+        point.echoes().any(|seen| {
+            seen == crate::watch::Seen {
+                kind,
+                identifier,
+                sequence,
+                encapsulated,
+            }
         })
+    })
+}
+
+/// Whether the point is a tunnel device that packets are sent past.
+fn is_one_way(point: &Point, stage: &Stage) -> bool {
+    let device = stage.nodes[0].tunnel.device.as_str();
+    stage.sends_past_its_device() && point.title.starts_with(device)
 }
 
 /// The first frame with as many IP layers as any has: two where a tunnel is.

@@ -167,7 +167,8 @@ impl Stage {
         })
     }
 
-    /// The points of the journey on the sender's side, in order: title, namespace, interface.
+    /// The points of the journey, in order: title, namespace, interface. They are the sender's, but for the tunnel
+    /// device of the eBPF path, which is the receiver's: that path sends past its device, and delivers through it.
     pub(crate) fn points(&self) -> Vec<(String, &Netns, InterfaceName)> {
         let node = &self.nodes[0];
         let pod = &node.pods[0];
@@ -181,11 +182,10 @@ impl Stage {
             (format!("host {host_veth}"), &node.netns, host_veth),
         ];
         if self.tunnelled {
-            points.push((
-                node.tunnel.device.to_string(),
-                &node.netns,
-                node.tunnel.device.clone(),
-            ));
+            let device = &node.tunnel.device;
+            let at = usize::from(self.sends_past_its_device());
+            let netns = &self.nodes[at].netns;
+            points.push((device.to_string(), netns, device.clone()));
         }
         points.push(("node eth0".to_owned(), &node.netns, eth0()));
         points
@@ -194,6 +194,12 @@ impl Stage {
     /// Who carries the packets between the nodes.
     pub(crate) fn data_path(&self) -> Option<&DataPath> {
         self.nodes[0].data_path.as_ref()
+    }
+
+    /// Whether a capture at the tunnel device shows what is received only.
+    pub(crate) fn sends_past_its_device(&self) -> bool {
+        let path = self.data_path();
+        path.is_some_and(|path| path.kind() == DataPathKind::Bpf)
     }
 
     /// Leaves the namespaces and says how to enter and remove them.

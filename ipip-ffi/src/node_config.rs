@@ -26,6 +26,8 @@ pub enum ipip_data_path {
     Kernel = 1,
     /// This process, even where the kernel has the driver: between a TUN device and a raw socket.
     Userspace = 2,
+    /// eBPF programs on a device like tunl0, even where the kernel has the driver; in a library with the feature "bpf".
+    Bpf = 3,
 }
 
 /// How a node takes part: who it is, where, and what it may do. All zero but for its name is a node in
@@ -152,6 +154,7 @@ impl ipip_node_config {
             (ipip_data_path::Auto as u32, Choice::Auto),
             (ipip_data_path::Kernel as u32, Choice::Kernel),
             (ipip_data_path::Userspace as u32, Choice::Userspace),
+            (ipip_data_path::Bpf as u32, Choice::Bpf),
         ];
         choose(self.data_path, "data_path", "ipip_data_path", &choices)
     }

@@ -8,6 +8,8 @@ use crate::boundary::{or, text};
 const FEATURES: &[&str] = &[
     #[cfg(feature = "sqlite")]
     "sqlite",
+    #[cfg(feature = "bpf")]
+    "bpf",
 ];
 
 /// The version of the library that runs, such as "0.1.0"; compare with `IPIP_VERSION`, that of the

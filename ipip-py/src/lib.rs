@@ -167,7 +167,7 @@ mod _ipip {
     /// The optional parts that this build carries, such as "sqlite".
     #[pyfunction]
     fn features(py: Python<'_>) -> PyResult<Bound<'_, PyFrozenSet>> {
-        PyFrozenSet::new(py, ["sqlite"])
+        PyFrozenSet::new(py, ["sqlite", "bpf"])
     }
 
     #[pymodule_init]

@@ -13,9 +13,10 @@ use crate::args::{self, Given};
 use crate::errors;
 use crate::netns::Netns;
 
-const CHOICES: [(&str, Choice); 3] = [
+const CHOICES: [(&str, Choice); 4] = [
     ("auto", Choice::Auto),
     ("kernel", Choice::Kernel),
+    ("bpf", Choice::Bpf),
     ("userspace", Choice::Userspace),
 ];
 
@@ -27,7 +28,7 @@ const CHOICES: [(&str, Choice); 3] = [
 /// the default route, else the only one that is up and has a global IPv4 address. mtu is that inside the
 /// tunnel, the underlay's less 20 octets if None. labels are those by which pools select nodes.
 ///
-/// data_path is "auto", "kernel" or "userspace"; guard: whether forged tunnel packets are dropped; network:
+/// data_path is "auto", "kernel", "bpf" or "userspace"; guard: whether forged tunnel packets are dropped; network:
 /// the first part of the handles NETWORK.CONTAINER. Of the routes: device is the tunnel's name, protocol
 /// their mark, metric theirs to other nodes, route_mtu: whether those through the tunnel bear its MTU,
 /// adopt_felix: whether Felix's are taken over, exclusive: whether foreign addresses on the tunnel go.

@@ -217,7 +217,7 @@ static void fields_of_a_node_are_checked(void) {
     REFUSED(name, NULL, IPIP_STATUS_NULL_ARGUMENT, "name is NULL");
     REFUSED(name, "a b", IPIP_STATUS_INVALID_ARGUMENT, "\"a b\"");
     REFUSED(mtu, 67, IPIP_STATUS_INVALID_ARGUMENT, "67");
-    REFUSED(data_path, 3, IPIP_STATUS_INVALID_ARGUMENT, "no enum ipip_data_path");
+    REFUSED(data_path, 4, IPIP_STATUS_INVALID_ARGUMENT, "no enum ipip_data_path");
     REFUSED(without_guard, 2, IPIP_STATUS_INVALID_ARGUMENT, "without_guard is 2");
     REFUSED(route_mtu, 2, IPIP_STATUS_INVALID_ARGUMENT, "route_mtu is 2");
     REFUSED(adopt_felix, 2, IPIP_STATUS_INVALID_ARGUMENT, "adopt_felix is 2");

@@ -5,6 +5,7 @@
 mod attach;
 mod cluster;
 mod crash;
+mod data_path;
 mod detach;
 mod join;
 mod leave;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         attach::TESTS,
         detach::TESTS,
         sync::TESTS,
+        data_path::TESTS,
         crash::TESTS,
         states::TESTS,
         leave::TESTS,

@@ -96,7 +96,7 @@ impl Node {
     /// What the node has sent to the underlay, if anything.
     pub(crate) fn next(&self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; NOTE_LEN + 65_535];
-        let len = self.underlay.read(&mut buffer).unwrap()?;
+        let len = self.underlay.read(&mut buffer).unwrap()?.len;
         Some(buffer[NOTE_LEN..NOTE_LEN + len].to_vec())
     }
 

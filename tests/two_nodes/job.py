@@ -73,8 +73,20 @@ def has_driver():
 
 
 def best_path():
-    """The data path that should be chosen here."""
-    return "kernel" if has_driver() else "userspace"
+    """The data path that should be chosen here, for root."""
+    return "kernel" if has_driver() else "bpf"
+
+
+def points():
+    """The points of the journey, as `POINTS`: eBPF sends past its device, so that one is the receiver's."""
+    if best_path() != "bpf":
+        return POINTS
+    return [(name, NODE_B if interface == "tunl0" else netns, interface) for name, netns, interface in POINTS]
+
+
+def one_way(out, name):
+    """Whether a run printed that a point sees only what arrives."""
+    return name == "3-tunl0" and re.search("^tunl0 of node-b: .* arriving; eBPF sends past it$", out, re.M) is not None
 
 
 def real_uid():

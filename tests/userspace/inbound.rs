@@ -36,6 +36,39 @@ pub(crate) fn outer_fragments_are_put_together() {
     })
 }
 
+/// The kernel puts fragments together, in as much memory as its own limit says, and counts what it gives up.
+pub(crate) fn a_flood_of_fragments_is_bounded() {
+    const FLOOD: u16 = 4000;
+    let tunnel = Tunnel::new();
+    let node = &tunnel.pair.b;
+    sh(node, "sysctl -qw net.ipv4.ipfrag_time=1");
+    let there = udp_socket(node, IN_B, 4000);
+    let inner = udp(IN_A, &[9; 1200], whole);
+    let first = |identification| Ipv4Header {
+        identification,
+        more_fragments: true,
+        ..header(4, A, B)
+    };
+    let flood: Vec<_> = (0..FLOOD)
+        .map(|number| packet(first(number), &inner[..1000]))
+        .collect();
+    inject(&tunnel.pair.a, &flood);
+    let limit = sh(node, "cat /proc/sys/net/ipv4/ipfrag_high_thresh");
+    let used = sh(node, "sed -n 's/^FRAG: .*memory //p' /proc/net/sockstat");
+    let number = |text: &str| text.trim().parse::<u64>().unwrap();
+    // One more than the limit is let in, and each processor may be doing so.
+    let most = number(&limit) + 65_536;
+    assert!(number(&used) <= most, "{used} octets, limit {limit}");
+    inject(&tunnel.pair.a, &[packet(header(4, A, B), &inner)]);
+    let received = there.recv(&mut [0; 2000]).unwrap();
+    assert_eq!(received, 1200, "what comes whole during the flood");
+    soon("all are given up and counted", || {
+        let failed = "awk '/^Ip: [0-9]/ {print $17}' /proc/net/snmp";
+        number(&sh(node, failed)) >= u64::from(FLOOD)
+    });
+    assert_eq!(tunnel.path_b.counters().received.packets, 1, "received");
+}
+
 pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
     let tunnel = Tunnel::new();
     // The kernel's own source check would hide ours.
@@ -60,6 +93,8 @@ pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
             packet(header(4, A, B), &udp(nobody, b"none", whole)),
             packet(header(4, A, B), &damaged),
             packet(header(4, A, B), &good[..27]),
+            // Encapsulated twice, as by a route that leads back into the tunnel.
+            packet(header(4, A, B), &packet(header(4, A, B), &good)),
             packet(header(4, A, B), &good),
         ],
     );
@@ -68,10 +103,10 @@ pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
     });
     let drops = tunnel.path_b.counters().drops;
     assert_eq!(drops.unknown_node, 2, "unknown node");
-    assert_eq!(drops.foreign_source, 2, "foreign source");
+    assert_eq!(drops.foreign_source, 3, "foreign source");
     assert_eq!(drops.malformed, 2, "malformed");
-    assert_eq!(drops.total(), 6, "all drops");
-    assert_eq!(oracle.stop_at(7).len(), 7, "packets on the underlay");
+    assert_eq!(drops.total(), 7, "all drops");
+    assert_eq!(oracle.stop_at(8).len(), 8, "packets on the underlay");
     let frame = live.next_frame(SOON).unwrap().expect("a frame");
     same(&frame.octets, &good, "the packet that passed");
     // Whatever else is there is the kernel's answer that nobody listens on port 4000.

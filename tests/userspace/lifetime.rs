@@ -8,8 +8,9 @@ use ipip_core::datapath::{DatapathError, Userspace};
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
 
+use crate::path::start;
 use crate::support::{A, B, Pair, name, sh, soon};
-use crate::world::{BRIEFLY, IN_B, SOON, Tunnel, echo, open_raw_sockets, start};
+use crate::world::{BRIEFLY, IN_B, SOON, Tunnel, echo, open_raw_sockets};
 
 pub(crate) fn a_stop_leaves_nothing() {
     let Tunnel {

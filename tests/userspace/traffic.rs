@@ -45,7 +45,7 @@ pub(crate) fn echoes_come_back_and_are_counted() {
 }
 
 /// Sends `len` octets over TCP and checks that they are the ones that arrive.
-fn transfer(from: &Netns, to: &Netns, addr: Ipv4Addr, len: usize) {
+pub(crate) fn transfer(from: &Netns, to: &Netns, addr: Ipv4Addr, len: usize) {
     let listener = to.enter(|| TcpListener::bind((addr, 0))).unwrap().unwrap();
     let port = listener.local_addr().unwrap().port();
     let sent: Vec<u8> = (0..len).map(|at| (at % 251).to_le_bytes()[0]).collect();
@@ -101,7 +101,7 @@ pub(crate) fn tcp_and_udp_pass_both_ways() {
 
 /// Sends a datagram of `len` octets of data with DF set (`IP_MTU_DISCOVER` 2 is `IP_PMTUDISC_DO`),
 /// by way of Python, which has the call; what it says, the length or the error number.
-fn send_with_df(netns: &Netns, to: Ipv4Addr, len: usize) -> String {
+pub(crate) fn send_with_df(netns: &Netns, to: Ipv4Addr, len: usize) -> String {
     let script = format!(
         "import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

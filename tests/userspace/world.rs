@@ -1,17 +1,19 @@
-//! Two nodes with the data path between them, and packets made by hand.
+//! Two nodes with the data path between them, and packets made by hand. Which data path, `crate::path` says: the
+//! tests of each compile this file and its neighbours.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use ipip_core::addr::NodeAddr;
-use ipip_core::datapath::{Counters, DatapathError, Userspace};
+use ipip_core::datapath::Counters;
 use ipip_core::peers::Peers;
 use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;
 use ipip_core::wire::{self, Ipv4Header};
 
+use crate::path::{Path, start};
 pub(crate) use crate::support::echo;
-use crate::support::{A, B, Pair, name, sh, soon, try_sh};
+use crate::support::{A, B, Pair, sh, soon, try_sh};
 
 /// The tunnel addresses of the two nodes.
 pub(crate) const IN_A: Ipv4Addr = Ipv4Addr::new(10, 244, 79, 1);
@@ -24,8 +26,8 @@ pub(crate) const BRIEFLY: Duration = Duration::from_millis(150);
 
 /// Two nodes with a running data path and routes through it.
 pub(crate) struct Tunnel {
-    pub(crate) path_a: Userspace,
-    pub(crate) path_b: Userspace,
+    pub(crate) path_a: Path,
+    pub(crate) path_b: Path,
     // After the paths, so that it goes after them.
     pub(crate) pair: Pair,
 }
@@ -55,15 +57,9 @@ pub(crate) fn peers() -> Peers {
     ])
 }
 
-pub(crate) fn start(netns: &Netns, local: Ipv4Addr) -> Result<Userspace, DatapathError> {
-    Userspace::start(netns, &name("tunl0"), NodeAddr(local), peers())
-}
-
-fn configure(netns: &Netns, addr: Ipv4Addr, remote: &str) {
-    sh(
-        netns,
-        &format!("ip addr add {addr}/32 dev tunl0; ip link set tunl0 mtu 1480 up"),
-    );
+pub(crate) fn configure(netns: &Netns, addr: Ipv4Addr, remote: &str) {
+    let up = "ip link set tunl0 mtu 1480 up; sysctl -qw net.ipv4.conf.tunl0.forwarding=1";
+    sh(netns, &format!("ip addr add {addr}/32 dev tunl0; {up}"));
     sh(
         netns,
         &format!("ip route add {remote} dev tunl0 src {addr}"),

@@ -54,7 +54,89 @@ pub struct Drops {
     pub device_refused: u64,
 }
 
+impl Counters {
+    /// From numbers in the order of the fields, as `ipip.bpf.c` has them; what is missing is 0.
+    #[cfg(feature = "bpf")]
+    pub(super) fn from_numbers(numbers: [u64; Self::COUNT]) -> Self {
+        let [
+            sent,
+            sent_octets,
+            received,
+            received_octets,
+            ecn_alarms,
+            drops @ ..,
+        ] = numbers;
+        Self {
+            sent: Traffic {
+                packets: sent,
+                octets: sent_octets,
+            },
+            received: Traffic {
+                packets: received,
+                octets: received_octets,
+            },
+            checksums_finished: 0,
+            ecn_alarms,
+            drops: Drops::from_numbers(drops),
+        }
+    }
+
+    /// How many numbers that takes: two for each direction, the alarms, the drops.
+    #[cfg(feature = "bpf")]
+    pub(super) const COUNT: usize = 5 + 10;
+
+    /// What two parts of a data path carried and dropped together.
+    #[cfg(feature = "bpf")]
+    pub(super) fn and(self, other: &Self) -> Self {
+        let traffic = |one: Traffic, two: Traffic| Traffic {
+            packets: one.packets.wrapping_add(two.packets),
+            octets: one.octets.wrapping_add(two.octets),
+        };
+        let mut drops = self.drops.by_reason().map(|(_, count)| count);
+        for (count, (_, more)) in drops.iter_mut().zip(other.drops.by_reason()) {
+            *count = count.wrapping_add(more);
+        }
+        Self {
+            sent: traffic(self.sent, other.sent),
+            received: traffic(self.received, other.received),
+            checksums_finished: self
+                .checksums_finished
+                .wrapping_add(other.checksums_finished),
+            ecn_alarms: self.ecn_alarms.wrapping_add(other.ecn_alarms),
+            drops: Drops::from_numbers(drops),
+        }
+    }
+}
+
 impl Drops {
+    /// From counts in the order of [`Drops::by_reason`].
+    fn from_numbers(counts: [u64; 10]) -> Self {
+        let [
+            not_ipv4,
+            unsendable,
+            no_peer,
+            too_long,
+            send_failed,
+            malformed,
+            unknown_node,
+            foreign_source,
+            congestion,
+            device_refused,
+        ] = counts;
+        Self {
+            not_ipv4,
+            unsendable,
+            no_peer,
+            too_long,
+            send_failed,
+            malformed,
+            unknown_node,
+            foreign_source,
+            congestion,
+            device_refused,
+        }
+    }
+
     /// All of them together.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -134,27 +216,14 @@ impl Tally {
     }
 
     pub(super) fn snapshot(&self) -> Counters {
-        let dropped = |reason: Reason| {
-            let count = self.drops.get(reason as usize);
-            count.map_or(0, |count| count.load(Ordering::Relaxed))
-        };
+        let counts = self.drops.each_ref();
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
         Counters {
             sent: self.sent.snapshot(),
             received: self.received.snapshot(),
             checksums_finished: self.checksums_finished.load(Ordering::Relaxed),
             ecn_alarms: self.ecn_alarms.load(Ordering::Relaxed),
-            drops: Drops {
-                not_ipv4: dropped(Reason::NotIpv4),
-                unsendable: dropped(Reason::Unsendable),
-                no_peer: dropped(Reason::NoPeer),
-                too_long: dropped(Reason::TooLong),
-                send_failed: dropped(Reason::SendFailed),
-                malformed: dropped(Reason::Malformed),
-                unknown_node: dropped(Reason::UnknownNode),
-                foreign_source: dropped(Reason::ForeignSource),
-                congestion: dropped(Reason::Congestion),
-                device_refused: dropped(Reason::DeviceRefused),
-            },
+            drops: Drops::from_numbers(counts),
         }
     }
 }

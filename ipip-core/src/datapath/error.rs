@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::addr::NodeAddr;
 use crate::name::InterfaceName;
+use crate::netlink::NetlinkError;
 use crate::sys::netns::NetnsError;
 
 /// Why a data path cannot start, or why it ended.
@@ -58,6 +59,26 @@ pub enum DatapathError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The kernel does not take the eBPF programs, or their maps.
+    #[error("cannot {action} for {device}: {}", verifier(source, log))]
+    Bpf {
+        /// What was tried, and by which call, such as "load program out, bpf(BPF_PROG_LOAD)".
+        action: String,
+        /// The device of the data path.
+        device: InterfaceName,
+        /// The kernel's answer.
+        source: io::Error,
+        /// The last words of the kernel's verifier, if it is what refused.
+        log: String,
+    },
+    /// The eBPF programs cannot be attached, detached or found.
+    #[error("eBPF data path on {device}")]
+    Hook {
+        /// The device of the data path.
+        device: InterfaceName,
+        /// What was refused, and the kernel's answer.
+        source: NetlinkError,
+    },
     /// Another system call failed.
     #[error("cannot {action} for {device} in network namespace {netns}", netns = netns.display())]
     System {
@@ -80,9 +101,23 @@ impl DatapathError {
             Self::Namespace { source, .. } => source.errno(),
             Self::NameTaken { .. } => Some(libc::EEXIST),
             Self::NodeAddr { .. } => Some(libc::EADDRNOTAVAIL),
+            Self::Hook { source, .. } => source.errno(),
             Self::NoTun { source, .. }
+            | Self::Bpf { source, .. }
             | Self::Privilege { source, .. }
             | Self::System { source, .. } => source.raw_os_error(),
         }
+    }
+}
+
+/// What the verifier says, and which privilege is missing where that is it; the number is the cause's to say.
+fn verifier(source: &io::Error, log: &str) -> String {
+    match (source.raw_os_error(), log) {
+        (Some(libc::EPERM), _) => {
+            "it needs CAP_BPF and CAP_NET_ADMIN in the first user namespace".to_owned()
+        }
+        (Some(libc::ENOSYS), _) => "this kernel has no bpf(2)".to_owned(),
+        (_, "") => "the kernel refused".to_owned(),
+        (_, log) => format!("the kernel's verifier refused: {log}"),
     }
 }

@@ -30,7 +30,7 @@ use crate::sys::netns::Netns;
 use crate::sys::raw::RawSocket;
 use crate::sys::tun::{NOTE_LEN, Tun};
 use crate::sys::wake::{Ended, Wake};
-use crate::wire::{HEADER_LEN, MAX_PACKET_LEN};
+use crate::wire::{self, HEADER_LEN, MAX_PACKET_LEN};
 
 /// What we ask of the kernel as receive buffer, in octets: some 80 packets of the longest kind, or
 /// thousands of usual ones, for the time that the reading thread is not scheduled.
@@ -88,17 +88,28 @@ impl Userspace {
         local: NodeAddr,
         peers: Peers,
     ) -> Result<Self, DatapathError> {
+        Self::over(Tun::create, netns, device, local, peers)
+    }
+
+    /// As [`Userspace::start`], on the device that `make` gives.
+    pub(super) fn over(
+        make: fn(&InterfaceName) -> io::Result<Tun>,
+        netns: &Netns,
+        device: &InterfaceName,
+        local: NodeAddr,
+        peers: Peers,
+    ) -> Result<Self, DatapathError> {
         let at = Place {
             device,
             netns: netns.path(),
         };
         let (raw, interfaces, tun) =
-            netns
-                .enter(|| open(&at, local))
-                .map_err(|source| DatapathError::Namespace {
+            netns.enter(|| open(&at, local, make)).map_err(|source| {
+                DatapathError::Namespace {
                     device: device.clone(),
                     source,
-                })??;
+                }
+            })??;
         let wake = Wake::new().map_err(|source| at.system("make an event", source))?;
         let shared = Shared {
             tun,
@@ -144,6 +155,12 @@ impl Userspace {
     #[must_use]
     pub fn failure(&self) -> Option<&DatapathError> {
         self.shared.failure.get()
+    }
+
+    /// The interface number of its device.
+    #[cfg(feature = "bpf")]
+    pub(super) fn device_index(&self) -> io::Result<u32> {
+        self.shared.interfaces.index(&self.shared.device)
     }
 
     /// The device's name.
@@ -214,10 +231,16 @@ impl Shared {
         let mut buffer = vec![0; HEADER_LEN + MAX_PACKET_LEN];
         self.until_woken(self.tun.as_fd(), ACTION, || {
             let place = buffer.get_mut(NOTE_AT..).unwrap_or_default();
-            let Some(len) = self.tun.read(place)? else {
+            let Some(read) = self.tun.read(place)? else {
                 return Ok(false);
             };
-            let packet = buffer.get_mut(..HEADER_LEN + len).unwrap_or_default();
+            let packet = buffer.get_mut(..HEADER_LEN + read.len);
+            let packet = packet.unwrap_or_default();
+            if read.checksum_pending {
+                // What cannot be read is refused below.
+                let inner = packet.get_mut(HEADER_LEN..).unwrap_or_default();
+                let _ = wire::finish_partial_checksum(inner);
+            }
             if let Err(reason) = self.send(packet) {
                 self.tally.dropped(reason);
             }
@@ -310,7 +333,11 @@ impl Shared {
 
 /// Opens everything in the namespace of the calling thread. The device comes last: what fails before
 /// leaves no trace.
-fn open(at: &Place<'_>, local: NodeAddr) -> Result<(RawSocket, Interfaces, Tun), DatapathError> {
+fn open(
+    at: &Place<'_>,
+    local: NodeAddr,
+    make: fn(&InterfaceName) -> io::Result<Tun>,
+) -> Result<(RawSocket, Interfaces, Tun), DatapathError> {
     let nowhere = || DatapathError::NodeAddr {
         addr: local,
         netns: at.netns.to_owned(),
@@ -330,14 +357,15 @@ fn open(at: &Place<'_>, local: NodeAddr) -> Result<(RawSocket, Interfaces, Tun),
         }
     })?;
     let interfaces = Interfaces::open().map_err(opening)?;
-    let tun = Tun::create(at.device).map_err(|source| at.creating(source))?;
+    let made = make(at.device).and_then(|tun| tun.leave_checksums().map(|()| tun));
+    let tun = made.map_err(|source| at.creating(source))?;
     Ok((raw, interfaces, tun))
 }
 
 /// Where a data path is, for its errors.
-struct Place<'a> {
-    device: &'a InterfaceName,
-    netns: &'a Path,
+pub(super) struct Place<'a> {
+    pub(super) device: &'a InterfaceName,
+    pub(super) netns: &'a Path,
 }
 
 impl Place<'_> {
@@ -356,7 +384,7 @@ impl Place<'_> {
         }
     }
 
-    fn system(&self, action: &'static str, source: io::Error) -> DatapathError {
+    pub(super) fn system(&self, action: &'static str, source: io::Error) -> DatapathError {
         let (device, netns) = (self.device.clone(), self.netns.to_owned());
         match source.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => DatapathError::Privilege {

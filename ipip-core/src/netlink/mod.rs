@@ -9,6 +9,7 @@
 //! | `message` | bytes of a datagram; `request` writes plan values, `reply` reads them |
 //! | `socket` | one socket: send a request, receive its answers, read a dump in one piece |
 //! | `observe` | links, addresses, settings and routes of every namespace; route look-up |
+//! | `classifier` | programs at the hooks of traffic control |
 //! | `apply` | each step as one acknowledged request; `forwarding`, which goes by `/proc` |
 //! | `many` | many steps at once: `work` does them in stages, `exchange` sends many requests at a time, `delete` deletes links in groups |
 //! | `monitor` | what changes, as the kernel tells it |
@@ -31,6 +32,8 @@ use crate::plan::Place;
 use crate::sys::netns::Netns;
 
 mod apply;
+#[cfg(feature = "bpf")]
+mod classifier;
 mod delete;
 mod error;
 mod exchange;
@@ -43,6 +46,8 @@ mod observe;
 mod socket;
 mod work;
 
+#[cfg(feature = "bpf")]
+pub use classifier::{Classifier, Hook};
 pub use error::{ApplyError, NetlinkError, Refusal};
 pub use many::{Applied, Failed};
 pub use monitor::{Event, Monitor};

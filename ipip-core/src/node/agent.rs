@@ -154,7 +154,7 @@ impl State {
     /// Whether not the kernel's driver carries the packets, but whoever made the tunnel device.
     pub(super) fn is_carried_outside(&self) -> bool {
         match &self.data_path {
-            Carrier::This(path) => path.kind() == DataPathKind::Userspace,
+            Carrier::This(path) => path.kind() != DataPathKind::Kernel,
             Carrier::Another => true,
             Carrier::Idle | Carrier::Nobody(_) => false,
         }

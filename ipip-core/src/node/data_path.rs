@@ -1,9 +1,17 @@
 //! The tunnel device with somebody behind it who carries the packets.
 
 use super::ensure::{Changes, converge};
-use super::{NodeError, ensure_tunnel};
+use super::{NodeError, ensure_tunnel, remove_tunnel};
 use crate::addr::NodeAddr;
-use crate::datapath::{Choice, DataPathKind, Decision, DriverState, Userspace, choose};
+#[cfg(feature = "bpf")]
+use crate::datapath::Bpf;
+use crate::datapath::{
+    BpfState, Choice, Counters, DataPathKind, DatapathError, Decision, DriverState, Userspace,
+    choose,
+};
+#[cfg(feature = "bpf")]
+use crate::error_chain;
+use crate::name::InterfaceName;
 use crate::netlink::Kernel;
 use crate::overlay::Tunnel;
 use crate::peers::Peers;
@@ -23,12 +31,20 @@ pub struct DataPathConfig {
     pub choice: Choice,
 }
 
-/// Who carries a node's packets. The kernel's driver goes on by itself; user space carries them while
-/// this value lives, and takes the tunnel device with it.
+/// Who carries a node's packets. The kernel's driver and eBPF programs go on by themselves; user space carries
+/// them while this value lives, and takes the tunnel device with it.
 #[derive(Debug)]
 pub struct DataPath {
     decision: Decision,
-    userspace: Option<Userspace>,
+    carrier: Carrier,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Kernel,
+    #[cfg(feature = "bpf")]
+    Bpf(Bpf),
+    Userspace(Userspace),
 }
 
 impl DataPath {
@@ -40,26 +56,69 @@ impl DataPath {
 
     /// Why it is this one, a clause for people.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
-        self.decision.reason
+    pub fn reason(&self) -> &str {
+        &self.decision.reason
     }
 
     /// The user-space path, where it is that: its counters, its failure.
     #[must_use]
     pub fn userspace(&self) -> Option<&Userspace> {
-        self.userspace.as_ref()
+        match &self.carrier {
+            Carrier::Userspace(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The path of eBPF programs, where it is that.
+    #[cfg(feature = "bpf")]
+    #[must_use]
+    pub fn bpf(&self) -> Option<&Bpf> {
+        match &self.carrier {
+            Carrier::Bpf(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Why it no longer carries all that it should, such as that somebody removed its device.
+    pub(super) fn failure(&self) -> Option<&DatapathError> {
+        match &self.carrier {
+            Carrier::Kernel => None,
+            #[cfg(feature = "bpf")]
+            Carrier::Bpf(path) => path.failure(),
+            Carrier::Userspace(path) => path.failure(),
+        }
+    }
+
+    /// What it carried and dropped since it was started; `None` of the kernel's driver, which counts at its device.
+    ///
+    /// # Errors
+    /// [`NodeError::DataPath`] if the kernel does not let the programs' counters be read.
+    pub fn counters(&self) -> Result<Option<Counters>, NodeError> {
+        Ok(match &self.carrier {
+            Carrier::Kernel => None,
+            #[cfg(feature = "bpf")]
+            Carrier::Bpf(path) => Some(path.counters()?),
+            Carrier::Userspace(path) => Some(path.counters()),
+        })
     }
 
     /// Replaces what is known of the other nodes. The kernel's driver asks the routes and nobody else.
-    pub fn set_peers(&self, peers: Peers) {
-        if let Some(path) = &self.userspace {
-            path.set_peers(peers);
+    ///
+    /// # Errors
+    /// [`NodeError::DataPath`] if the kernel has no room for so many.
+    pub fn set_peers(&self, peers: Peers) -> Result<(), NodeError> {
+        match &self.carrier {
+            Carrier::Kernel => {}
+            #[cfg(feature = "bpf")]
+            Carrier::Bpf(path) => path.set_peers(peers)?,
+            Carrier::Userspace(path) => path.set_peers(peers),
         }
+        Ok(())
     }
 }
 
 /// Brings a tunnel device to be in `netns` with a data path behind it: the kernel's ipip driver where
-/// it is there and wanted, else user space. Says which, and why, in the log and in the answer.
+/// it is there and wanted, else eBPF programs, else user space. Says which, and why, in the log and in the answer.
 ///
 /// # Errors
 /// [`NodeError::Choice`] if what was asked for cannot be had, [`NodeError::DataPath`] if the
@@ -71,45 +130,107 @@ pub fn ensure_data_path(
     let tunnel = &config.tunnel;
     tunnel.check()?;
     let mut kernel = Kernel::open(netns)?;
-    let observed = kernel.observe()?;
-    let (state, changes) = match observed.link(&Place::Node, &tunnel.device) {
-        Some(link) if link.tunnel.is_some_and(TunnelEnds::is_any) => (DriverState::Present, None),
-        Some(link) => (
-            DriverState::Foreign {
-                kind: link.kind.clone(),
-            },
-            None,
-        ),
-        // Trying is the only way to know, and it must not be tried where it is not wanted.
-        None if config.choice == Choice::Userspace => (DriverState::Missing, None),
-        None => match ensure_tunnel(netns, tunnel) {
-            Ok(changes) => (DriverState::Creatable, Some(changes)),
-            Err(NodeError::NoDriver { .. }) => (DriverState::Missing, None),
-            Err(other) => return Err(other),
-        },
+    let (state, changes) = driver_state(netns, &mut kernel, config)?;
+    let (bpf, programs) = match (config.choice, &state) {
+        (Choice::Auto | Choice::Bpf, DriverState::Missing | DriverState::LookAlike) => {
+            try_bpf(netns, config)
+        }
+        _ => (BpfState::Untried, None),
     };
-    let decision = choose(config.choice, &state)?;
+    let decision = choose(config.choice, &state, &bpf)?;
     log::info!(
         "data path in {netns}: {}, {}",
         decision.kind,
         decision.reason
     );
-    let (userspace, changes) = match (decision.kind, changes) {
+    let carrier = match (decision.kind, programs) {
         (DataPathKind::Userspace, _) => {
-            let path = Userspace::start(netns, &tunnel.device, config.local, config.peers.clone())?;
-            (
-                Some(path),
-                converge(kernel, &tunnel.desired_on_existing(), plan::ensure)?,
-            )
+            let (device, peers) = (&tunnel.device, config.peers.clone());
+            Carrier::Userspace(Userspace::start(netns, device, config.local, peers)?)
         }
-        (_, Some(changes)) => (None, changes),
-        (_, None) => (None, ensure_tunnel(netns, tunnel)?),
+        (_, programs) => programs.unwrap_or(Carrier::Kernel),
     };
-    Ok((
-        DataPath {
-            decision,
-            userspace,
+    let changes = match (&carrier, changes) {
+        (Carrier::Kernel, Some(changes)) => changes,
+        (Carrier::Kernel, None) => ensure_tunnel(netns, tunnel)?,
+        _ => converge(kernel, &tunnel.desired_on_existing(), plan::ensure)?,
+    };
+    Ok((DataPath { decision, carrier }, changes))
+}
+
+/// Takes away what [`ensure_data_path`] left in the kernel, in this process or an earlier one: the tunnel device as
+/// [`remove_tunnel`] does, eBPF programs and their device. A user-space path goes with its value.
+///
+/// # Errors
+/// [`NodeError::DataPath`] or [`NodeError::Kernel`] if the kernel refuses a step; the others are done all the same.
+pub fn remove_data_path(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeError> {
+    let programs = remove_programs(netns, &tunnel.device);
+    let changes = remove_tunnel(netns, tunnel);
+    programs?;
+    changes
+}
+
+/// Takes away eBPF programs and their device, where there are any of ours.
+#[cfg(feature = "bpf")]
+pub(super) fn remove_programs(netns: &Netns, device: &InterfaceName) -> Result<(), NodeError> {
+    Ok(Bpf::remove(netns, device)?)
+}
+
+#[cfg(not(feature = "bpf"))]
+pub(super) fn remove_programs(_: &Netns, _: &InterfaceName) -> Result<(), NodeError> {
+    Ok(())
+}
+
+/// What is to be known of the driver, and what finding it out changed.
+fn driver_state(
+    netns: &Netns,
+    kernel: &mut Kernel,
+    config: &DataPathConfig,
+) -> Result<(DriverState, Option<Changes>), NodeError> {
+    let tunnel = &config.tunnel;
+    let observed = kernel.observe()?;
+    let state = match observed.link(&Place::Node, &tunnel.device) {
+        Some(link) if link.tunnel.is_some_and(TunnelEnds::is_any) => DriverState::Present,
+        Some(_) if is_look_alike(netns, tunnel)? => DriverState::LookAlike,
+        Some(link) => DriverState::Foreign {
+            kind: link.kind.clone(),
         },
-        changes,
-    ))
+        // Trying is the only way to know, and it must not be tried where it is not wanted.
+        None if matches!(config.choice, Choice::Bpf | Choice::Userspace) => DriverState::Missing,
+        None => match ensure_tunnel(netns, tunnel) {
+            Ok(changes) => return Ok((DriverState::Creatable, Some(changes))),
+            Err(NodeError::NoDriver { .. }) => DriverState::Missing,
+            Err(other) => return Err(other),
+        },
+    };
+    Ok((state, None))
+}
+
+#[cfg(feature = "bpf")]
+fn is_look_alike(netns: &Netns, tunnel: &Tunnel) -> Result<bool, NodeError> {
+    Ok(Bpf::is_there(netns, &tunnel.device)?)
+}
+
+#[cfg(not(feature = "bpf"))]
+fn is_look_alike(_: &Netns, _: &Tunnel) -> Result<bool, NodeError> {
+    Ok(false)
+}
+
+/// Trying is the only way to know here too.
+#[cfg(feature = "bpf")]
+fn try_bpf(netns: &Netns, config: &DataPathConfig) -> (BpfState, Option<Carrier>) {
+    let (device, peers) = (&config.tunnel.device, config.peers.clone());
+    match Bpf::start(netns, device, config.local, peers) {
+        Ok(path) => (BpfState::Taken, Some(Carrier::Bpf(path))),
+        Err(error) => {
+            let why = error_chain(&error);
+            (BpfState::Refused { why }, None)
+        }
+    }
+}
+
+#[cfg(not(feature = "bpf"))]
+fn try_bpf(_: &Netns, _: &DataPathConfig) -> (BpfState, Option<Carrier>) {
+    let why = "this build is without feature bpf".to_owned();
+    (BpfState::Refused { why }, None)
 }

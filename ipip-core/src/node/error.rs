@@ -47,7 +47,7 @@ pub enum NodeError {
     /// The data path that was asked for cannot be had.
     #[error(transparent)]
     Choice(#[from] ChooseError),
-    /// The user-space data path cannot start.
+    /// A data path of ours cannot start, or the kernel refuses a change of it.
     #[error(transparent)]
     DataPath(#[from] DatapathError),
     /// No interface can be the underlay.

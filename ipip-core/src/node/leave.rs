@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::agent::Carrier;
 use super::apply::apply_part;
+use super::data_path::remove_programs;
 use super::synced::{FailedStep, json, texts};
 use super::{Node, NodeError, remove_guard};
 use crate::ipam::NodeRemoval;
@@ -53,6 +54,7 @@ impl Node {
         self.survey(&mut state, kernel.observe()?)?;
         // A path of this process takes its device with it.
         state.data_path = Carrier::Idle;
+        let programs = remove_programs(&self.netns, &self.config.policy.tunnel);
         let survey = self.survey(&mut state, kernel.observe()?)?;
         let plan = plan::leave(&survey.observed, &survey.ownership, &state.before);
         let (done, failed) = apply_part(&mut kernel, &plan.steps, &mut false);
@@ -61,6 +63,9 @@ impl Node {
             failed,
             ..Left::default()
         };
+        if let Err(error) = programs {
+            left.faults.push(crate::error_chain(&error));
+        }
         state.before.clear();
         match remove_guard(&self.netns) {
             Ok(changes) => left.done.extend(changes.steps),

@@ -38,7 +38,7 @@
 //! | call | object | taken away by |
 //! |---|---|---|
 //! | [`ensure_tunnel`] | `tunl0`: any/any, MTU, /32, up | [`remove_tunnel`] |
-//! | [`ensure_data_path`] | the same, or user space where the kernel has no driver | dropping it, [`remove_tunnel`] |
+//! | [`ensure_data_path`] | the same, or eBPF or user space where the kernel has no driver | [`remove_data_path`] |
 //! | [`ensure_workload`] | the veth pair, its addresses and routes | [`remove_workload`] |
 //! | [`ensure_peer_route`] | `BLOCK via NODE dev tunl0 proto bird onlink` | [`remove_peer_route`] |
 //! | [`ensure_blackhole`] | `blackhole BLOCK proto bird` | [`remove_blackhole`] |
@@ -67,7 +67,7 @@ pub use agent::Node;
 pub use attach::Attached;
 pub use config::{NETWORK, NodeConfig, UnderlaySelector};
 pub use counters::NodeCounters;
-pub use data_path::{DataPath, DataPathConfig, ensure_data_path};
+pub use data_path::{DataPath, DataPathConfig, ensure_data_path, remove_data_path};
 pub use detach::Detached;
 pub use ensure::{
     Changes, ensure_blackhole, ensure_peer_route, ensure_tunnel, ensure_workload, remove_blackhole,

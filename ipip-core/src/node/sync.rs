@@ -11,6 +11,7 @@ use super::synced::{DataPathState, Planned, Synced};
 use super::{GuardState, Node, NodeError, Underlay};
 use crate::addr::NodeAddr;
 use crate::cluster::View;
+use crate::name::InterfaceName;
 use crate::netlink::Kernel;
 use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Policy, Tunnel};
 use crate::peers::Peers;
@@ -184,7 +185,9 @@ impl Node {
         state: &mut State,
         observed: Observed,
     ) -> Result<Survey, NodeError> {
-        let tunnel_exists = state.is_carried_outside();
+        // What an earlier process left, or another one has, is seen by its device alone.
+        let tunnel_exists =
+            state.is_carried_outside() || is_tunnel_ours(&observed, &self.config.policy.tunnel);
         let view = state.view.as_ref().ok_or_else(|| self.not_joined())?;
         let record = view
             .node(self.name())
@@ -254,9 +257,12 @@ impl Node {
             return vec![];
         };
         if let Carrier::This(path) = &state.data_path
-            && path.userspace().is_none_or(|path| path.failure().is_none())
+            && path.failure().is_none()
         {
-            path.set_peers(survey.peers.clone());
+            if let Err(error) = path.set_peers(survey.peers.clone()) {
+                // What the programs know stays in the kernel; the next pass takes them up anew.
+                state.data_path = Carrier::Nobody(crate::error_chain(&error));
+            }
             return vec![];
         }
         let tunnel = Tunnel {
@@ -283,7 +289,7 @@ impl Node {
                 plan.steps
             }
             Err(error) => {
-                state.data_path = match survey.is_tunnel_ours() {
+                state.data_path = match is_tunnel_ours(&survey.observed, &survey.ownership.tunnel) {
                     true => Carrier::Another,
                     false => Carrier::Nobody(crate::error_chain(&error)),
                 };
@@ -348,14 +354,6 @@ impl Survey {
         plan
     }
 
-    /// Whether the tunnel device is one that a data path of another process made: such a one ends with
-    /// that process.
-    fn is_tunnel_ours(&self) -> bool {
-        let found = self.observed.link(&Place::Node, &self.ownership.tunnel);
-        let mark = Some(plan::TUNNEL_MARK);
-        found.is_some_and(|link| link.kind == "tun" && link.alias.as_deref() == mark)
-    }
-
     fn guard(&self) -> Guard {
         Guard {
             peers: self.peers.clone(),
@@ -377,6 +375,12 @@ impl Survey {
             desired.links.retain(|link| link.name != tunnel);
         }
     }
+}
+
+/// Whether the tunnel device is one that a data path other than the kernel's driver made, whoever's process that is.
+fn is_tunnel_ours(observed: &Observed, tunnel: &InterfaceName) -> bool {
+    let found = observed.link(&Place::Node, tunnel);
+    found.is_some_and(|link| link.kind == "tun" && link.alias.as_deref() == Some(plan::TUNNEL_MARK))
 }
 
 fn guard_pool(pool: &Pool) -> GuardPool {

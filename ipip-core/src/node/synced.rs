@@ -150,7 +150,7 @@ impl fmt::Display for DataPathState {
         match self {
             Self::Idle => f.write_str("none: no pool asks for a tunnel"),
             Self::Running { kind, reason } => write!(f, "{kind}: {reason}"),
-            Self::Elsewhere => f.write_str("userspace: another process carries the packets"),
+            Self::Elsewhere => f.write_str("elsewhere: another process carries the packets"),
             Self::Unavailable { reason } => write!(f, "none: {reason}"),
         }
     }

@@ -4,6 +4,8 @@
 //! Each file opens what it needs close-on-exec and keeps it in an [`std::os::fd::OwnedFd`].
 #![allow(unsafe_code)]
 
+#[cfg(feature = "bpf")]
+pub(crate) mod bpf;
 pub mod interface;
 pub(crate) mod memory_file;
 pub(crate) mod netlink;

@@ -1211,7 +1211,7 @@ class NodeConfig:
         underlay_address: _Address | None = None,
         mtu: SupportsIndex | None = None,
         labels: Mapping[str, str] | None = None,
-        data_path: Literal["auto", "kernel", "userspace"] = "auto",
+        data_path: Literal["auto", "kernel", "bpf", "userspace"] = "auto",
         guard: bool = True,
         network: str = "k8s-pod-network",
         device: str = "tunl0",

@@ -73,7 +73,7 @@ def _add_node(parser: argparse.ArgumentParser, *, check: bool = True) -> None:
     add("--underlay-address", metavar="ADDRESS", help="the address by which they do, whatever interface holds it")
     add("--mtu", metavar="OCTETS", type=int, help="inside the tunnel; default: the underlay's less 20")
     text = "who carries the packets; userspace lasts as long as its process: use run"
-    add("--data-path", choices=["auto", "kernel", "userspace"], default="auto", help=text)
+    add("--data-path", choices=["auto", "kernel", "bpf", "userspace"], default="auto", help=text)
     add("--no-guard", action="store_true", help="let forged tunnel packets in")
     text = "the first part of the handles NETWORK.CONTAINER; default: k8s-pod-network"
     add("--network", metavar="NAME", default="k8s-pod-network", help=text)

@@ -1,0 +1,115 @@
+//! What goes from one namespace to another, and how fast.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use ipip_core::sys::netns::Netns;
+
+const TIME: Duration = Duration::from_millis(150);
+/// Datagrams under way at once: enough to keep every queue busy, few enough for the shortest of them.
+const WINDOW: u32 = 64;
+const ROUND_TRIPS: usize = 500;
+
+/// Gb/s of one TCP connection.
+pub(crate) fn tcp(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {
+    let listener = to.enter(|| TcpListener::bind((addr, 0))).unwrap().unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut sender = from
+        .enter(|| TcpStream::connect((addr, port)))
+        .unwrap()
+        .unwrap();
+    let (mut receiver, _) = listener.accept().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (start, block) = (Instant::now(), vec![7; 1 << 17]);
+            while start.elapsed() < TIME + TIME / 4 {
+                sender.write_all(&block).unwrap();
+            }
+        });
+        let mut block = vec![0; 1 << 18];
+        // The connection takes its time to find its pace.
+        let begin = Instant::now();
+        while begin.elapsed() < TIME / 4 {
+            let len = receiver.read(&mut block).unwrap();
+            assert_ne!(len, 0, "the connection ended");
+        }
+        let (start, mut octets) = (Instant::now(), 0_u64);
+        loop {
+            let len = receiver.read(&mut block).unwrap();
+            if len == 0 {
+                break;
+            }
+            octets += u64::try_from(len).unwrap();
+        }
+        let bits = u32::try_from(octets / 125).unwrap();
+        f64::from(bits) / 1e6 / start.elapsed().as_secs_f64()
+    })
+}
+
+/// Thousands of datagrams of 64 octets a second, none of them lost: the sender waits while too many are under way.
+pub(crate) fn datagrams(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {
+    let (sender, receiver) = sockets(from, to, addr);
+    receiver
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    let received = AtomicU32::new(0);
+    let (sent, time) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut buffer = [0; 128];
+            while receiver.recv(&mut buffer).is_ok() {
+                received.fetch_add(1, Ordering::Release);
+            }
+        });
+        let (start, mut sent) = (Instant::now(), 0_u32);
+        while start.elapsed() < TIME {
+            if sent - received.load(Ordering::Acquire) < WINDOW {
+                sender.send(&[7; 64]).unwrap();
+                sent += 1;
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        (sent, start.elapsed())
+    });
+    let lost = sent - received.load(Ordering::Acquire);
+    assert_eq!(lost, 0, "datagrams lost of {sent}");
+    f64::from(sent) / 1e3 / time.as_secs_f64()
+}
+
+/// Microseconds from a datagram of 64 octets to its answer, the median.
+pub(crate) fn round_trip(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {
+    let (here, there) = sockets(from, to, addr);
+    there
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    let mut times = Vec::with_capacity(ROUND_TRIPS);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut buffer = [0; 128];
+            while let Ok((len, from)) = there.recv_from(&mut buffer) {
+                there.send_to(&buffer[..len], from).unwrap();
+            }
+        });
+        let mut buffer = [0; 128];
+        for _ in 0..ROUND_TRIPS {
+            let start = Instant::now();
+            here.send(&[7; 64]).unwrap();
+            here.recv(&mut buffer).unwrap();
+            times.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+    });
+    times.sort_by(f64::total_cmp);
+    times[ROUND_TRIPS / 2]
+}
+
+fn sockets(from: &Netns, to: &Netns, addr: Ipv4Addr) -> (UdpSocket, UdpSocket) {
+    let there = to.enter(|| UdpSocket::bind((addr, 0))).unwrap().unwrap();
+    let here = from
+        .enter(|| UdpSocket::bind("0.0.0.0:0"))
+        .unwrap()
+        .unwrap();
+    here.connect(there.local_addr().unwrap()).unwrap();
+    (here, there)
+}

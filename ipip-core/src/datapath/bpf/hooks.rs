@@ -1,0 +1,232 @@
+//! Where the programs are attached, and how they are found again.
+
+use std::os::fd::AsFd;
+
+use super::Loaded;
+use super::maps::Settings;
+use crate::addr::NodeAddr;
+use crate::datapath::error::DatapathError;
+use crate::datapath::userspace::{Place as Where, Userspace};
+use crate::name::InterfaceName;
+use crate::netlink::{Classifier, Hook, Kernel, NetlinkError};
+use crate::plan::{Change, Observed, ObservedLink, Place, Step};
+use crate::sys::bpf::Program;
+use crate::sys::interface::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, Interfaces};
+use crate::sys::netns::Netns;
+
+/// Where in the order of filters the programs stand: first, unless somebody has taken care to be before. What is
+/// not theirs they pass on to the next.
+const PRIORITY: u16 = 4;
+
+/// The device, the underlay and what is attached to them, as the kernel has it.
+pub(super) struct Hooks<'a> {
+    kernel: Kernel,
+    device: &'a InterfaceName,
+    observed: Observed,
+}
+
+/// What a program's name ends with where the hooks were made for it.
+const OUR_HOOKS: &str = "+clsact";
+
+impl<'a> Hooks<'a> {
+    pub(super) fn open(netns: &Netns, device: &'a InterfaceName) -> Result<Self, DatapathError> {
+        let failed = |source| hook_error(device, source);
+        let mut kernel = Kernel::open(netns).map_err(failed)?;
+        let observed = kernel.observe().map_err(failed)?;
+        Ok(Self {
+            kernel,
+            device,
+            observed,
+        })
+    }
+
+    /// The interface that has the node address.
+    pub(super) fn underlay(
+        &self,
+        netns: &Netns,
+        local: NodeAddr,
+    ) -> Result<ObservedLink, DatapathError> {
+        let has_it = |link: &&ObservedLink| link.addresses.iter().any(|at| at.addr == local.0);
+        let found = self.observed.links.iter().find(has_it);
+        found.cloned().ok_or_else(|| DatapathError::NodeAddr {
+            addr: local,
+            netns: netns.path().to_owned(),
+        })
+    }
+
+    /// Whether the device is still to be made; one that is there must be ours.
+    pub(super) fn is_new(&mut self, netns: &Netns) -> Result<bool, DatapathError> {
+        if self.observed.link(&Place::Node, self.device).is_none() {
+            return Ok(true);
+        }
+        if self.is_ours() {
+            return Ok(false);
+        }
+        Err(DatapathError::NameTaken {
+            device: self.device.clone(),
+            netns: netns.path().to_owned(),
+        })
+    }
+
+    pub(super) fn settings(
+        &self,
+        netns: &Netns,
+        odd: &Userspace,
+        underlay: &ObservedLink,
+    ) -> Result<Settings, DatapathError> {
+        let at = Where {
+            device: self.device,
+            netns: netns.path(),
+        };
+        let asking = |source| at.system("read the interface numbers", source);
+        let hardware = netns.enter(|| Interfaces::open()?.hardware_type(&underlay.name));
+        let hardware = hardware.map_err(|source| DatapathError::Namespace {
+            device: self.device.clone(),
+            source,
+        })?;
+        Ok(Settings {
+            local: odd.local(),
+            tunnel: odd.device_index().map_err(asking)?,
+            underlay: underlay.index,
+            link_len: match hardware.map_err(asking)? {
+                // IEEE 802.3: two addresses of 6 octets and a type.
+                HARDWARE_ETHERNET | HARDWARE_LOOPBACK => 14,
+                _ => 0,
+            },
+        })
+    }
+
+    /// Attaches both programs, in the place of earlier ones, and forgets those at other interfaces.
+    pub(super) fn attach_both(
+        &mut self,
+        loaded: &Loaded,
+        underlay: &InterfaceName,
+        handle: u32,
+    ) -> Result<(), DatapathError> {
+        self.attach(self.device, Hook::Egress, handle, &loaded.outbound)?;
+        self.attach(underlay, Hook::Ingress, handle, &loaded.inbound)?;
+        self.forget_others(underlay)
+    }
+
+    /// Puts `program` in the place of ours at that hook, or where there was none.
+    fn attach(
+        &mut self,
+        at: &InterfaceName,
+        hook: Hook,
+        handle: u32,
+        program: &Program,
+    ) -> Result<(), DatapathError> {
+        let failed = |source| hook_error(self.device, source);
+        let earlier = self.ours(at, hook)?;
+        let made = self.kernel.ensure_hooks(at).map_err(failed)?;
+        let ours = made
+            || earlier
+                .iter()
+                .any(|earlier| earlier.name.ends_with(OUR_HOOKS));
+        let classifier = Classifier {
+            priority: PRIORITY,
+            handle,
+            name: format!("{}{}", self.name(), if ours { OUR_HOOKS } else { "" }),
+        };
+        let attached = self
+            .kernel
+            .attach_classifier(at, hook, &classifier, program.as_fd());
+        attached.map_err(failed)?;
+        // Those of a device that is gone and whose number was another.
+        for earlier in earlier.iter().filter(|earlier| earlier.handle != handle) {
+            let detached = self.kernel.detach_classifier(at, hook, earlier);
+            detached.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Takes ours away from the underlay of an earlier run, if that was another.
+    fn forget_others(&mut self, underlay: &InterfaceName) -> Result<(), DatapathError> {
+        let links = self.observed.links.clone().into_iter();
+        let mut others = links.filter(|link| link.name != *underlay && link.name != *self.device);
+        others.try_for_each(|link| self.detach_from(&link.name))
+    }
+
+    /// Everything of ours, from the outside in, with the device if that `is_ours`. A step that fails stops none of
+    /// the others; the first is told.
+    pub(super) fn remove(&mut self, is_ours: bool) -> Result<(), DatapathError> {
+        let mut outcome = Ok(());
+        for link in self.observed.links.clone() {
+            if link.name != *self.device {
+                outcome = outcome.and(self.detach_from(&link.name));
+            }
+        }
+        if is_ours {
+            let step = Step {
+                place: Place::Node,
+                change: Change::DeleteLink {
+                    name: self.device.clone(),
+                },
+            };
+            outcome = outcome.and(match self.kernel.apply(&[step]) {
+                // It may not have been made, or have gone by itself.
+                Err(error) if !error.cause.is_stale() => Err(hook_error(self.device, error.cause)),
+                _ => Ok(()),
+            });
+        }
+        outcome
+    }
+
+    /// Whether the device is one that an earlier process left, or this one made.
+    pub(super) fn is_ours(&mut self) -> bool {
+        let link = self.observed.link(&Place::Node, self.device);
+        let is_tun = link.is_some_and(|link| link.kind == "tun");
+        is_tun
+            && self
+                .ours(self.device, Hook::Egress)
+                .is_ok_and(|ours| !ours.is_empty())
+    }
+
+    fn detach_from(&mut self, at: &InterfaceName) -> Result<(), DatapathError> {
+        let device = self.device;
+        let failed = |source| hook_error(device, source);
+        let ours = self.ours(at, Hook::Ingress)?;
+        for classifier in &ours {
+            let detached = self.kernel.detach_classifier(at, Hook::Ingress, classifier);
+            detached.map_err(failed)?;
+        }
+        if !ours
+            .iter()
+            .any(|classifier| classifier.name.ends_with(OUR_HOOKS))
+        {
+            return Ok(());
+        }
+        for hook in [Hook::Ingress, Hook::Egress] {
+            if !self
+                .kernel
+                .classifiers(at, hook)
+                .map_err(failed)?
+                .is_empty()
+            {
+                return Ok(());
+            }
+        }
+        self.kernel.remove_hooks(at).map_err(failed)
+    }
+
+    /// Our programs at a hook, told from others by their name.
+    fn ours(&mut self, at: &InterfaceName, hook: Hook) -> Result<Vec<Classifier>, DatapathError> {
+        let found = self.kernel.classifiers(at, hook);
+        let mut found = found.map_err(|source| hook_error(self.device, source))?;
+        let name = self.name();
+        found.retain(|found| found.name.strip_suffix(OUR_HOOKS).unwrap_or(&found.name) == name);
+        Ok(found)
+    }
+
+    /// The name of our programs for this device.
+    fn name(&self) -> String {
+        format!("ipip:{}", self.device)
+    }
+}
+
+fn hook_error(device: &InterfaceName, source: NetlinkError) -> DatapathError {
+    DatapathError::Hook {
+        device: device.clone(),
+        source,
+    }
+}

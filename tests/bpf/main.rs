@@ -1,0 +1,142 @@
+//! The data path of eBPF programs between two namespaces: what passes, what is refused, what stays.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    reason = "what a raw socket alone must repair is asked of the user-space path only"
+)]
+
+#[path = "../userspace/inbound.rs"]
+mod inbound;
+mod lifetime;
+mod matrix;
+mod object;
+mod path;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../userspace/traffic.rs"]
+mod traffic;
+#[path = "../userspace/world.rs"]
+mod world;
+
+use std::process::ExitCode;
+
+use support::{Needs, Test};
+
+const TESTS: &[Test] = &[
+    (
+        "echoes_come_back_and_are_counted",
+        Needs::Root,
+        traffic::echoes_come_back_and_are_counted,
+    ),
+    (
+        "tcp_and_udp_pass_both_ways",
+        Needs::Root,
+        traffic::tcp_and_udp_pass_both_ways,
+    ),
+    (
+        "the_mtu_is_used_to_the_last_octet",
+        Needs::Root,
+        traffic::the_mtu_is_used_to_the_last_octet,
+    ),
+    (
+        "a_packet_too_long_for_the_underlay_is_answered",
+        Needs::Root,
+        traffic::a_packet_too_long_for_the_underlay_is_answered,
+    ),
+    (
+        "a_packet_too_long_for_the_underlay_is_cut",
+        Needs::Root,
+        traffic::a_packet_too_long_for_the_underlay_is_cut,
+    ),
+    (
+        "peers_change_at_run_time",
+        Needs::Root,
+        traffic::peers_change_at_run_time,
+    ),
+    (
+        "outer_fragments_are_put_together",
+        Needs::Root,
+        inbound::outer_fragments_are_put_together,
+    ),
+    (
+        "a_flood_of_fragments_is_bounded",
+        Needs::Root,
+        inbound::a_flood_of_fragments_is_bounded,
+    ),
+    (
+        "spoofed_and_damaged_packets_are_dropped",
+        Needs::Root,
+        inbound::spoofed_and_damaged_packets_are_dropped,
+    ),
+    (
+        "a_congestion_mark_is_handed_on",
+        Needs::Root,
+        inbound::a_congestion_mark_is_handed_on,
+    ),
+    (
+        "strangers_fragments_are_dropped_at_once",
+        Needs::Root,
+        lifetime::strangers_fragments_are_dropped_at_once,
+    ),
+    (
+        "a_killed_process_is_followed_without_loss",
+        Needs::Root,
+        lifetime::a_killed_process_is_followed_without_loss,
+    ),
+    (
+        "removal_leaves_nothing_of_ours",
+        Needs::Root,
+        lifetime::removal_leaves_nothing_of_ours,
+    ),
+    (
+        "others_filters_and_devices_stay",
+        Needs::Root,
+        lifetime::others_filters_and_devices_stay,
+    ),
+    (
+        "a_failed_start_leaves_nothing",
+        Needs::Root,
+        lifetime::a_failed_start_leaves_nothing,
+    ),
+    (
+        "missing_privilege_is_named",
+        Needs::Root,
+        lifetime::missing_privilege_is_named,
+    ),
+    ("bpf_to_bpf", Needs::Root, matrix::bpf_to_bpf),
+    ("bpf_to_userspace", Needs::Root, matrix::bpf_to_userspace),
+    (
+        "userspace_to_userspace",
+        Needs::Root,
+        matrix::userspace_to_userspace,
+    ),
+    (
+        "tshark_finds_no_fault",
+        Needs::NoDriver,
+        matrix::tshark_finds_no_fault,
+    ),
+    ("kernel_to_kernel", Needs::Driver, matrix::kernel_to_kernel),
+    ("kernel_to_bpf", Needs::Driver, matrix::kernel_to_bpf),
+    (
+        "kernel_to_userspace",
+        Needs::Driver,
+        matrix::kernel_to_userspace,
+    ),
+    (
+        "the_object_is_what_clang_makes",
+        Needs::Nothing,
+        object::the_object_is_what_clang_makes,
+    ),
+];
+
+fn main() -> ExitCode {
+    if let Some(netns) = std::env::var_os(lifetime::CHILD) {
+        return lifetime::child(&netns);
+    }
+    if std::env::var_os("IPIP_GUEST").is_some() {
+        // In a guest the driver gives each new namespace a tunl0, whose name is wanted here.
+        std::fs::write("/proc/sys/net/core/fb_tunnels_only_for_init_net", "2").unwrap();
+    }
+    // One at a time, as its neighbours.
+    support::run(1, TESTS)
+}

@@ -1,0 +1,130 @@
+//! Who carries a node's packets where the kernel has no driver: eBPF programs, which go on when the node's process ends;
+//! or user space, if that is asked for.
+
+use ipip_core::datapath::{Choice, DataPathKind};
+use ipip_core::node::{DataPathState, LeaveOptions, Node, Synced};
+use ipip_core::resource::IpipMode;
+
+use crate::cluster::{Cluster, Host, Pod};
+use crate::support::{Needs, Test};
+use crate::two::{Two, settle};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("programs_outlive_their_node", Needs::NoDriver, outlive),
+    (
+        "a_second_process_leaves_the_programs_to_the_first",
+        Needs::NoDriver,
+        second,
+    ),
+    (
+        "a_lost_device_of_the_programs_is_made_anew",
+        Needs::NoDriver,
+        lost_device,
+    ),
+    ("leave_takes_the_programs", Needs::NoDriver, leave),
+    (
+        "nodes_of_different_paths_reach_each_other",
+        Needs::NoDriver,
+        different,
+    ),
+];
+
+#[track_caller]
+fn assert_carried_by(synced: &Synced, expected: DataPathKind) {
+    let DataPathState::Running { kind, .. } = synced.data_path else {
+        panic!("{synced}")
+    };
+    assert_eq!(kind, expected, "{synced}");
+}
+
+fn open(host: &Host) -> Node {
+    host.open_as(host.config())
+}
+
+/// The filters and their hooks at the interfaces of a host, as `tc` tells them.
+fn filters(host: &Host) -> String {
+    host.space.sh(
+        "for dev in eth0 tunl0; do for hook in ingress egress; do tc filter show dev $dev $hook; done; done; tc qdisc",
+    )
+}
+
+fn outlive() {
+    let two = Two::new(IpipMode::Always);
+    assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
+    assert!(filters(&two.hosts[0]).contains("ipip:tunl0"));
+    let Two {
+        cluster: _cluster,
+        hosts,
+        nodes,
+        pods,
+        addrs,
+    } = two;
+    drop(nodes);
+    assert!(pods[0].reaches(addrs[1]) && pods[1].reaches(addrs[0]));
+    for host in &hosts {
+        let node = open(host);
+        let plan = node.plan().unwrap();
+        assert!(plan.is_empty() && plan.conflicts.is_empty(), "{plan}");
+        let synced = settle(&node);
+        assert!(synced.done.is_empty(), "{synced}");
+        assert_carried_by(&synced, DataPathKind::Bpf);
+    }
+    assert!(pods[0].reaches(addrs[1]) && pods[1].reaches(addrs[0]));
+}
+
+fn second() {
+    let two = Two::new(IpipMode::Always);
+    let other = open(&two.hosts[0]);
+    let synced = settle(&other);
+    assert_eq!(synced.data_path, DataPathState::Elsewhere);
+    drop(other);
+    two.settle();
+    assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
+    two.assert_reach();
+}
+
+fn lost_device() {
+    let two = Two::new(IpipMode::Always);
+    two.hosts[0].space.sh("ip link del tunl0");
+    assert!(!two.pods[0].reaches(two.addrs[1]));
+    two.settle();
+    assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
+    two.assert_reach();
+}
+
+/// By another process than the one that started them.
+fn leave() {
+    let cluster = Cluster::new(IpipMode::Always);
+    let host = cluster.host("node-a", "172.18.0.3/16");
+    let before = (host.state(), host.space.sh("tc qdisc"));
+    let node = host.join();
+    assert_carried_by(&settle(&node), DataPathKind::Bpf);
+    drop(node);
+    let left = open(&host).leave(&LeaveOptions::default()).unwrap();
+    assert!(left.is_complete(), "{}", left.to_json());
+    assert_eq!((host.state(), host.space.sh("tc qdisc")), before);
+}
+
+fn different() {
+    let cluster = Cluster::new(IpipMode::Always);
+    let kinds = [
+        (Choice::Bpf, DataPathKind::Bpf),
+        (Choice::Userspace, DataPathKind::Userspace),
+    ];
+    let hosts = [
+        cluster.host("node-a", "172.18.0.3/16"),
+        cluster.host("node-b", "172.18.0.2/16"),
+    ];
+    let pods = [Pod::new("podA", "c1"), Pod::new("podB", "c2")];
+    let mut joined = vec![];
+    for ((host, pod), (choice, _)) in hosts.iter().zip(&pods).zip(kinds) {
+        let node = host.join_as(host.config().with_data_path(choice)).unwrap();
+        let addr = node.attach(&pod.workload).unwrap().address;
+        joined.push((node, addr));
+    }
+    for ((node, _), (_, kind)) in joined.iter().zip(kinds) {
+        assert_carried_by(&settle(node), kind);
+    }
+    settle(&joined[0].0);
+    assert!(pods[0].reaches(joined[1].1) && pods[1].reaches(joined[0].1));
+}
