@@ -4,6 +4,7 @@
 //! Each file opens what it needs close-on-exec and keeps it in an [`std::os::fd::OwnedFd`].
 #![allow(unsafe_code)]
 
+pub(crate) mod file;
 pub mod interface;
 pub(crate) mod memory_file;
 pub(crate) mod netlink;
