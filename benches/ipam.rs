@@ -63,12 +63,26 @@ fn node(name: &str) -> NodeName {
 
 /// The attribute of a pod as Calico's CNI plugin writes it.
 fn pod(number: usize, node: &str) -> Attribute {
-    let handle = HandleId::try_new(&format!("k8s-pod-network.{number:064x}"));
+    let handle = HandleId::try_new(&format!("k8s-pod-network.{}", container(number)));
     Attribute::new(Some(handle.expect("a handle")))
         .with("namespace", "default")
         .with("node", node)
         .with("pod", &format!("web-7d4b9c6f5-{number:06}"))
         .with("timestamp", "2026-08-22 13:33:20.123456789 +0000 UTC")
+}
+
+/// The name of a container: 64 digits that are in no order, as a runtime makes them.
+fn container(number: usize) -> String {
+    let number = u64::try_from(number).expect("64 bits");
+    // Steele, Lea and Flood's SplitMix: https://doi.org/10.1145/2714064.2660195
+    let word = |part: u64| {
+        let mut word = (number * 4 + part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ word >> 31
+    };
+    let [a, b, c, d] = [0, 1, 2, 3].map(word);
+    format!("{a:016x}{b:016x}{c:016x}{d:016x}")
 }
 
 fn network(store: Arc<dyn Store>, cidr: &str) -> Ipam {

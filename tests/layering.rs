@@ -14,7 +14,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("wire", &["addr", "mtu"]),
     ("sys", &["name"]),
     ("resource", &["addr", "name"]),
-    ("datastore", &["addr", "name"]),
+    ("datastore", &["addr", "name", "sys"]),
     ("ipam", &["addr", "name", "resource", "datastore"]),
     ("cluster", &["addr", "name", "resource", "datastore"]),
     ("plan", &["addr", "name", "mtu"]),

@@ -33,6 +33,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_file_taken_away_is_said", a_file_taken_away_is_said),
     ("odd_names_are_names", odd_names_are_names),
     ("python_reads_what_we_wrote", python_reads_what_we_wrote),
+    (
+        "a_file_of_the_version_before_goes_on",
+        a_file_of_the_version_before_goes_on,
+    ),
 ];
 
 fn python(script: &str, path: &Path) -> Command {
@@ -113,15 +117,15 @@ fn what_is_no_store_of_ours_is_refused_and_left() {
     check(&foreign(0), &format!("{text} {words} 0x0, not 0x69706970"));
 
     drop(open(&path));
-    sql(&path, "PRAGMA user_version = 2");
+    sql(&path, "PRAGMA user_version = 3");
     let error = StoreError::Newer {
         path: text.clone(),
-        found: 2,
-        known: 1,
+        found: 3,
+        known: 2,
     };
     check(
         &error,
-        &format!("{text} has schema version 2, this version knows 1"),
+        &format!("{text} has schema version 3, this version knows 2"),
     );
     let _ = fs::remove_file(scratch.file("file-lock"));
     drop(open(&path));
@@ -457,4 +461,35 @@ fn python_reads_what_we_wrote() {
     let output = python(script, &path).output().unwrap();
     let expected = "ok wal\n/a ä 2\n/b {\"n\":18446744073709551615} 1\n";
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}
+
+/// In version 1 the log of changes was an index.
+fn a_file_of_the_version_before_goes_on() {
+    let scratch = Scratch::new();
+    let path = scratch.file("store");
+    let store = open(&path);
+    for value in ["1", "2"] {
+        put(&store, "/b", value);
+        put(&store, "/a", value);
+    }
+    store.commit(puts(&[])).unwrap();
+    let before = store.watch("/", Revision(1), Duration::ZERO).unwrap();
+    drop(store);
+    sql(
+        &path,
+        "ALTER TABLE change RENAME TO new;
+        CREATE TABLE change (revision INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (revision, key))
+            STRICT, WITHOUT ROWID;
+        INSERT INTO change SELECT revision, key FROM new;
+        DROP TABLE new;
+        PRAGMA user_version = 1",
+    );
+    let store = open(&path);
+    let after = store.watch("/", Revision(1), Duration::ZERO).unwrap();
+    assert_eq!((after.revision, &after), (Revision(5), &before));
+    let keys: Vec<_> = after.changes.iter().map(|change| &*change.key).collect();
+    assert_eq!(keys, ["/b", "/a"]);
+    put(&store, "/c", "1");
+    assert_eq!(open(&path).list("/").unwrap().revision, Revision(6));
+    store.verify().unwrap();
 }

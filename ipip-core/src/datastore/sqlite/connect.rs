@@ -15,26 +15,33 @@ use crate::datastore::StoreError;
 
 /// "ipip" in ASCII.
 const APPLICATION_ID: i32 = 0x6970_6970;
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
+/// The version before, which is made into this one.
+const INDEXED_CHANGES: i32 = 1;
 
 /// In octets: https://www.sqlite.org/fileformat.html#page_size
 const SMALLEST_PAGE: u64 = 512;
 
 /// `record` is what a store holds. It has rowids, since values are long: a list of keys reads the
-/// index alone, and a changed value changes one page. `change` tells which commit changed which key;
-/// each commit has at least one row, with an empty key if it changed none, and so has the beginning.
-/// The last commit's rows stay: their revision is the store's.
-const SCHEMA: &str = "
+/// index alone, and a changed value changes one page.
+const RECORD: &str = "
     CREATE TABLE record (
         key TEXT NOT NULL UNIQUE,
         value BLOB NOT NULL,
         revision INTEGER NOT NULL
     ) STRICT;
+";
+
+/// `change` tells which commit changed which key, in the order of the commits; each has at least one row, with
+/// an empty key if it changed none, and so has the beginning. The last commit's rows stay: their
+/// revision is the store's. Rows are numbered and have no other order, since SQLite adds a row to the end of a
+/// table by one page, and to the end of an index, once that page is full, by three and the one above them.
+const CHANGE: &str = "
     CREATE TABLE change (
+        number INTEGER PRIMARY KEY,
         revision INTEGER NOT NULL,
-        key TEXT NOT NULL,
-        PRIMARY KEY (revision, key)
-    ) STRICT, WITHOUT ROWID;
+        key TEXT NOT NULL
+    ) STRICT;
     INSERT INTO change (revision, key) VALUES (0, '');
 ";
 
@@ -222,6 +229,9 @@ fn adopt(connection: &mut Connection, path: &str) -> Result<(), Fault> {
     if found.is_new() {
         return create(connection, path);
     }
+    if found.version == INDEXED_CHANGES {
+        return renew(connection);
+    }
     Ok(())
 }
 
@@ -232,8 +242,28 @@ fn create(connection: &mut Connection, path: &str) -> Result<(), Fault> {
         // Somebody who does not take turns was faster.
         return Ok(found.check(path)?);
     }
-    transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(RECORD)?;
+    transaction.execute_batch(CHANGE)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+/// Makes the log of changes anew, of a file in which it was an index. A program that still has the file open
+/// and knows only that one fails from then on.
+fn renew(connection: &mut Connection) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if Header::read(&transaction)?.version != INDEXED_CHANGES {
+        // Somebody who does not take turns was faster.
+        return Ok(());
+    }
+    transaction.execute_batch("ALTER TABLE change RENAME TO old")?;
+    transaction.execute_batch(CHANGE)?;
+    transaction.execute_batch(
+        "INSERT INTO change (revision, key) SELECT revision, key FROM old ORDER BY revision, key;
+        DELETE FROM change WHERE number = 1;
+        DROP TABLE old;",
+    )?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(transaction.commit()?)
 }
@@ -270,7 +300,7 @@ impl Header {
             });
         }
         match self.version {
-            SCHEMA_VERSION => Ok(()),
+            SCHEMA_VERSION | INDEXED_CHANGES => Ok(()),
             found if found > SCHEMA_VERSION => Err(StoreError::Newer {
                 path,
                 found,

@@ -17,12 +17,12 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::connect::beside;
+use crate::sys::file::links;
 
 /// A connection, and the log that it writes to, opened before its first commit.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Link {
     /// The system's, and if the log was deleted: nobody would find it after a loss of power.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.log.sync_data()?;
-        if self.log.metadata()?.nlink() == 0 {
+        if links(&self.log)? == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "its log was deleted",

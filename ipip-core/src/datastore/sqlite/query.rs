@@ -1,9 +1,10 @@
 //! The statements: what a read and a commit do in one transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Rows, ToSql, params};
 
 use super::fault::Fault;
 use crate::datastore::{
@@ -20,16 +21,26 @@ const LIST_KEYS: &str = "SELECT key FROM record WHERE key >= ?1 AND key < ?2 ORD
 const REVISION_OF: &str = "SELECT revision FROM record WHERE key = ?1";
 const PUT: &str = "INSERT INTO record (key, value, revision) VALUES (?1, ?2, ?3)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision";
+const PUT_NEW: &str = "INSERT INTO record (key, value, revision) VALUES (?1, ?2, ?3)
+    ON CONFLICT (key) DO NOTHING";
+const PUT_AT: &str = "UPDATE record SET value = ?2, revision = ?3 WHERE key = ?1 AND revision = ?4";
 const DELETE: &str = "DELETE FROM record WHERE key = ?1";
+const DELETE_AT: &str = "DELETE FROM record WHERE key = ?1 AND revision = ?2";
 const LOG: &str = "INSERT INTO change (revision, key) VALUES (?1, ?2)";
-const TRIM: &str = "DELETE FROM change WHERE revision <= ?1";
-const LAST: &str = "SELECT revision FROM change ORDER BY revision DESC LIMIT 1";
-const FIRST: &str = "SELECT revision FROM change ORDER BY revision LIMIT 1";
-/// Each key once: it is now as its last change left it.
+/// Reads no more rows than it deletes, and one.
+const TRIM: &str = "DELETE FROM change WHERE number < (
+        SELECT number FROM change WHERE revision > ?1 ORDER BY number LIMIT 1
+    )";
+const LAST: &str = "SELECT revision FROM change ORDER BY number DESC LIMIT 1";
+const FIRST: &str = "SELECT revision FROM change ORDER BY number LIMIT 1";
+/// Each key once: it is now as its last change left it. Looks back from the end to the first row that is
+/// known, and no further.
 const CHANGES: &str = "SELECT c.key, r.value, c.last
     FROM (
         SELECT key, max(revision) AS last FROM change
-        WHERE revision > ?1 AND key >= ?2 AND key < ?3 GROUP BY key
+        WHERE number > coalesce(
+            (SELECT number FROM change WHERE revision <= ?1 ORDER BY number DESC LIMIT 1), 0
+        ) AND key >= ?2 AND key < ?3 GROUP BY key
     ) AS c
     LEFT JOIN record AS r ON r.key = c.key
     ORDER BY c.last, c.key";
@@ -137,29 +148,24 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-/// Compares, and writes if all compares hold.
+/// Compares and writes; the outcome says whether what was written may stay.
 fn decide(connection: &Connection, commit: &Commit, history: u32) -> Result<Outcome, Fault> {
-    let mut revision_of_key = connection.prepare_cached(REVISION_OF)?;
-    for compare in &commit.compares {
-        if !holds(&mut revision_of_key, compare)? {
-            return Ok(Outcome::Conflict);
-        }
-    }
+    let Some(compares) = compares_of_writes(connection, commit)? else {
+        return Ok(Outcome::Conflict);
+    };
     let mut last = connection.prepare_cached(LAST)?;
     let revision = Revision(first_revision(&mut last.query([])?)?.0 + 1);
     let at = number(revision)?;
     let mut log = connection.prepare_cached(LOG)?;
     let mut changed = false;
-    for write in &commit.writes {
-        let done = match write {
-            Write::Put(key, value) => connection
-                .prepare_cached(PUT)?
-                .execute(params![key, value, at])?,
-            Write::Delete(key) => connection.prepare_cached(DELETE)?.execute([key])?,
-        };
-        if done > 0 {
-            log.execute(params![at, write.key()])?;
-            changed = true;
+    for (write, compare) in commit.writes.iter().zip(compares) {
+        match write_if(connection, write, compare, at)? {
+            None => return Ok(Outcome::Conflict),
+            Some(0) => {}
+            Some(_) => {
+                log.execute(params![at, write.key()])?;
+                changed = true;
+            }
         }
     }
     if !changed {
@@ -170,6 +176,52 @@ fn decide(connection: &Connection, commit: &Commit, history: u32) -> Result<Outc
         connection.prepare_cached(TRIM)?.execute([at - kept])?;
     }
     Ok(Outcome::Committed(revision))
+}
+
+/// For each write the compare of its key, to be done with it: that looks the key up once. The others are
+/// done here, as the records are before the commit; `None` if one does not hold.
+fn compares_of_writes<'a>(
+    connection: &Connection,
+    commit: &'a Commit,
+) -> Result<Option<Vec<Option<&'a Compare>>>, Fault> {
+    let keys = commit.writes.iter().map(Write::key);
+    let places: HashMap<_, _> = keys.zip(0..).collect();
+    let mut compares = vec![None; commit.writes.len()];
+    let mut revision_of_key = connection.prepare_cached(REVISION_OF)?;
+    for compare in &commit.compares {
+        let place: Option<&usize> = places.get(compare.key());
+        match place.and_then(|place| compares.get_mut(*place)) {
+            Some(free @ None) => *free = Some(compare),
+            _ if holds(&mut revision_of_key, compare)? => {}
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(compares))
+}
+
+/// How many records it changed; `None` if `compare`, of the same key, does not hold.
+fn write_if(
+    connection: &Connection,
+    write: &Write,
+    compare: Option<&Compare>,
+    at: i64,
+) -> Result<Option<usize>, Fault> {
+    let run = |sql, values: &[&dyn ToSql]| connection.prepare_cached(sql)?.execute(values);
+    let one = |count: usize| (count == 1).then_some(1);
+    Ok(match (write, compare) {
+        (Write::Put(key, value), None) => Some(run(PUT, &[key, value, &at])?),
+        (Write::Put(key, value), Some(Compare::Absent(_))) => {
+            one(run(PUT_NEW, &[key, value, &at])?)
+        }
+        (Write::Put(key, value), Some(Compare::Unchanged(_, revision))) => {
+            one(run(PUT_AT, &[key, value, &at, &number(*revision)?])?)
+        }
+        (Write::Delete(key), None) => Some(run(DELETE, &[key])?),
+        (Write::Delete(key), Some(Compare::Absent(_))) => (run(DELETE, &[key])? == 0).then_some(0),
+        (Write::Delete(key), Some(Compare::Unchanged(_, revision))) => {
+            one(run(DELETE_AT, &[key, &number(*revision)?])?)
+        }
+    })
 }
 
 fn holds(statement: &mut CachedStatement<'_>, compare: &Compare) -> Result<bool, Fault> {
