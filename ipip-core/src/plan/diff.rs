@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::guard;
-use super::index::Index;
+use super::index::{LinkIndex, RouteIndex};
 use super::links::ensure_link;
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
@@ -71,20 +71,20 @@ pub enum Conflict {
 pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     guard::widen(desired, observed, &mut plan);
-    let index = Index::of_links(observed);
+    let index = LinkIndex::new(observed);
     for link in &desired.links {
         ensure_link(link, &index, &mut plan);
     }
     // The kernel drops a device's routes with the device.
     let dropped = plan.deleted_links();
     let is_there = |route: &&Route| {
-        device_of(route)
-            .is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
+        let device = device_of(route).filter(|_| !dropped.is_empty());
+        device.is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
     };
     let remain: Vec<&Route> = observed.routes.iter().filter(is_there).collect();
-    let index = index.with_routes(remain.iter().copied(), remain.len());
+    let mut index = RouteIndex::new(remain.iter().copied());
     for route in &desired.routes {
-        ensure_route(route, index.routes_like(route).next(), &mut plan);
+        ensure_route(route, index.first_like(route), &mut plan);
     }
     for link in &desired.links {
         if let LinkKind::VethWithPeer {

@@ -272,4 +272,30 @@ proptest! {
             prop_assert_eq!(table.unsettled(), plan.conflicts.len());
         }
     }
+
+    /// Keys of which there are several routes are among them, which only `ip route append` makes.
+    #[test]
+    fn a_dump_takes_the_place_of_the_one_before(
+        before in observed(),
+        dumps in prop::collection::vec(prop::collection::vec(any_route(), 0..12), 1..5),
+        desired in wish(),
+    ) {
+        let mut state = before;
+        state.links.retain(|link| link.name != name("cali3"));
+        let mut table = RouteTable::new(ownership());
+        table.set_links(&state.links);
+        desired.routes.iter().for_each(|route| table.want(route.clone()));
+        for mut routes in dumps {
+            routes.retain(|route| !route.to_string().contains("cali3"));
+            table.replace_observed(routes.clone());
+            state.routes.clone_from(&routes);
+            same(&table.plan(), &sync(&desired, &state, &ownership()))?;
+            let left = table.unsettled();
+            table.replace_observed(routes);
+            prop_assert_eq!(table.unsettled(), left, "the same once more");
+        }
+        table.replace_observed(vec![]);
+        desired.routes.iter().for_each(|route| table.unwant(&route.key()));
+        prop_assert_eq!(table.unsettled(), 0, "nothing is known of any key");
+    }
 }
