@@ -120,6 +120,33 @@ fn block() {
         let what = format!("Block, half full: assign and release, {what}");
         row(&what, &format!("{found:.1} ns"), "< 100 ns", found < 100.0);
     }
+    block_memory();
+}
+
+/// What an allocator that remembers a full block holds of the heap for it.
+fn block_memory() {
+    let prefix: BlockPrefix = "10.244.79.0/26".parse().expect("a block");
+    let mut block = Block::new(prefix, Sequence(0));
+    for number in 0..64 {
+        block.assign_any(pod(number, "node-a")).expect("room");
+    }
+    let json = block.to_json();
+    let (block, read) = memory::held(|| Block::from_json(&json).expect("good JSON"));
+    let (_, written) = memory::held(|| drop(black_box(block.to_json())));
+    let (_, looked_at) = memory::held(|| {
+        for (_, attribute) in block.assigned() {
+            black_box(attribute.secondary());
+        }
+    });
+    let written = read + written;
+    let kilobytes = |octets: u64| format!("{:.1} kB", octets as f64 / 1e3);
+    for (what, octets) in [
+        ("Block of /26, full, on the heap: as read", read),
+        ("… once written", written),
+        ("… and its attributes listed", written + looked_at),
+    ] {
+        println!("{what:<58} {:>16}", kilobytes(octets));
+    }
 }
 
 fn assignments() {

@@ -59,10 +59,25 @@ unsafe impl GlobalAlloc for Counting {
 
 /// How many octets of the heap `call` held at its worst, beside those that were held before.
 pub(crate) fn peak(call: impl FnOnce()) -> u64 {
+    count(call);
+    octets(&HEAP.peak)
+}
+
+/// What `call` gives, and how many octets of the heap are held more after it than before.
+pub(crate) fn held<T>(call: impl FnOnce() -> T) -> (T, u64) {
+    let value = count(call);
+    (value, octets(&HEAP.held))
+}
+
+fn count<T>(call: impl FnOnce() -> T) -> T {
     HEAP.held.store(0, Relaxed);
     HEAP.peak.store(0, Relaxed);
     HEAP.counts.store(true, Relaxed);
-    call();
+    let value = call();
     HEAP.counts.store(false, Relaxed);
-    u64::try_from(HEAP.peak.load(Relaxed)).unwrap_or(0)
+    value
+}
+
+fn octets(counter: &AtomicI64) -> u64 {
+    u64::try_from(counter.load(Relaxed)).unwrap_or(0)
 }

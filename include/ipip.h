@@ -23,7 +23,7 @@
  *   plain values; the library keeps no pointer into them after a call.
  * - Threads: the doc of each object says whether threads may share it. Different objects may always be
  *   used at once. The library starts threads only inside a call, and they end with it.
- * - A blocking call has a timeout and returns within it.
+ * - A blocking call has a timeout and returns within it, but for `ipip_node_run`.
  * - No fault inside the library unwinds into C: it becomes IPIP_STATUS_PANIC. A callback must return;
  *   it may neither longjmp nor throw.
  * - Structs may grow with a minor version before 1.0 (compile again), and do not afterwards.
@@ -138,6 +138,10 @@ enum ipip_status {
      */
     IPIP_STATUS_COMMIT_UNKNOWN = 15,
     /**
+     * The node has not joined: the store has no address of it.
+     */
+    IPIP_STATUS_NOT_JOINED = 16,
+    /**
      * The kernel refused for a reason without a number of its own here.
      */
     IPIP_STATUS_KERNEL = 100,
@@ -173,6 +177,10 @@ enum ipip_status {
      * The interface was removed.
      */
     IPIP_STATUS_INTERFACE_GONE = 108,
+    /**
+     * No interface can be the underlay, or nothing says which; the text says what to name.
+     */
+    IPIP_STATUS_NO_UNDERLAY = 109,
     /**
      * The buffer ends before the packet does.
      */
@@ -350,6 +358,14 @@ enum ipip_status {
      */
     IPIP_STATUS_POOL_DISABLED = 311,
     /**
+     * Another node has this underlay address.
+     */
+    IPIP_STATUS_ADDRESS_TAKEN = 312,
+    /**
+     * The container has another address than the one that is wanted: detach it first.
+     */
+    IPIP_STATUS_OTHER_ADDRESS = 313,
+    /**
      * There are no more frames. Nothing is wrong.
      */
     IPIP_STATUS_END_OF_CAPTURE = 400,
@@ -459,6 +475,62 @@ enum ipip_shortfall {
      * Something failed after the first block; whoever asks for the rest may learn it again.
      */
     IPIP_SHORTFALL_FAILED = 5,
+};
+
+/**
+ * Who carries a node's packets.
+ */
+enum ipip_data_path_state {
+    /**
+     * The report does not say: of a plan, and of a node that left.
+     */
+    IPIP_DATA_PATH_STATE_UNTOLD = 0,
+    /**
+     * Nobody need: the node has no tunnel address, as no pool asks for a tunnel.
+     */
+    IPIP_DATA_PATH_STATE_IDLE = 1,
+    /**
+     * The kernel's ipip driver.
+     */
+    IPIP_DATA_PATH_STATE_KERNEL = 2,
+    /**
+     * eBPF programs on a device like tunl0.
+     */
+    IPIP_DATA_PATH_STATE_BPF = 3,
+    /**
+     * This process, as long as it has the `ipip_node`.
+     */
+    IPIP_DATA_PATH_STATE_USERSPACE = 4,
+    /**
+     * Another process of this node, in user space.
+     */
+    IPIP_DATA_PATH_STATE_ELSEWHERE = 5,
+    /**
+     * Nobody can; the routes through the tunnel are left out.
+     */
+    IPIP_DATA_PATH_STATE_UNAVAILABLE = 6,
+};
+
+/**
+ * Whether forged tunnel packets are dropped.
+ */
+enum ipip_guard_state {
+    /**
+     * The report does not say: of a plan, and of a node that left.
+     */
+    IPIP_GUARD_STATE_UNTOLD = 0,
+    /**
+     * They are: the guard's table is in place.
+     */
+    IPIP_GUARD_STATE_ACTIVE = 1,
+    /**
+     * They are not, as nobody wanted it.
+     */
+    IPIP_GUARD_STATE_DECLINED = 2,
+    /**
+     * They are not, though it was wanted: no program nft, no support in the kernel, no privilege.
+     */
+    IPIP_GUARD_STATE_UNAVAILABLE = 3,
 };
 
 /**
@@ -717,7 +789,9 @@ enum ipip_assignment_mode {
  */
 enum ipip_durability {
     /**
-     * Loss of power: each commit is on the disk before the call returns.
+     * Loss of power: the disk has confirmed each commit, and all before it, when the call returns. If it does
+     * not, the call ends with `IPIP_STATUS_COMMIT_UNKNOWN`, and every later one with `IPIP_STATUS_STORE`: open the
+     * file anew once the disk is well.
      */
     IPIP_DURABILITY_POWER = 0,
     /**
@@ -846,12 +920,73 @@ enum ipip_report_form {
 };
 
 /**
+ * What is to carry a node's packets.
+ */
+enum ipip_data_path {
+    /**
+     * The best that this kernel can do.
+     */
+    IPIP_DATA_PATH_AUTO = 0,
+    /**
+     * The kernel's ipip driver or nothing.
+     */
+    IPIP_DATA_PATH_KERNEL = 1,
+    /**
+     * This process, even where the kernel has the driver: between a TUN device and a raw socket.
+     */
+    IPIP_DATA_PATH_USERSPACE = 2,
+};
+
+/**
+ * The lists of a node's report; the texts of steps are the shell commands that do the same.
+ */
+enum ipip_node_list {
+    /**
+     * The steps that were carried out, in order; of a plan, those that would be.
+     */
+    IPIP_NODE_LIST_STEPS = 0,
+    /**
+     * The steps that were not; each has a reason, and the next call tries them again.
+     */
+    IPIP_NODE_LIST_FAILED = 1,
+    /**
+     * Objects of others where ours should be, or that must be there and are not. They are not touched.
+     */
+    IPIP_NODE_LIST_CONFLICTS = 2,
+    /**
+     * Routes that were there before, of an earlier run, of BIRD or (where asked for) of Felix, and are
+     * ours from now on.
+     */
+    IPIP_NODE_LIST_ADOPTED = 3,
+    /**
+     * Blocks and addresses for which nothing is done.
+     */
+    IPIP_NODE_LIST_WITHHELD = 4,
+    /**
+     * The tunnel address that a node gave up when it left.
+     */
+    IPIP_NODE_LIST_RELEASED = 5,
+    /**
+     * What else could not be done when it left: the store's words.
+     */
+    IPIP_NODE_LIST_FAULTS = 6,
+};
+
+/**
  * Addresses that were assigned by one call, and why they are not more.
  *
  * Ownership: whoever got it from `ipip_ipam_assign_many` frees it, which releases no address. Threads:
  * may share it without a lock.
  */
 struct ipip_assignments;
+
+/**
+ * What became of each container of an `ipip_node_attach_many`, in the order of the call.
+ *
+ * Ownership: whoever got it frees it, which detaches nothing. Threads: it never changes, so threads may
+ * share it without a lock.
+ */
+struct ipip_attachments;
 
 /**
  * One block in memory: which of its addresses are assigned to whom. /26 as a rule, /20 to /32
@@ -890,6 +1025,13 @@ struct ipip_changes;
  * share a collector need a lock around every call.
  */
 struct ipip_collector;
+
+/**
+ * What became of each container of an `ipip_node_detach_many`, in the order of the call.
+ *
+ * Ownership: whoever got it frees it. Threads: it never changes, so threads may share it without a lock.
+ */
+struct ipip_detachments;
 
 /**
  * Writes the outer headers of one tunnel: a struct ipip_outer checked once, with all that never changes
@@ -935,6 +1077,19 @@ struct ipip_journeys;
 struct ipip_netns;
 
 /**
+ * A node of the pod network: its record and addresses in a store, and what they mean in its kernel.
+ *
+ * Everything that lasts is in the store and in the kernel. An object that is freed, or a process that
+ * ends at any instant, takes nothing down, and the next `ipip_node_join` or `ipip_node_open` goes on from
+ * what it finds. But IPIP_DATA_PATH_STATE_USERSPACE: there the object itself carries the packets.
+ *
+ * Ownership: whoever got it from `ipip_node_join` or `ipip_node_open` frees it, after every call with it
+ * has returned; it keeps what it needs of its store and namespace, so these may be freed before. Threads:
+ * may share it without a lock; calls that change the kernel take turns.
+ */
+struct ipip_node;
+
+/**
  * A node as Calico stores it: labels, by which pools select it, its address on the underlay with the
  * length of its subnet, and the address of its tunnel device. Fields that we do not know stay.
  *
@@ -949,6 +1104,14 @@ struct ipip_node_record;
  * Ownership: whoever got it from `ipip_ipam_nodes` frees it. Threads: may share it without a lock.
  */
 struct ipip_node_records;
+
+/**
+ * What a node did by one call, or would do, in lists.
+ *
+ * Ownership: whoever got it as `report_out` frees it; the one in a `struct ipip_run_event` is the
+ * library's. Threads: it never changes, so threads may share it without a lock.
+ */
+struct ipip_node_report;
 
 /**
  * What one call did to many addresses and blocks, and what it left, in lists.
@@ -2161,6 +2324,268 @@ struct ipip_guard {
      */
     const struct ipip_ipv4 *address;
 };
+
+/**
+ * One thing in a list of a report; its texts live as long as the `ipip_node_report` that it is from.
+ */
+struct ipip_node_entry {
+    /**
+     * The thing that `enum ipip_node_list` tells of.
+     */
+    const char *text;
+    /**
+     * Why a step was not carried out: the kernel's words, with its object; NULL in the other lists.
+     */
+    const char *reason;
+    /**
+     * The kernel's error number (`errno.h`) for that, 0 where it gave none.
+     */
+    int error_number;
+};
+
+/**
+ * What a report says beside its lists; its texts live as long as the `ipip_node_report` that it is from.
+ */
+struct ipip_node_state {
+    /**
+     * 1 if nothing is left to be done: nothing failed, nothing is in the way, the store was read, the
+     * packets are carried; of a plan, if there is no step either. Else 0.
+     */
+    uint8_t is_settled;
+    /**
+     * Who carries the packets.
+     */
+    enum ipip_data_path_state data_path;
+    /**
+     * The same in words, with the reason; NULL if it is untold.
+     */
+    const char *data_path_text;
+    /**
+     * Whether forged tunnel packets are dropped.
+     */
+    enum ipip_guard_state guard;
+    /**
+     * The same in words, with the reason; NULL if it is untold.
+     */
+    const char *guard_text;
+    /**
+     * Why the store could not be read, so that what was read last counted and nothing was taken away;
+     * NULL if it was read.
+     */
+    const char *stale;
+};
+
+/**
+ * How a node takes part: who it is, where, and what it may do. All zero but for its name is a node in
+ * the caller's namespace, with everything else as a rule.
+ */
+struct ipip_node_config {
+    /**
+     * Its name: lower-case letters, digits, '-' and '.', at most 253 octets.
+     */
+    const char *name;
+    /**
+     * Its network namespace, of which the node keeps what it needs; NULL for that of the calling thread.
+     */
+    const struct ipip_netns *netns;
+    /**
+     * The interface through which the others reach it, which must have one IPv4 address; NULL finds it: the
+     * interface of the default route, else the only one that is up and has a global IPv4 address.
+     */
+    const char *underlay;
+    /**
+     * The address at which the others reach it, whatever interface holds it; NULL says nothing. Only one
+     * of `underlay` and this may be given.
+     */
+    const struct ipip_ipv4 *underlay_address;
+    /**
+     * The MTU inside the tunnel and of the workloads in octets, 68 to 65,515: where the path between the
+     * nodes carries less than the interface says; 0 for the underlay's less 20.
+     */
+    uint32_t mtu;
+    /**
+     * Its labels, by which pools select nodes, no key twice; labels that others stored stay. NULL if
+     * `labels_len` is 0.
+     */
+    const struct ipip_pair *labels;
+    /**
+     * How many labels there are.
+     */
+    size_t labels_len;
+    /**
+     * An enum ipip_data_path.
+     */
+    uint32_t data_path;
+    /**
+     * 1 for a node without the guard against forged tunnel packets; 0 for one with it.
+     */
+    uint8_t without_guard;
+    /**
+     * The network in its handles, which are NETWORK.CONTAINER; NULL for "k8s-pod-network", which is that
+     * of Calico's CNI configuration.
+     */
+    const char *network;
+    /**
+     * The tunnel device; NULL for "tunl0".
+     */
+    const char *device;
+    /**
+     * Whose mark its routes bear, as in /etc/iproute2/rt_protos; 0 is IPIP_ROUTE_PROTOCOL_BIRD.
+     */
+    uint8_t protocol;
+    /**
+     * The metric of the routes to other nodes and of the blackholes. A workload's own route has 0 always.
+     */
+    uint32_t metric;
+    /**
+     * 1 if routes through the tunnel bear its MTU, as Felix's do and BIRD's do not; else 0.
+     */
+    uint8_t route_mtu;
+    /**
+     * 1 if Felix's routes are taken over; else 0.
+     */
+    uint8_t adopt_felix;
+    /**
+     * 1 if the tunnel device is ours alone, so that foreign addresses on it go; else 0.
+     */
+    uint8_t exclusive;
+};
+
+/**
+ * What a node did since its object was made.
+ */
+struct ipip_node_counts {
+    /**
+     * How often it compared what is with what should be.
+     */
+    uint64_t passes;
+    /**
+     * Passes that ended early, as the store or the kernel could not be read.
+     */
+    uint64_t errors;
+    /**
+     * Steps that were carried out.
+     */
+    uint64_t applied;
+    /**
+     * Steps that the kernel refused.
+     */
+    uint64_t failed;
+    /**
+     * Objects of others that were in the way; one that stays is counted in each pass.
+     */
+    uint64_t conflicts;
+    /**
+     * Changes in the kernel that were told.
+     */
+    uint64_t events;
+    /**
+     * Changes in the store that were told.
+     */
+    uint64_t changes;
+    /**
+     * Passes for which nothing was told: the time had come, or something told was lost.
+     */
+    uint64_t resyncs;
+};
+
+/**
+ * Which container of which pod: what a runtime repeats when it asks again, and when it takes the
+ * container away. A pod that is made anew has the same names and another container.
+ */
+struct ipip_workload_id {
+    /**
+     * The Kubernetes namespace, such as "default".
+     */
+    const char *pod_namespace;
+    /**
+     * The pod's name.
+     */
+    const char *pod;
+    /**
+     * The container's id, 64 hexadecimal digits as a rule.
+     */
+    const char *container_id;
+};
+
+/**
+ * A container to be attached to the pod network.
+ */
+struct ipip_node_workload {
+    /**
+     * Which it is.
+     */
+    struct ipip_workload_id id;
+    /**
+     * A path to its network namespace, such as "/run/netns/NAME" or "/proc/PID/ns/net".
+     */
+    const char *netns;
+    /**
+     * The interface that it gets; NULL for "eth0".
+     */
+    const char *interface;
+    /**
+     * The address that it must have; NULL takes any.
+     */
+    const struct ipip_ipv4 *address;
+};
+
+/**
+ * A container on the pod network: what a CNI plugin answers its runtime.
+ */
+struct ipip_attached {
+    /**
+     * Its address, a /32 inside.
+     */
+    struct ipip_ipv4 address;
+    /**
+     * The end of its wire in the node's namespace, with a final zero.
+     */
+    char host_veth[16];
+    /**
+     * The hardware address of its interface, which the kernel chose; all zero unless `has_mac`.
+     */
+    uint8_t mac[6];
+    /**
+     * Whether the kernel told that address, 0 or 1.
+     */
+    uint8_t has_mac;
+    /**
+     * Its MTU in octets.
+     */
+    uint32_t mtu;
+};
+
+/**
+ * What `ipip_node_run` tells of itself; what it points to lives as long as the callback runs.
+ */
+struct ipip_run_event {
+    /**
+     * What a pass did; NULL if it could not be made, or a watcher failed.
+     */
+    const struct ipip_node_report *report;
+    /**
+     * IPIP_STATUS_OK with a report, else why there is none.
+     */
+    enum ipip_status status;
+    /**
+     * The same in words; NULL with a report.
+     */
+    const char *error;
+    /**
+     * The kernel's error number (`errno.h`) for that, 0 where it had no part in it.
+     */
+    int error_number;
+    /**
+     * After how many milliseconds at the latest it is tried again; 0 with a report.
+     */
+    uint64_t retry_ms;
+};
+
+/**
+ * A program's function that hears of each pass of `ipip_node_run`.
+ */
+typedef void (*ipip_run_callback)(const struct ipip_run_event *event, void *user_data);
 
 /**
  * One frame as it passed an interface.
@@ -4622,6 +5047,276 @@ enum ipip_status ipip_ensure_guard(const struct ipip_netns *netns,
  */
 enum ipip_status ipip_remove_guard(const struct ipip_netns *netns,
                                    struct ipip_changes **changes_out);
+
+/**
+ * How many things are in a list, an `enum ipip_node_list`; 0 for NULL and for no list.
+ */
+size_t ipip_node_report_count(const struct ipip_node_report *report, uint32_t list);
+
+/**
+ * The thing `index` of a list, an `enum ipip_node_list`, counted from 0.
+ *
+ * IPIP_STATUS_NOT_FOUND if there are not so many.
+ */
+enum ipip_status ipip_node_report_get(const struct ipip_node_report *report,
+                                      uint32_t list,
+                                      size_t index,
+                                      struct ipip_node_entry *entry_out);
+
+/**
+ * What the report says beside its lists.
+ */
+enum ipip_status ipip_node_report_state(const struct ipip_node_report *report,
+                                        struct ipip_node_state *state_out);
+
+/**
+ * All of it, in a form, an `enum ipip_report_form`: as text the shell script of its steps, with what
+ * could not be done as comments, or as JSON. `needed_out` (may be NULL) is the length with the final zero.
+ *
+ * IPIP_STATUS_BUFFER_TOO_SMALL if it does not fit.
+ *
+ * The caller sees to it that:
+ * `text` is NULL or points to `text_len` octets that nobody else uses.
+ */
+enum ipip_status ipip_node_report_text(const struct ipip_node_report *report,
+                                       uint32_t form,
+                                       char *text,
+                                       size_t text_len,
+                                       size_t *needed_out);
+
+/**
+ * Frees it. NULL is allowed.
+ */
+void ipip_node_report_free(struct ipip_node_report *report);
+
+/**
+ * Makes a node of this host: stores its record with its address and labels, gets an address for its
+ * tunnel device, and brings about in the kernel what a node of this cluster holds, as `ipip_node_sync`.
+ * A node that takes part already is found as it is, so a call that was interrupted is completed by the
+ * next.
+ *
+ * IPIP_STATUS_NO_UNDERLAY if it is not clear through which interface the others reach it (the text says
+ * what to name), IPIP_STATUS_ADDRESS_TAKEN if another node has its address, IPIP_STATUS_POOL_EXHAUSTED if
+ * no tunnel address is left, IPIP_STATUS_PERMISSION without CAP_NET_ADMIN, IPIP_STATUS_INVALID_ARGUMENT
+ * for fields of `config` out of range; those of the store.
+ *
+ * The caller sees to it that:
+ * - The strings of `config` and of its labels are NULL or end in a zero.
+ * - Its other pointers are NULL or point to their objects, and `labels` to `labels_len` pairs.
+ */
+enum ipip_status ipip_node_join(const struct ipip_store *store,
+                                const struct ipip_node_config *config,
+                                struct ipip_node **node_out);
+
+/**
+ * The node of this host, which joined before, perhaps in another process: nothing is changed.
+ *
+ * IPIP_STATUS_NOT_JOINED if the store has no address of it; else as `ipip_node_join`.
+ *
+ * The caller sees to it that:
+ * As `ipip_node_join`.
+ */
+enum ipip_status ipip_node_open(const struct ipip_store *store,
+                                const struct ipip_node_config *config,
+                                struct ipip_node **node_out);
+
+/**
+ * Brings about what this node should hold of the cluster as it is now: the tunnel device, the host side
+ * of its workloads, the routes to the blocks of the others, and the guard; and takes away what is ours
+ * and should not be there. The caller frees the report with `ipip_node_report_free`.
+ *
+ * What the kernel refuses is no failure of the call: the report names it, and the rest is done. Where
+ * the store cannot be read, what was read last counts, and nothing is taken away.
+ *
+ * IPIP_STATUS_NOT_JOINED, IPIP_STATUS_NO_UNDERLAY, IPIP_STATUS_PERMISSION without CAP_NET_ADMIN, those of
+ * the store if it could never be read; nothing was changed then.
+ */
+enum ipip_status ipip_node_sync(const struct ipip_node *node,
+                                struct ipip_node_report **report_out);
+
+/**
+ * What `ipip_node_sync` would do in the kernel now: the report has the lists Steps, Conflicts, Adopted
+ * and Withheld, and its text is a script that does it. Nothing is changed, in the store neither.
+ *
+ * Fails as `ipip_node_sync`.
+ */
+enum ipip_status ipip_node_plan(const struct ipip_node *node,
+                                struct ipip_node_report **report_out);
+
+/**
+ * Takes this node off the pod network: our routes, the workloads' wires, our address on the tunnel device
+ * and the guard, whoever's process made them; forwarding is set back where this object changed it. The
+ * tunnel device goes only if we made it. Then its tunnel address is released. What is not ours stays.
+ *
+ * With `forget` 1 the store forgets it as well: its record, the addresses of its workloads, its blocks;
+ * `outcome_out` (may be NULL) has what `ipip_ipam_remove_node` would say, with all lists empty if that was
+ * not asked for or could not be done. With 0 its workloads' addresses and blocks stay its own, for when it
+ * joins again.
+ *
+ * Everything is tried: the report has what was done and what was not in the lists Steps, Failed, Released
+ * and Faults, and the next call completes it. Nobody should `ipip_node_run` the node meanwhile.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT if `forget` is neither 0 nor 1; else as `ipip_node_sync`: nothing was done
+ * then.
+ */
+enum ipip_status ipip_node_leave(const struct ipip_node *node,
+                                 uint8_t forget,
+                                 struct ipip_node_report **report_out,
+                                 struct ipip_outcome **outcome_out);
+
+/**
+ * What the node did since its object was made. It does not wait for calls of other threads.
+ */
+enum ipip_status ipip_node_counters(const struct ipip_node *node,
+                                    struct ipip_node_counts *counts_out);
+
+/**
+ * Frees the object; the node goes on taking part. No call with it may be under way. NULL is allowed.
+ */
+void ipip_node_free(struct ipip_node *node);
+
+/**
+ * Attaches a container: assigns it an address and wires it, a pair of veth ends with Calico's names,
+ * addresses and routes. `attached_out` and `changes_out`, what the call changed in the kernel, may be NULL.
+ *
+ * The call may be repeated, and asked by whoever comes next: the address belongs to the container's
+ * handle NETWORK.CONTAINER, so it is the same each time, and what is broken of the wire is mended, inside
+ * too. A call that fails gives back the address that it assigned and takes back what it changed.
+ *
+ * IPIP_STATUS_NOT_FOUND if there is no namespace at the path, IPIP_STATUS_NOT_NETNS if it is another kind
+ * of file, IPIP_STATUS_SAME_NETNS if it is the node's own; IPIP_STATUS_INVALID_ARGUMENT for names that are
+ * none; IPIP_STATUS_IN_THE_WAY if the container has another default route or another interface of the
+ * name; IPIP_STATUS_OTHER_ADDRESS if it has another address than the one that is wanted;
+ * IPIP_STATUS_ALREADY_ASSIGNED if that is another's; IPIP_STATUS_POOL_EXHAUSTED if there is none;
+ * IPIP_STATUS_NOT_JOINED; IPIP_STATUS_NO_UNDERLAY; IPIP_STATUS_HALF_APPLIED if the address could not be
+ * given back, which `ipip_node_detach` does then; those of the store.
+ *
+ * The caller sees to it that:
+ * The strings of `workload` are NULL or end in a zero; its `address` is NULL or points to one.
+ */
+enum ipip_status ipip_node_attach(const struct ipip_node *node,
+                                  const struct ipip_node_workload *workload,
+                                  struct ipip_attached *attached_out,
+                                  struct ipip_changes **changes_out);
+
+/**
+ * Attaches many containers as `ipip_node_attach` attaches one; the addresses that come from one block are
+ * one commit. One that failed leaves the others as they are: `ipip_attachments_get` has its status.
+ *
+ * IPIP_STATUS_NOT_JOINED, IPIP_STATUS_NO_UNDERLAY, IPIP_STATUS_PERMISSION without CAP_NET_ADMIN, and
+ * IPIP_STATUS_NULL_ARGUMENT, IPIP_STATUS_NOT_UTF8 and IPIP_STATUS_INVALID_ARGUMENT for a string that is
+ * missing or no text, and for an interface's name that is none: nothing was done then.
+ *
+ * The caller sees to it that:
+ * - `workloads` is NULL or points to `workloads_len` workloads.
+ * - Their strings are NULL or end in a zero; their addresses are NULL or point to one.
+ */
+enum ipip_status ipip_node_attach_many(const struct ipip_node *node,
+                                       const struct ipip_node_workload *workloads,
+                                       size_t workloads_len,
+                                       struct ipip_attachments **attachments_out);
+
+/**
+ * How many containers there were; 0 for NULL.
+ */
+size_t ipip_attachments_count(const struct ipip_attachments *attachments);
+
+/**
+ * What `ipip_node_attach` would have answered for the container `index`, counted from 0, its failures
+ * included; IPIP_STATUS_NULL_ARGUMENT for NULL, IPIP_STATUS_INVALID_ARGUMENT if there are not so many.
+ */
+enum ipip_status ipip_attachments_get(const struct ipip_attachments *attachments,
+                                      size_t index,
+                                      struct ipip_attached *attached_out,
+                                      struct ipip_changes **changes_out);
+
+/**
+ * Frees the list; the containers stay attached. NULL is allowed.
+ */
+void ipip_attachments_free(struct ipip_attachments *attachments);
+
+/**
+ * Detaches a container: takes its wire away and releases its address. Its namespace may be gone. What was
+ * never attached, or is detached already, is no failure. `outcome_out`, with the list Released, and
+ * `changes_out`, what the call changed in the kernel, may be NULL.
+ *
+ * The address is released by the container's own handle, and the wire, which bears the pod's name, stays
+ * if another container of that pod has an address: a late call for an old container does its successor
+ * no harm.
+ *
+ * IPIP_STATUS_INVALID_ARGUMENT for names that are none; IPIP_STATUS_PERMISSION and IPIP_STATUS_KERNEL if
+ * the wire cannot be taken away, and its address stays assigned then; those of the store: the next call
+ * completes it.
+ *
+ * The caller sees to it that:
+ * The strings of `id` are NULL or end in a zero.
+ */
+enum ipip_status ipip_node_detach(const struct ipip_node *node,
+                                  const struct ipip_workload_id *id,
+                                  struct ipip_outcome **outcome_out,
+                                  struct ipip_changes **changes_out);
+
+/**
+ * Detaches many containers as `ipip_node_detach` does one; the addresses of one block are released in one
+ * commit. One that failed leaves the others as they are: `ipip_detachments_get` has its status.
+ *
+ * Those of the store if it cannot be read, and IPIP_STATUS_NULL_ARGUMENT and IPIP_STATUS_NOT_UTF8 for a
+ * string that is missing or no text: nothing was done then.
+ *
+ * The caller sees to it that:
+ * `ids` is NULL or points to `ids_len` of them, whose strings are NULL or end in a zero.
+ */
+enum ipip_status ipip_node_detach_many(const struct ipip_node *node,
+                                       const struct ipip_workload_id *ids,
+                                       size_t ids_len,
+                                       struct ipip_detachments **detachments_out);
+
+/**
+ * How many containers there were; 0 for NULL.
+ */
+size_t ipip_detachments_count(const struct ipip_detachments *detachments);
+
+/**
+ * What `ipip_node_detach` would have answered for the container `index`, counted from 0, its failures
+ * included; IPIP_STATUS_NULL_ARGUMENT for NULL, IPIP_STATUS_INVALID_ARGUMENT if there are not so many.
+ */
+enum ipip_status ipip_detachments_get(const struct ipip_detachments *detachments,
+                                      size_t index,
+                                      struct ipip_outcome **outcome_out,
+                                      struct ipip_changes **changes_out);
+
+/**
+ * Frees the list. NULL is allowed.
+ */
+void ipip_detachments_free(struct ipip_detachments *detachments);
+
+/**
+ * Keeps this node as it should be until `ipip_node_stop`, which is the call's success: a pass as
+ * `ipip_node_sync` at once, after each change in the store or in the kernel, and every 90 s. After a pass
+ * that failed it waits, at first half a second, at most half a minute. It has no timeout.
+ *
+ * It may be stopped, or its process killed, at any instant: nothing is taken down by that.
+ *
+ * `callback` (may be NULL) is called on the calling thread after each pass. It may call functions of this
+ * library with the same node, except `ipip_node_free`, and except `ipip_node_run`; other threads may
+ * meanwhile call them all but for `ipip_node_free`. It must return (no longjmp, no C++ exception).
+ *
+ * IPIP_STATUS_KERNEL if the kernel's changes cannot be listened to. What fails later is told, and tried
+ * again.
+ *
+ * The caller sees to it that:
+ * `callback` is NULL or may be called with an event and `user_data`.
+ */
+enum ipip_status ipip_node_run(const struct ipip_node *node,
+                               ipip_run_callback callback,
+                               void *user_data);
+
+/**
+ * Ends `ipip_node_run` within a tenth of a second, or as soon as a pass that has begun is finished, and
+ * for good: from now on each one with this object returns at once. The other calls go on working. It may
+ * be called on any thread, and from a signal's handler. NULL is allowed.
+ */
+void ipip_node_stop(const struct ipip_node *node);
 
 /**
  * Writes a frame as one line, as `tcpdump -n -S` prints it (with `-e` where there are MAC addresses):

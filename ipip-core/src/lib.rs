@@ -20,7 +20,7 @@
 //! | [`netlink`] | the kernel: observe and apply | `plan`'s values, `sys` |
 //! | [`datapath`] | who carries the packets where the kernel has no ipip driver | `wire`, `peers`, `sys` |
 //! | [`capture`] | frames from live interfaces and files, explained | `wire`, `peers`, `sys` |
-//! | [`node`] | `ensure_*` and their removal | all of the above |
+//! | [`node`] | a whole node, from joining to leaving; `ensure_*` and their removal | all of the above |
 //! | [`sys`] | system calls, the only unsafe code but for the choice of a checksum loop | nothing |
 //!
 //! An error says what was found and what is allowed; [`error_chain`] adds the words of its causes.

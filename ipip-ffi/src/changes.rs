@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
+use ipip_core::cluster::ClusterError;
 use ipip_core::netlink::NetlinkError;
 use ipip_core::node::{Changes, NodeError};
 
@@ -70,15 +71,24 @@ impl From<NodeError> for Failure {
         let status = match error {
             NodeError::Netns(error) => return error.into(),
             NodeError::Kernel(error) => return error.into(),
+            NodeError::Ipam(error) => return error.into(),
+            NodeError::Cluster(ClusterError::Store { source, .. }) => return source.into(),
             _ if error.is_link_missing() => ipip_status::NotFound,
             NodeError::InTheWay(_) => ipip_status::InTheWay,
             NodeError::NoDriver { .. } => ipip_status::NoDriver,
-            NodeError::HalfApplied { .. } => ipip_status::HalfApplied,
-            NodeError::Overlay(_) => ipip_status::InvalidArgument,
-            NodeError::NoGuard(_) => ipip_status::Unsupported,
-            // From the calls that bring a whole data path up, none of which the header has yet.
-            NodeError::Choice(_) => ipip_status::Unsupported,
+            NodeError::HalfApplied { .. } | NodeError::NotGivenBack { .. } => {
+                ipip_status::HalfApplied
+            }
+            NodeError::Overlay(_)
+            | NodeError::Name(_)
+            | NodeError::Mtu(_)
+            | NodeError::Unnamed { .. } => ipip_status::InvalidArgument,
+            NodeError::NoGuard(_) | NodeError::Choice(_) => ipip_status::Unsupported,
             NodeError::DataPath(_) => ipip_status::Kernel,
+            NodeError::Underlay(_) => ipip_status::NoUnderlay,
+            NodeError::NotJoined { .. } => ipip_status::NotJoined,
+            NodeError::AddressTaken { .. } => ipip_status::AddressTaken,
+            NodeError::OtherAddress { .. } => ipip_status::OtherAddress,
             _ => ipip_status::Internal,
         };
         Self::of(status, &error, errno)
@@ -92,6 +102,7 @@ impl From<NetlinkError> for Failure {
             NetlinkError::NodeNamespace { .. } => ipip_status::SameNetns,
             NetlinkError::NoNfTables { .. } => ipip_status::Unsupported,
             NetlinkError::Refused { .. }
+            | NetlinkError::NotTried { .. }
             | NetlinkError::NotDeleted { .. }
             | NetlinkError::Socket { .. }
             | NetlinkError::Netns { .. }

@@ -33,7 +33,7 @@ pub extern "C" fn ipip_last_errno() -> c_int {
 }
 
 /// Why a call failed, on its way to the caller.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) status: ipip_status,
     pub(crate) errno: c_int,

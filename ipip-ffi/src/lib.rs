@@ -22,7 +22,7 @@
 //!   plain values; the library keeps no pointer into them after a call.
 //! - Threads: the doc of each object says whether threads may share it. Different objects may always be
 //!   used at once. The library starts threads only inside a call, and they end with it.
-//! - A blocking call has a timeout and returns within it.
+//! - A blocking call has a timeout and returns within it, but for `ipip_node_run`.
 //! - No fault inside the library unwinds into C: it becomes IPIP_STATUS_PANIC. A callback must return;
 //!   it may neither longjmp nor throw.
 //! - Structs may grow with a minor version before 1.0 (compile again), and do not afterwards.
@@ -65,8 +65,13 @@ mod log;
 mod loops;
 mod many;
 mod netns;
+mod node;
+mod node_attach;
+mod node_config;
 mod node_guard;
 mod node_record;
+mod node_report;
+mod node_run;
 mod nodes;
 mod outcome;
 mod pcap;

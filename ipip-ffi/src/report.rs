@@ -332,7 +332,7 @@ unsafe fn handles(live: *const *const c_char, len: usize) -> Result<HashSet<Hand
     live.iter().map(handle).collect()
 }
 
-fn checked_form(form: u32) -> Result<ipip_report_form, Failure> {
+pub(crate) fn checked_form(form: u32) -> Result<ipip_report_form, Failure> {
     let known = [ipip_report_form::Text, ipip_report_form::Json];
     let known = known.map(|form| (form as u32, form));
     choose(form, "form", "ipip_report_form", &known)

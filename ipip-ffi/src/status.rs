@@ -12,7 +12,7 @@ pub enum ipip_status {
     /// It worked; the `_out` parameters are written.
     Ok = 0,
 
-    // Any call: 1 to 99. Last added: 15.
+    // Any call: 1 to 99. Last added: 16.
     /// A pointer that must not be NULL is NULL; the text names the parameter.
     NullArgument = 1,
     /// A value is outside what its parameter or field allows; the text says what is allowed.
@@ -45,8 +45,10 @@ pub enum ipip_status {
     Compacted = 14,
     /// A datastore did not confirm a commit, which may have taken effect: look before you repeat it.
     CommitUnknown = 15,
+    /// The node has not joined: the store has no address of it.
+    NotJoined = 16,
 
-    // The kernel: 100 to 199; `ipip_last_errno` has its number. Last added: 108.
+    // The kernel: 100 to 199; `ipip_last_errno` has its number. Last added: 109.
     /// The kernel refused for a reason without a number of its own here.
     Kernel = 100,
     /// The caller lacks a privilege, such as CAP_NET_ADMIN.
@@ -65,6 +67,8 @@ pub enum ipip_status {
     InterfaceDown = 107,
     /// The interface was removed.
     InterfaceGone = 108,
+    /// No interface can be the underlay, or nothing says which; the text says what to name.
+    NoUnderlay = 109,
 
     // Packets: 200 to 299. Last added: 231.
     /// The buffer ends before the packet does.
@@ -132,7 +136,7 @@ pub enum ipip_status {
     /// The inner source is no single host's address: 0.0.0.0, loopback, multicast, class E.
     NoHost = 231,
 
-    // Addresses: 300 to 399. Last added: 311.
+    // Addresses: 300 to 399. Last added: 313.
     /// The block has no free address.
     BlockFull = 300,
     /// There is no pool, or none of them has a free address or block left.
@@ -157,6 +161,10 @@ pub enum ipip_status {
     Overlap = 310,
     /// The pool is disabled, or being deleted.
     PoolDisabled = 311,
+    /// Another node has this underlay address.
+    AddressTaken = 312,
+    /// The container has another address than the one that is wanted: detach it first.
+    OtherAddress = 313,
 
     // Capture files: 400 to 499. Last added: 403.
     /// There are no more frames. Nothing is wrong.
@@ -181,7 +189,7 @@ pub extern "C" fn ipip_status_name(status: u32) -> *const c_char {
 
 const UNKNOWN: &CStr = c"unknown status";
 
-const NAMES: [(ipip_status, &CStr); 73] = [
+const NAMES: [(ipip_status, &CStr); 77] = [
     (ipip_status::Ok, c"IPIP_STATUS_OK"),
     (ipip_status::NullArgument, c"IPIP_STATUS_NULL_ARGUMENT"),
     (
@@ -201,6 +209,7 @@ const NAMES: [(ipip_status, &CStr); 73] = [
     (ipip_status::Store, c"IPIP_STATUS_STORE"),
     (ipip_status::Compacted, c"IPIP_STATUS_COMPACTED"),
     (ipip_status::CommitUnknown, c"IPIP_STATUS_COMMIT_UNKNOWN"),
+    (ipip_status::NotJoined, c"IPIP_STATUS_NOT_JOINED"),
     (ipip_status::Kernel, c"IPIP_STATUS_KERNEL"),
     (ipip_status::Permission, c"IPIP_STATUS_PERMISSION"),
     (ipip_status::NoDriver, c"IPIP_STATUS_NO_DRIVER"),
@@ -210,6 +219,7 @@ const NAMES: [(ipip_status, &CStr); 73] = [
     (ipip_status::HalfApplied, c"IPIP_STATUS_HALF_APPLIED"),
     (ipip_status::InterfaceDown, c"IPIP_STATUS_INTERFACE_DOWN"),
     (ipip_status::InterfaceGone, c"IPIP_STATUS_INTERFACE_GONE"),
+    (ipip_status::NoUnderlay, c"IPIP_STATUS_NO_UNDERLAY"),
     (ipip_status::Truncated, c"IPIP_STATUS_TRUNCATED"),
     (ipip_status::Version, c"IPIP_STATUS_VERSION"),
     (ipip_status::HeaderLen, c"IPIP_STATUS_HEADER_LEN"),
@@ -266,6 +276,8 @@ const NAMES: [(ipip_status, &CStr); 73] = [
     (ipip_status::BlockSize, c"IPIP_STATUS_BLOCK_SIZE"),
     (ipip_status::Overlap, c"IPIP_STATUS_OVERLAP"),
     (ipip_status::PoolDisabled, c"IPIP_STATUS_POOL_DISABLED"),
+    (ipip_status::AddressTaken, c"IPIP_STATUS_ADDRESS_TAKEN"),
+    (ipip_status::OtherAddress, c"IPIP_STATUS_OTHER_ADDRESS"),
     (ipip_status::EndOfCapture, c"IPIP_STATUS_END_OF_CAPTURE"),
     (ipip_status::NotACapture, c"IPIP_STATUS_NOT_A_CAPTURE"),
     (ipip_status::DamagedCapture, c"IPIP_STATUS_DAMAGED_CAPTURE"),

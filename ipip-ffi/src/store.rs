@@ -21,7 +21,9 @@ pub struct ipip_store(pub(crate) Arc<dyn Store>);
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ipip_durability {
-    /// Loss of power: each commit is on the disk before the call returns.
+    /// Loss of power: the disk has confirmed each commit, and all before it, when the call returns. If it does
+    /// not, the call ends with `IPIP_STATUS_COMMIT_UNKNOWN`, and every later one with `IPIP_STATUS_STORE`: open the
+    /// file anew once the disk is well.
     Power = 0,
     /// The end of the process, however it ends; a loss of power may take the last commits. Several times
     /// faster.

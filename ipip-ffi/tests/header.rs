@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 46] = [
+const ORDER: [&str; 51] = [
     "status",
     "error",
     "version",
@@ -44,6 +44,11 @@ const ORDER: [&str; 46] = [
     "workload",
     "route",
     "node_guard",
+    "node_config",
+    "node_report",
+    "node",
+    "node_attach",
+    "node_run",
     "frame",
     "capture",
     "reader",

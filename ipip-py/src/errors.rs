@@ -9,11 +9,13 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
 use ipip_core::capture::{CaptureError, PcapError, ReadError};
+use ipip_core::cluster::ClusterError;
+use ipip_core::datapath::ChooseError;
 use ipip_core::datastore::StoreError;
 use ipip_core::error_chain;
 use ipip_core::ipam::{IpamError, IpamErrorKind};
 use ipip_core::netlink::NetlinkError;
-use ipip_core::node::NodeError;
+use ipip_core::node::{NodeError, UnderlayError};
 use ipip_core::peers::PeerError;
 use ipip_core::resource::BlockError;
 use ipip_core::sys::netns::NetnsError;
@@ -329,17 +331,20 @@ pub(crate) fn ipam(py: Python<'_>) -> impl Fn(IpamError) -> PyErr {
 
 /// A store that others hold is `ipip.Busy`, one that a person must look at `ipip.Damaged`.
 pub(crate) fn store(py: Python<'_>, error: &StoreError) -> PyErr {
-    let class = match error {
+    raise(py, class_of_store(error), &error_chain(error))
+}
+
+fn class_of_store(error: &StoreError) -> &'static str {
+    match error {
         StoreError::EmptyKey | StoreError::RelativeKey { .. } | StoreError::Prefix { .. } => {
-            return invalid(py)(error);
+            "InvalidArgument"
         }
         StoreError::Deadline { .. } => "Busy",
         StoreError::Compacted { .. } => "Compacted",
         StoreError::Unknown { .. } => "CommitUnknown",
         StoreError::Damaged { .. } => "Damaged",
         _ => "StoreError",
-    };
-    raise(py, class, &error_chain(error))
+    }
 }
 
 /// The same for a block.
@@ -359,25 +364,46 @@ fn class_of(kind: IpamErrorKind) -> &'static str {
     }
 }
 
-/// Objects of others are `ipip.InTheWay`, a missing device is `ipip.NotFound`, a missing driver is `ipip.NoDriver`, one namespace for two, an
-/// address that no workload and a route that no node can have are `ipip.InvalidArgument`, the rest is the kernel's word.
+/// Objects of others are `ipip.InTheWay`, a missing device, node or underlay is `ipip.NotFound`, a missing driver is `ipip.NoDriver`, an
+/// address that somebody else or another container has is `ipip.Taken`; the allocator and the store speak for themselves, the kernel too;
+/// what no node or workload can be told is `ipip.InvalidArgument`.
 pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
     move |error| match error {
         NodeError::Netns(error) => netns(py)(error),
-        _ if error.is_link_missing() => raise(py, "NotFound", &error.to_string()),
-        NodeError::InTheWay(ref conflicts) => {
+        NodeError::Ipam(error) => ipam(py)(error),
+        NodeError::Cluster(ClusterError::Store { ref source, .. }) => {
+            raise(py, class_of_store(source), &error_chain(&error))
+        }
+        NodeError::InTheWay(ref conflicts) if !error.is_link_missing() => {
             let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
             in_the_way(py, &error.to_string(), texts)
                 .map_or_else(|broken| broken, PyErr::from_value)
         }
-        NodeError::Kernel(NetlinkError::NodeNamespace { .. }) | NodeError::Overlay(_) => {
-            invalid(py)(&error)
-        }
-        NodeError::NoDriver { .. } => {
+        NodeError::Kernel(NetlinkError::NodeNamespace { .. }) => invalid(py)(&error),
+        NodeError::NoDriver { .. } | NodeError::Choice(ChooseError::NoDriver) => {
             kernel_as(py, error.errno(), &error_chain(&error), Some("NoDriver"))
         }
-        NodeError::NoGuard(_) => raise(py, "NoGuard", &error_chain(&error)),
-        _ => kernel(py, error.errno(), &error_chain(&error)),
+        NodeError::Kernel(_) | NodeError::DataPath(_) | NodeError::HalfApplied { .. } => {
+            kernel(py, error.errno(), &error_chain(&error))
+        }
+        _ => raise(py, class_of_node(&error), &error_chain(&error)),
+    }
+}
+
+fn class_of_node(error: &NodeError) -> &'static str {
+    match error {
+        NodeError::NoGuard(_) => "NoGuard",
+        NodeError::InTheWay(_) | NodeError::NotJoined { .. } => "NotFound",
+        NodeError::Underlay(
+            UnderlayError::Missing { .. }
+            | UnderlayError::AddressMissing { .. }
+            | UnderlayError::NoCandidate,
+        ) => "NotFound",
+        NodeError::AddressTaken { .. }
+        | NodeError::OtherAddress { .. }
+        | NodeError::Choice(ChooseError::NameTaken { .. }) => "Taken",
+        NodeError::NotGivenBack { .. } | NodeError::Cluster(_) => "StoreError",
+        _ => "InvalidArgument",
     }
 }
 

@@ -19,6 +19,7 @@
 //! | `resources` | what the allocator reads beside them |
 //! | `netns` | network namespaces |
 //! | `objects`, `ensure` | tunl0, workloads, routes: as values, and brought to be |
+//! | `node`, `node_config`, `node_outcome`, `run` | a whole node: what it does, is told, answers; kept as it should be |
 //! | `frame`, `capture`, `reader`, `pcap` | one frame explained; frames of a live interface, of a file, to a file |
 //! | `filter`, `finding`, `journey` | which frames, what is wrong with them, one packet at several points |
 //!
@@ -51,6 +52,9 @@ mod journey;
 mod log;
 mod loops;
 mod netns;
+mod node;
+mod node_config;
+mod node_outcome;
 mod objects;
 mod outcome;
 mod outer;
@@ -59,6 +63,7 @@ mod peers;
 mod pool;
 mod reader;
 mod resources;
+mod run;
 mod spans;
 mod store;
 mod tunnel_error;
@@ -120,6 +125,12 @@ mod _ipip {
     #[pymodule_export]
     use crate::netns::Netns;
     #[pymodule_export]
+    use crate::node::Node;
+    #[pymodule_export]
+    use crate::node_config::{NodeConfig, Workload, WorkloadId};
+    #[pymodule_export]
+    use crate::node_outcome::{Attached, Detached, FailedStep, Left, Planned, Synced};
+    #[pymodule_export]
     use crate::objects::{Blackhole, PeerRoute, Tunnel, WorkloadEndpoint, py_host_veth_name};
     #[pymodule_export]
     use crate::outcome::{
@@ -137,6 +148,8 @@ mod _ipip {
     use crate::reader::Reader;
     #[pymodule_export]
     use crate::resources::{AllocatorConfig, NodeRecord, Reservation};
+    #[pymodule_export]
+    use crate::run::{RunEvent, Stop};
     #[pymodule_export]
     use crate::spans::SpanBatch;
     #[pymodule_export]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use crate::{crash, fairness, files, limits, remote};
+use crate::{crash, disk, fairness, files, limits, remote};
 
 /// The first argument of a child; the second is its work, the third a file.
 const CHILD: &str = "--as-child-of-the-datastore-tests";
@@ -20,7 +20,10 @@ const WORKS: &[(&str, Work)] = &[
     ("lock-until-killed", files::lock_until_killed),
     ("open", files::open_and_commit),
     ("fill", limits::fill),
-    ("commit-fifty", limits::commit_fifty),
+    ("commit-fifty", disk::commit_fifty),
+    ("commit-and-say", disk::commit_and_say),
+    ("commit-until-refused", disk::commit_until_refused),
+    ("assign-until-refused", disk::assign_until_refused),
 ];
 
 /// Does the work if this process is a child; it ends then with the code returned.

@@ -1,14 +1,14 @@
-//! Disks that are full or read-only, and what reaches the disk when.
+//! Disks that are full or read-only.
 
 use std::path::Path;
 use std::process::Output;
 
-use ipip_core::datastore::{Durability, Sqlite, SqliteOptions, Store, StoreError};
+use ipip_core::datastore::{Store, StoreError};
 
 use crate::Test;
 use crate::child;
 use crate::scratch::Scratch;
-use crate::world::{keys, land, open, options, put};
+use crate::world::{keys, open, put};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -19,10 +19,6 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "what_cannot_be_written_is_said",
         what_cannot_be_written_is_said,
-    ),
-    (
-        "each_commit_waits_for_the_disk",
-        each_commit_waits_for_the_disk,
     ),
 ];
 
@@ -127,55 +123,4 @@ fn what_cannot_be_written_is_said() {
         assert!(said.contains(expected), "{said}");
     }
     assert_eq!(keys(&open(&scratch.file("store")), "/"), ["/a"]);
-}
-
-/// Opens the file for the durability that its name tells, and commits fifty times.
-pub(crate) fn commit_fifty(path: &Path) -> Result<(), String> {
-    let durability = match path.file_name().and_then(|name| name.to_str()) {
-        Some("power") => Durability::Power,
-        _ => Durability::Process,
-    };
-    let store = Sqlite::open(
-        path,
-        SqliteOptions {
-            durability,
-            ..options()
-        },
-    )
-    .unwrap();
-    for number in 0..50u32 {
-        land(&store, crate::world::puts(&[("/a", &number.to_string())]));
-    }
-    child::say("done");
-    // Closing writes too.
-    std::process::exit(0);
-}
-
-/// strace counts what reaches the disk before each answer.
-fn each_commit_waits_for_the_disk() {
-    let scratch = Scratch::new();
-    let syncs = |name: &str| {
-        let log = scratch.file("strace");
-        let log = log.display().to_string();
-        let before = [
-            "strace",
-            "-f",
-            "-y",
-            "-e",
-            "trace=fdatasync,fsync",
-            "-o",
-            &log,
-        ];
-        let output = child::command(&before, "commit-fifty", &scratch.file(name))
-            .output()
-            .unwrap();
-        assert_eq!(text(&output), "done\n");
-        let log = std::fs::read_to_string(log).unwrap();
-        log.lines()
-            .filter(|line| line.contains("-wal>") && line.ends_with("= 0"))
-            .count()
-    };
-    let (power, process) = (syncs("power"), syncs("process"));
-    assert!((50..60).contains(&power), "{power}");
-    assert!(process < 10, "{process}");
 }

@@ -9,6 +9,7 @@
 mod child;
 mod contract;
 mod crash;
+mod disk;
 mod fairness;
 mod files;
 mod follow;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         .collect();
     let tests = [
         crash::TESTS,
+        disk::TESTS,
         fairness::TESTS,
         files::TESTS,
         limits::TESTS,

@@ -241,6 +241,23 @@ fn a_collection_takes_nothing_that_is_assigned_meanwhile() {
 }
 
 #[test]
+fn a_node_that_comes_back_during_a_collection_keeps_its_tunnel_address() {
+    let come_back = |ipam: &Ipam| {
+        ipam.ensure_tunnel_address(&node("b")).unwrap();
+    };
+    let collect_twice = |ipam: &Ipam| {
+        let mut collector = Collector::new(Collector::GRACE);
+        ipam.collect(&mut collector, &[].into()).unwrap();
+        ipam.remove_node(&node("b")).unwrap();
+        ipam.collect(&mut collector, &[].into()).unwrap();
+    };
+    at_every_call(come_back, collect_twice, |ipam| {
+        let held = ipam.addresses_of(&handle("ipip-tunnel-addr-b")).unwrap();
+        assert_eq!(held.len(), ipam.node(&node("b")).unwrap().iter().count());
+    });
+}
+
+#[test]
 fn a_check_sees_one_instant() {
     let deeds: [fn(&Ipam); 6] = [
         |ipam| {

@@ -1,6 +1,7 @@
 //! The allocator on the memory store, looked at from outside: what it answers, and what stands in
 //! the store afterwards.
 
+mod behind;
 mod between;
 mod calico;
 mod check;

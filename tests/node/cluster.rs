@@ -98,17 +98,15 @@ impl Host {
         Node::open(store, config, Ambient::system()).unwrap()
     }
 
-    /// Everything that a node may touch, as `ip` and `sysctl` tell it, without what only time changes.
-    pub(crate) fn state(&self) -> [String; 4] {
-        [
-            "ip -o link | sed -E 's/@[^:]*//; s/NO-CARRIER,|,LOWER_UP|,M-DOWN//g' | awk '{ mac = \"\"; \
-             for (i = 1; i < NF; i++) if ($i == \"link/ether\" && $2 ~ /^cali/) mac = $(i + 1); \
-             print $2, $3, $4, $5, mac }' | sort",
-            "ip -4 -br addr | sed 's/@if[0-9]*//' | awk '{ $2 = \"\"; print }' | sort",
-            "ip -4 route | sed 's/ linkdown//' | sort",
-            "cd /proc/sys/net/ipv4/conf; grep . */forwarding */proxy_arp | sort",
-        ]
-        .map(|line| self.space.sh(line))
+    /// Everything that a node may touch, as `ip` and `/proc` tell it, in order and without what differs
+    /// by itself: numbers, random hardware addresses, whether a carrier was noticed yet.
+    pub(crate) fn state(&self) -> Vec<String> {
+        let text = self.space.sh(
+            "ip -o link; ip -4 -o addr; ip -4 route; cd /proc/sys/net/ipv4/conf; grep . */forwarding */proxy_arp",
+        );
+        let mut lines: Vec<_> = text.lines().map(stable).collect();
+        lines.sort();
+        lines
     }
 
     /// The routes as `ip` prints them.
@@ -145,11 +143,42 @@ impl Pod {
     }
 
     /// All that is inside, as `ip` tells it.
-    pub(crate) fn state(&self) -> [String; 2] {
-        [
-            "ip -4 -br addr | sed 's/@if[0-9]*//' | awk '{ $2 = \"\"; print }'",
-            "ip -4 route | sed 's/ linkdown//'",
-        ]
-        .map(|line| self.space.sh(line))
+    pub(crate) fn state(&self) -> Vec<String> {
+        let text = self.space.sh("ip -4 -o addr; ip -4 route");
+        text.lines().map(stable).collect()
     }
+}
+
+/// A line of `ip` or `grep` as far as it is the same each time.
+fn stable(line: &str) -> String {
+    // "3: eth0@if7: <…>" and "3: eth0    inet …"
+    let numbered = line
+        .split_once(": ")
+        .filter(|(number, _)| number.parse::<u32>().is_ok());
+    let line = numbered.map_or(line, |(_, rest)| rest);
+    let mut words = vec![];
+    let mut name = "";
+    let mut given = line.split_whitespace();
+    while let Some(word) = given.next() {
+        let word = word.split_once("@if").map_or(word, |(name, _)| name);
+        match word {
+            "linkdown" | "\\" => {}
+            // The state follows the carrier after a while.
+            "state" => drop(given.next()),
+            "link/ether" if !name.starts_with("cali") => drop(given.next()),
+            "link-netns" | "link-netnsid" | "qdisc" => drop(given.next()),
+            flags if flags.starts_with('<') => {
+                let lasting = ["NO-CARRIER,", ",LOWER_UP", ",M-DOWN"];
+                let flags = lasting
+                    .iter()
+                    .fold(flags.to_owned(), |f, gone| f.replace(gone, ""));
+                words.push(flags);
+            }
+            word => words.push(word.to_owned()),
+        }
+        if name.is_empty() {
+            name = word;
+        }
+    }
+    words.join(" ")
 }

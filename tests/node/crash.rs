@@ -9,7 +9,7 @@ use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Host, Pod};
 use crate::support::{Needs, Test};
-use crate::sync::settle;
+use crate::two::settle;
 
 pub(crate) const TESTS: &[Test] = &[
     ("sync_goes_on_after_each_step", Needs::Root, || {
@@ -20,14 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::Driver,
         || sync_each(IpipMode::CrossSubnet),
     ),
-    ("leave_goes_on_after_each_step", Needs::Root, || {
-        leave_each(IpipMode::Never)
-    }),
-    (
-        "drivers_leave_goes_on_after_each_step",
-        Needs::Driver,
-        || leave_each(IpipMode::CrossSubnet),
-    ),
+    ("leave_goes_on_after_each_step", Needs::Root, leave_each),
     ("a_printed_plan_does_the_same", Needs::Root, || {
         printed(IpipMode::Never)
     }),
@@ -98,8 +91,8 @@ fn sync_each(mode: IpipMode) {
     }
 }
 
-fn leave_each(mode: IpipMode) {
-    let (cluster, name) = stage(mode);
+fn leave_each() {
+    let (cluster, name) = stage(IpipMode::Never);
     let ended = |count: usize| {
         let host = rebooted(&cluster, &name);
         settle(&open(&host));

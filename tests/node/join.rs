@@ -164,12 +164,12 @@ fn underlay() {
         said(host.config()),
         "underlay eth0 has 2 IPv4 addresses: 172.18.0.3/16, 172.18.0.9/16; name one of them"
     );
-    let narrow = TunnelMtu::try_new(67).unwrap_err();
-    assert_eq!(
-        narrow.to_string(),
-        "tunnel MTU 67 is outside 68 to 65515 octets"
-    );
     let second = host.config().with_underlay_address([172, 18, 0, 9].into());
+    let wide = second.clone().with_mtu(TunnelMtu::try_new(1481).unwrap());
+    assert_eq!(
+        said(wide),
+        "tunnel MTU 1481 is above 1480, which is the underlay's 1500 less 20 octets of outer header"
+    );
     host.join_as(second).unwrap();
     // Known by that address now, it is no question any more.
     host.join();

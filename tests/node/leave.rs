@@ -9,7 +9,7 @@ use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Pod};
 use crate::support::{Needs, Test};
-use crate::sync::{Two, settle};
+use crate::two::{Two, settle};
 use crate::unsteady::Unsteady;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -118,7 +118,8 @@ fn out_of_reach() {
     };
     // Another value of the same node: that of a process which started anew.
     let node = open().unwrap();
-    node.attach(&Pod::new("podC", "c3").workload).unwrap();
+    let pod = Pod::new("podC", "c3");
+    node.attach(&pod.workload).unwrap();
     settle(&node);
     let right = two.hosts[1].state();
     unsteady.fail(true);
@@ -128,12 +129,25 @@ fn out_of_reach() {
     two.hosts[1]
         .space
         .sh("ip route flush proto bird; ip link set tunl0 down");
+    // Of a block that came meanwhile, for all it knows.
+    two.hosts[1]
+        .space
+        .sh("ip route add blackhole 10.244.201.0/26 proto bird");
     let synced = node.sync().unwrap();
     let words = synced.stale.as_deref().unwrap();
     assert!(
         words.contains("cannot be watched") && words.contains("out of reach"),
         "{words}"
     );
+    assert!(
+        two.hosts[1]
+            .routes()
+            .contains(&"blackhole 10.244.201.0/26 proto bird".to_owned()),
+        "{synced}"
+    );
+    two.hosts[1]
+        .space
+        .sh("ip route del blackhole 10.244.201.0/26");
     assert_eq!(two.hosts[1].state(), right, "mended by what was read last");
     assert!(!synced.is_settled() && synced.failed.is_empty(), "{synced}");
     // Who never could read it does nothing.

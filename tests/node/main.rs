@@ -12,6 +12,7 @@ mod run;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod two;
 mod unsteady;
 
 use std::process::ExitCode;

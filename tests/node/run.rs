@@ -13,7 +13,7 @@ use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Pod};
 use crate::support::{Needs, Test, soon};
-use crate::sync::Two;
+use crate::two::Two;
 use crate::unsteady::Unsteady;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -121,15 +121,22 @@ fn turns() {
     let host = cluster.host("node-a", "172.18.0.3/16");
     let (node, other) = (host.join(), host.join());
     while_running(&node, |_| {
-        for round in 0..10 {
+        for round in 0..16 {
             let pod = Pod::new(&format!("pod{round}"), &format!("c{round}"));
-            // By the value that runs, and by another process's.
+            // By the value that runs, and by another process's; at any instant of a pass.
             let by = [&node, &other][round % 2];
+            host.space
+                .sh("ip route add blackhole 10.244.200.0/26 proto bird");
+            thread::sleep(Duration::from_millis(
+                40 + 5 * u64::try_from(round).unwrap(),
+            ));
             let attached = by.attach(&pod.workload).unwrap();
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(150));
             host.space
                 .sh(&format!("ip link show {}", attached.host_veth));
             by.detach(pod.id()).unwrap();
+            let gone = || !host.space.sh("ip route").contains("10.244.200.0/26");
+            soon("the stale route is gone", gone);
         }
     });
     assert!(node.counters().passes > 2);

@@ -39,6 +39,7 @@ def test_every_exception_has_its_place() -> None:
         ipip.NoSuchObject: (ipip.KernelError, FileNotFoundError, ipip.NotFound),
         ipip.AlreadyExists: (ipip.KernelError, FileExistsError),
         ipip.NoDriver: (ipip.KernelError,),
+        ipip.NoGuard: (),
         ipip.PartWritten: (ipip.KernelError,),
     }
     for exception, bases in tree.items():

@@ -35,4 +35,11 @@ impl Chance {
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
+
+    /// Any of `all`, if there is one.
+    pub(crate) fn any<T>(&mut self, all: impl Iterator<Item = T> + Clone) -> Option<T> {
+        let count = all.clone().count();
+        let mut all = all;
+        (count > 0).then(|| all.nth(self.below(count)))?
+    }
 }

@@ -11,6 +11,7 @@ mod answers;
 mod calico;
 mod chance;
 mod coroutine;
+mod focus;
 mod found;
 mod operation;
 mod oracle;

@@ -67,11 +67,8 @@ pub(crate) type Shelf = Arc<Mutex<Option<Report>>>;
 pub(crate) struct Collection {
     pub(crate) collector: Arc<Mutex<Collector>>,
     pub(crate) live: HashSet<HandleId>,
-}
-
-impl Collection {
     /// The time of grace, in seconds.
-    pub(crate) const GRACE: u64 = 30;
+    pub(crate) grace: u64,
 }
 
 /// A pool as it is created.

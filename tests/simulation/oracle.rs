@@ -37,8 +37,8 @@ pub(crate) struct Effect {
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) state: State,
-    /// Handles whose records were lost, and whether they were repaired since.
-    lost: BTreeMap<String, bool>,
+    /// Handles whose records were lost.
+    lost: BTreeMap<String, Loss>,
     /// All assignments that ever were.
     stamps: BTreeMap<(Ipv4Addr, u64), Given>,
     /// Whether Calico's commits, of single keys, are among them.
@@ -47,11 +47,20 @@ pub(crate) struct Oracle {
     pub(crate) ordered: bool,
 }
 
+/// What became of a handle whose record was lost.
+#[derive(Debug, Default)]
+struct Loss {
+    /// Whether it was so more than once: who repairs what he saw of the first one sees no difference.
+    again: bool,
+    is_repaired: bool,
+}
+
 /// An assignment as it was made.
 #[derive(Debug)]
 struct Given {
     handle: String,
     node: String,
+    revision: u64,
     /// In seconds.
     at: u64,
 }
@@ -107,6 +116,7 @@ impl Oracle {
             let given = Given {
                 handle: owner.clone().unwrap_or_default(),
                 node: permit.node.to_owned(),
+                revision: committed.revision,
                 at: permit.now,
             };
             let before = self.stamps.insert(*stamp, given);
@@ -129,14 +139,19 @@ impl Oracle {
         by_calico || given.is_some_and(|given| given.handle == handle && given.node == node)
     }
 
-    /// What is collected was assigned for longer than the time of grace.
+    /// What is collected was assigned for longer than the time of grace, or on a node that had no record
+    /// since.
     fn check_grace(&self, lost: &[(Ipv4Addr, u64)], permit: &Permit<'_>) -> Verdict<()> {
-        if !matches!(permit.operation, Operation::Collect(_)) {
+        let Operation::Collect(Collection { grace, .. }) = permit.operation else {
             return Ok(());
-        }
+        };
         for stamp in lost {
             let given = self.stamps.get(stamp);
-            let is_over = given.is_none_or(|given| given.at + Collection::GRACE <= permit.now);
+            let is_over = given.is_none_or(|given| {
+                let mut nodes = self.state.zones.since(given.revision.max(permit.since));
+                let had_none = nodes.any(|nodes| !nodes.contains_key(&given.node));
+                had_none || given.at + grace <= permit.now
+            });
             check(is_over, || format!("{stamp:?} of {given:?} was collected"))?;
         }
         Ok(())
@@ -346,20 +361,25 @@ impl Oracle {
 
     /// Takes over which records of handles are lost, and which repaired.
     fn lose(&mut self, committed: &Committed, permit: &Permit<'_>) {
-        for (key, _, _) in &committed.changes {
+        for (key, before, after) in &committed.changes {
             let Ok(Key::Handle(id)) = Key::of(key) else {
                 continue;
             };
             match permit.operation {
+                // Written again, so that a commit on its way does not take effect.
+                _ if before == after => {}
                 // What it counted and takes back may have been released and counted anew meanwhile,
                 // where a handle is used again.
                 Operation::Calico(calico) if calico.forgets() || !self.counts_all(id) => {
-                    self.lost.insert(id.to_owned(), false);
+                    let again = self.lost.contains_key(id);
+                    let loss = self.lost.entry(id.to_owned()).or_default();
+                    (loss.again, loss.is_repaired) = (again, false);
                 }
                 Operation::Repair(_) => {
-                    self.lost
-                        .entry(id.to_owned())
-                        .and_modify(|repaired| *repaired = true);
+                    let counts_all = self.counts_all(id);
+                    if let Some(loss) = self.lost.get_mut(id) {
+                        loss.is_repaired = !loss.again || counts_all;
+                    }
                 }
                 _ => {}
             }
@@ -405,7 +425,7 @@ impl Oracle {
 
     /// The record of a handle counts what the blocks hold; beside Calico it may count more.
     fn check_handle(&self, handle: &str) -> Verdict<()> {
-        if self.lost.get(handle) == Some(&false) {
+        if self.lost.get(handle).is_some_and(|loss| !loss.is_repaired) {
             return Ok(());
         }
         let held = self.state.held.get(handle).filter(|held| !held.is_empty());

@@ -11,6 +11,7 @@ use ipnetwork::Ipv4Network;
 
 use crate::calico::Calico;
 use crate::chance::Chance;
+use crate::focus::Focus;
 use crate::operation::{Collection, Operation, PoolPlan, Shelf};
 use crate::state::State;
 
@@ -18,8 +19,10 @@ use crate::state::State;
 pub(crate) const PROCESSES: usize = 6;
 /// How many handles are used.
 pub(crate) const HANDLES: usize = 8;
+/// How many seconds an operation of Calico takes at most; 90 in truth.
+pub(crate) const CALICOS_TIME: u64 = 80;
 /// How many kinds of operations there are, Calico's apart.
-const KINDS: usize = 24;
+pub(crate) const KINDS: usize = 24;
 /// How often each kind is drawn where nothing is left out, in its order below.
 const USUAL: [usize; KINDS] = [
     6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 1, 3, 1, 3, 2, 2, 2, 2, 4, 1, 2, 1, 3,
@@ -44,10 +47,13 @@ pub(crate) struct Scene {
     pub(crate) first_pools: usize,
     /// Whether Calico works on the same store.
     pub(crate) with_calico: bool,
+    /// After how many seconds what looks useless is collected.
+    grace: u64,
     collector: Arc<Mutex<Collector>>,
     shelf: Shelf,
     /// Whether records of handles are lost.
     with_damage: bool,
+    focus: Focus,
 }
 
 /// Who does something, and what there is.
@@ -86,17 +92,22 @@ impl Scene {
                 *weight * (1 + chance.below(3)) * often
             };
         }
-        let grace = Duration::from_secs(Collection::GRACE);
+        // Calico counts an address, and may take its time until it is assigned.
+        let grace = if with_calico { CALICOS_TIME + 10 } else { 30 };
         weights[0] = weights[0].max(3);
         weights[3] = weights[3].max(2);
+        let focus = Focus::draw(chance, with_calico);
+        focus.weigh(&mut weights);
         Self {
             weights,
             plans: plans(cidr, block_len, ordered && !with_calico),
             first_pools: if chance.one_in(3) { 2 } else { 1 },
             with_calico,
-            collector: Arc::new(Mutex::new(Collector::new(grace))),
+            grace,
+            collector: Arc::new(Mutex::new(Collector::new(Duration::from_secs(grace)))),
             shelf: Shelf::default(),
             with_damage: chance.one_in(2),
+            focus,
         }
     }
 
@@ -123,8 +134,8 @@ impl Scene {
     fn block(&self, chance: &mut Chance, node: &str, state: &State) -> Ipv4Network {
         let claims = || state.claims.keys().filter(|(owner, _)| owner == node);
         let known = match chance.below(4) {
-            0 | 1 => nth(chance, claims().map(|(_, block)| block)),
-            2 => nth(chance, state.blocks.keys()),
+            0 | 1 => chance.any(claims().map(|(_, block)| block)),
+            2 => chance.any(state.blocks.keys()),
             _ => None,
         };
         let known = known.and_then(|name| name.replace('-', "/").parse().ok());
@@ -138,6 +149,9 @@ impl Scene {
         handles: &mut Vec<String>,
         state: &State,
     ) -> Operation {
+        if let Some(calico) = self.focus.draw_calico(chance, state) {
+            return Operation::Calico(calico);
+        }
         let node = match chance.below(2) {
             0 => Self::node(chance.below(PROCESSES)).to_string(),
             _ => "calico-1".to_owned(),
@@ -160,7 +174,7 @@ impl Scene {
             6 => Calico::ReleaseHandle(any(chance, handles)),
             7..=8 => Calico::ReleaseBlock { node, block },
             9 => Calico::CreatePool(self.plans[0]),
-            10 => match nth(chance, state.handles.keys()) {
+            10 => match chance.any(state.handles.keys()) {
                 Some(handle) if self.with_damage => Calico::Forget(handle.clone()),
                 _ => Calico::Note(chance.next() >> 1),
             },
@@ -254,6 +268,7 @@ impl Scene {
             _ => Operation::Collect(Collection {
                 collector: Arc::clone(&self.collector),
                 live: (0..chance.below(HANDLES)).map(Self::handle).collect(),
+                grace: self.grace,
             }),
         }
     }
@@ -318,13 +333,6 @@ fn config(chance: &mut Chance) -> AllocatorConfig {
     }
     config.cooldown = Duration::from_secs(if chance.one_in(2) { 30 } else { 0 });
     config
-}
-
-/// Any of `all`.
-fn nth<'a, T>(chance: &mut Chance, all: impl Iterator<Item = &'a T> + Clone) -> Option<&'a T> {
-    let count = all.clone().count();
-    let mut all = all;
-    (count > 0).then(|| all.nth(chance.below(count)))?
 }
 
 fn masked(addr: Ipv4Addr, len: u8) -> Ipv4Network {

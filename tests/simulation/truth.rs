@@ -17,7 +17,7 @@ type Value = Option<Arc<[u8]>>;
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     versions: BTreeMap<String, Vec<(u64, Value)>>,
-    revision: u64,
+    pub(crate) revision: u64,
     /// What was committed and is not judged yet.
     pub(crate) unjudged: Vec<Committed>,
     /// Commits that were sent and did not arrive yet: whose, and by which of its operations.

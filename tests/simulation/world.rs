@@ -16,7 +16,7 @@ use crate::chance::Chance;
 use crate::coroutine::{Fault, Grant, Seat, Task};
 use crate::operation::{Answer, Operation};
 use crate::oracle::{Effect, Oracle, Permit};
-use crate::scene::{PROCESSES, Present, Remembered, Scene};
+use crate::scene::{CALICOS_TIME, PROCESSES, Present, Remembered, Scene};
 use crate::truth::{Committed, Truth, View};
 
 /// The fewest store calls of a history.
@@ -75,6 +75,8 @@ pub(crate) struct World {
     actors: Vec<Actor>,
     known: Vec<Remembered>,
     calicos_handles: Vec<String>,
+    /// The revision when time passed at a leap last.
+    jumped: u64,
     /// How many operations there were.
     operations: u64,
     /// Those that ended while a commit of theirs is on its way.
@@ -110,6 +112,7 @@ impl World {
             actors: Vec::new(),
             known: Vec::new(),
             calicos_handles: Vec::new(),
+            jumped: 0,
             operations: 0,
             ended: BTreeMap::new(),
             stacks,
@@ -200,6 +203,8 @@ impl World {
         let mut pass = 1 + self.chance.below(1000) as u64;
         if self.weather.slow && self.chance.one_in(60) {
             pass += (20 + self.chance.below(60) as u64) * MICROS;
+            let revision = self.truth().revision;
+            self.jumped = revision;
         }
         self.clock.fetch_add(pass, Ordering::Relaxed);
         if self.weather.lost_replies && self.chance.one_in(10) {
@@ -217,6 +222,9 @@ impl World {
         if weather.stale_reads && self.chance.one_in(4) {
             let most = if self.chance.one_in(4) { 40 } else { 6 };
             grant.behind = self.chance.below(most) as u64;
+            if self.is_collecting(place) {
+                grant.behind = grant.behind.min(self.truth().revision - self.jumped);
+            }
         }
         if weather.lost_replies && self.chance.one_in(25) {
             let faults = [Fault::LostReply, Fault::Refused, Fault::OnTheWay];
@@ -233,10 +241,16 @@ impl World {
         Ok(())
     }
 
-    /// Whether it is an operation of Calico that ends by itself, after 90 s.
+    /// Whether it waits for a time of grace, which is longer than reads may be late.
+    fn is_collecting(&self, place: usize) -> bool {
+        let running = self.actors[place].running.as_ref();
+        running.is_some_and(|running| matches!(running.call.operation, Operation::Collect(_)))
+    }
+
+    /// Whether it is an operation of Calico that ends by itself, having taken too long.
     fn is_over(&self, place: usize) -> bool {
         let running = self.actors[place].running.as_ref();
-        let is_old = |running: &Running| running.call.began + 80 < self.micros() / MICROS;
+        let is_old = |running: &Running| running.call.began + CALICOS_TIME < self.micros() / MICROS;
         place >= PROCESSES && running.is_some_and(is_old)
     }
 

@@ -291,8 +291,8 @@ impl View {
 fn nodes_of(block: &Block) -> HashSet<&str> {
     let owner = block.affinity().and_then(|affinity| affinity.node());
     let assigned = block.assigned();
-    let assigned = assigned.filter_map(|(_, who)| who.secondary().get("node"));
-    let nodes: HashSet<&str> = assigned.map(String::as_str).collect();
+    let assigned = assigned.filter_map(|(_, who)| who.known("node"));
+    let nodes: HashSet<&str> = assigned.collect();
     nodes
         .into_iter()
         .chain(owner.map(NodeName::as_str))

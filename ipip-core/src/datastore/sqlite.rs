@@ -5,22 +5,26 @@
 //! | `connect` | how a file is opened: new, ours, or refused |
 //! | `query` | the statements: what a read and a commit do in one transaction |
 //! | `turn` | who writes next, among threads and processes |
+//! | `disk` | when a commit is on the disk |
 //! | `fault` | SQLite's errors as ours |
 
 mod connect;
+mod disk;
 mod fault;
 mod query;
 mod turn;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use self::connect::File;
+use self::disk::Link;
 use self::fault::Fault;
-use self::turn::Turns;
+use self::turn::{Turn, Turns};
 use super::bell::Bell;
 use super::store::{check_key, check_prefix};
 use super::{
@@ -30,8 +34,17 @@ use super::{
 /// What a commit survives once it was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Durability {
-    /// Loss of power: each commit is on the disk before the call returns. Others may read it a moment
-    /// earlier; what they commit then is on the disk only with it.
+    /// Loss of power: `fdatasync` has returned for the log that holds the commit, and for all commits
+    /// before it, before the call does. A disk that loses what it said it has is beyond this.
+    ///
+    /// Others may read a commit a moment before it is on the disk, or one whose caller ended before it
+    /// was; what they commit then is on the disk only with it.
+    ///
+    /// If the disk reports an error instead, the call ends with [`StoreError::Unknown`] and the handle is
+    /// of no use any more: nobody can tell which part of the log the disk has, and asking it again would
+    /// not tell either. Reading and committing end with [`StoreError::Failed`] from then on. Each other
+    /// handle that had the file open learns of it at its own next commit; open the file anew once
+    /// the disk is well.
     #[default]
     Power,
     /// The end of the process, however it ends; a loss of power may take the last commits, and leaves
@@ -103,8 +116,10 @@ pub struct Sqlite {
     options: SqliteOptions,
     turns: Turns,
     /// Connections that nobody uses now; the one used last is taken first, since it knows most pages.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Link>>,
     changed: Bell,
+    /// Whether the disk failed to confirm a commit.
+    is_unconfirmed: AtomicBool,
 }
 
 /// More idle connections than this are closed.
@@ -127,14 +142,15 @@ impl Sqlite {
         let turns = Turns::open(&path, options.create)?;
         let turn = turns.take(options.deadline);
         let turn = turn.ok_or_else(|| connect::late(&path, started))?;
-        let (file, connection) = connect::first(path, &options, started)?;
+        let (file, link) = connect::first(path, &options, started)?;
         drop(turn);
         Ok(Self {
             file,
             options,
             turns,
-            idle: Mutex::new(vec![connection]),
+            idle: Mutex::new(vec![link]),
             changed: Bell::default(),
+            is_unconfirmed: AtomicBool::new(false),
         })
     }
 
@@ -143,10 +159,10 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError::Damaged`] with what SQLite found, or if the file cannot be read.
     pub fn verify(&self) -> Result<(), StoreError> {
-        self.with(Instant::now(), query::verify)
+        self.with(Instant::now(), |link| query::verify(&link.connection))
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Link>> {
         // Nothing can panic while the list is changed.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,28 +171,68 @@ impl Sqlite {
     fn with<T>(
         &self,
         started: Instant,
-        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+        work: impl FnOnce(&Link) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
+        let link = match idle {
+            Some(link) => link,
             None => connect::again(&self.file, &self.options)?,
         };
         let left = self.options.deadline.saturating_sub(started.elapsed());
-        let result = connection.busy_timeout(left).map_err(Fault::from);
-        let result = result.and_then(|()| work(&connection));
+        let result = link.connection.busy_timeout(left).map_err(Fault::from);
+        let result = result.and_then(|()| work(&link));
         let mut idle = self.idle();
         // One that could not end its transaction ends it by being closed.
-        if connection.is_autocommit() && idle.len() < MOST_IDLE {
-            idle.push(connection);
+        if link.connection.is_autocommit() && idle.len() < MOST_IDLE {
+            idle.push(link);
         }
         drop(idle);
         result.map_err(|fault| fault.of(&self.file.text, started.elapsed()))
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.check()?;
+        self.with(Instant::now(), |link| work(&link.connection))
+    }
+
+    /// # Errors
+    /// [`StoreError::Forked`]; [`StoreError::Failed`] if what is there may not be on the disk.
+    fn check(&self) -> Result<(), StoreError> {
         self.file.check_process()?;
-        self.with(Instant::now(), work)
+        if !self.is_unconfirmed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(StoreError::Failed {
+            path: self.file.text.clone(),
+            text: "the disk did not confirm an earlier commit, open it anew".to_owned(),
+        })
+    }
+
+    /// Writes, and waits for the disk once the next writer may go on.
+    fn write(&self, link: &Link, commit: &Commit, turn: Turn<'_>) -> Result<Outcome, Fault> {
+        let outcome = query::commit(&link.connection, commit, self.options.history)?;
+        if outcome == Outcome::Conflict {
+            turn.keep();
+            return Ok(outcome);
+        }
+        drop(turn);
+        if self.options.durability == Durability::Power {
+            self.confirm(link)?;
+        }
+        Ok(outcome)
+    }
+
+    /// # Errors
+    /// [`StoreError::Unknown`], as it was written; the handle is given up.
+    fn confirm(&self, link: &Link) -> Result<(), StoreError> {
+        let unknown = |text: String| {
+            self.is_unconfirmed.store(true, Ordering::Release);
+            let path = self.file.text.clone();
+            StoreError::Unknown { path, text }
+        };
+        link.sync().map_err(|error| unknown(error.to_string()))?;
+        // What another thread's commit left out is before ours in the log.
+        self.check().map_err(|error| unknown(error.to_string()))
     }
 }
 
@@ -198,25 +254,12 @@ impl Store for Sqlite {
 
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         commit.check()?;
-        self.file.check_process()?;
+        self.check()?;
         let started = Instant::now();
         let turn = self.turns.take(self.options.deadline);
         let turn = turn.ok_or_else(|| connect::late(&self.file.path, started))?;
         self.file.check_place()?;
-        let outcome = self.with(started, |connection| {
-            let outcome = query::commit(connection, &commit, self.options.history)?;
-            if outcome == Outcome::Conflict {
-                turn.keep();
-                return Ok(outcome);
-            }
-            // The next need not wait for the disk too: the log is one file, so whoever takes his commit to
-            // the disk takes all before it along.
-            drop(turn);
-            if self.options.durability == Durability::Power {
-                self.file.sync_log()?;
-            }
-            Ok(outcome)
-        })?;
+        let outcome = self.with(started, |link| self.write(link, &commit, turn))?;
         if outcome != Outcome::Conflict {
             self.changed.ring();
         }

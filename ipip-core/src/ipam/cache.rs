@@ -43,9 +43,13 @@ struct Generations<K, T> {
     old: HashMap<K, (Revision, T)>,
 }
 
-/// So many values of a kind are kept in each generation, and so many nodes: full blocks of /26 take
-/// about 20 kB each, so that all of them take 80 MB at most. A pool of a /15 has as many.
-const ROOM: usize = 2048;
+/// So many values of a kind are kept in each generation. A full block of /26 takes 37 kB as it was read,
+/// 82 kB once it was written, and 123 kB if all its attributes were listed (`cargo bench --bench ipam --
+/// block` counts it), so that all blocks take 38 MB, 84 MB and 126 MB at most. A pool of a /16 has as many.
+const ROOM: usize = 512;
+
+/// So many nodes are kept, a few hundred octets each.
+const NODES: usize = 2048;
 
 impl<K, T> Default for Shelf<K, T> {
     fn default() -> Self {
@@ -121,7 +125,7 @@ impl Cache {
             *entry = latest;
             return;
         }
-        if all.len() >= ROOM {
+        if all.len() >= NODES {
             all.clear();
         }
         all.insert(node.clone(), latest);

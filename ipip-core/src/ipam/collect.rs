@@ -15,7 +15,7 @@ use super::retry::Written;
 use super::{Ipam, IpamError, RefusedBlock, decide};
 use crate::datastore::{Commit, Record, Revision, key};
 use crate::name::{HandleId, NodeName};
-use crate::resource::{Block, BlockPrefix, Handle, Released, Sequence};
+use crate::resource::{Block, BlockPrefix, Handle, Node, Released, Sequence};
 use judge::{Judge, Look};
 
 /// What one who collects remembers from call to call: what looked useless, and since when.
@@ -126,14 +126,17 @@ impl Ipam {
         collector: &mut Collector,
         live: &HashSet<HandleId>,
     ) -> Result<Collected, IpamError> {
-        let nodes = self.nodes()?.into_iter();
-        let nodes: HashSet<_> = nodes.map(|node| node.name().clone()).collect();
-        collector.nodes.extend(nodes.iter().cloned());
         let Survey {
-            blocks, handles, ..
+            blocks,
+            handles,
+            revision,
+            ..
         } = self.survey_records()?;
-        // After reading: the time of grace begins when the records were there, not before.
+        // Right after reading: the time of grace begins when the records were there, not before, and
+        // ends when they still are.
         let now = self.ambient.now();
+        let nodes = self.nodes_since(revision)?;
+        collector.nodes.extend(nodes.iter().cloned());
         let mut collected = Collected::default();
         let judge = Judge {
             now,
@@ -157,6 +160,16 @@ impl Ipam {
         let waiting = collector.addresses.len() + collector.handles.len() + collector.blocks.len();
         collected.waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
         Ok(collected)
+    }
+
+    /// The nodes that have a record at `revision` or later. A node that comes back gets its record
+    /// before its addresses or with them, so it was there if they were.
+    fn nodes_since(&self, revision: Revision) -> Result<HashSet<NodeName>, IpamError> {
+        self.retry(&"nodes", || {
+            let listing = self.read_listing(key::node_prefix(), Node::from_json)?;
+            let names = listing.entries.iter().map(|node| node.name().clone());
+            Ok((listing.revision >= revision).then(|| names.collect()))
+        })
     }
 
     /// Deletes the records of handles that have had no address for the time of grace.

@@ -91,7 +91,7 @@ impl Ipam {
         owner: &Attribute,
     ) -> Result<Result<Given, Waiting>, IpamError> {
         let handle = HandleId::try_new(owner.handle().unwrap_or_default())?;
-        let attribute = if owner.secondary().contains_key("node") {
+        let attribute = if owner.known("node").is_some() {
             owner.clone()
         } else {
             owner.clone().with("node", node.as_str())

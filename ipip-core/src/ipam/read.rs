@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decide::Taken;
 use super::{Ipam, IpamError};
 use crate::addr::Ipv4Prefix;
-use crate::datastore::{Record, Revision, key};
+use crate::datastore::{Listing, Record, Revision, key};
 use crate::name::{HandleId, NodeName};
 use crate::resource::{
     Block, BlockAffinity, BlockPrefix, Handle, MIN_BLOCK_LEN, Pool, Reserved, ResourceError,
@@ -192,9 +192,22 @@ impl Ipam {
         prefix: &str,
         from_json: impl Fn(&[u8]) -> Result<T, ResourceError>,
     ) -> Result<Vec<T>, IpamError> {
-        let records = self.store.list(prefix)?.entries.into_iter();
+        Ok(self.read_listing(prefix, from_json)?.entries)
+    }
+
+    /// The same, and as of which revision.
+    pub(super) fn read_listing<T>(
+        &self,
+        prefix: &str,
+        from_json: impl Fn(&[u8]) -> Result<T, ResourceError>,
+    ) -> Result<Listing<T>, IpamError> {
+        let listing = self.store.list(prefix)?;
         let value = |record| parse(record, &from_json).map(|(_, stored)| stored.value);
-        records.map(value).collect()
+        let entries = listing.entries.into_iter().map(value);
+        Ok(Listing {
+            entries: entries.collect::<Result<_, _>>()?,
+            revision: listing.revision,
+        })
     }
 
     /// The value under `key`, if there is one.

@@ -67,7 +67,10 @@ impl Ipam {
             Some(Compare::Absent(key)) => (key, None),
             Some(Compare::Unchanged(key, revision)) => (key, Some(revision)),
         };
-        let found = self.store.get(&key)?;
+        // A store that lost its disk reads nothing any more: the commit stays in doubt.
+        let Ok(found) = self.store.get(&key) else {
+            return Err(lost.into());
+        };
         if found.as_ref().map(|record| record.revision) != revision {
             return Ok(Written::Perhaps);
         }

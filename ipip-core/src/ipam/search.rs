@@ -262,6 +262,7 @@ impl<'a> Search<'a> {
         let node = self.wanted.node;
         let mut commit = change(&block, pool);
         let right = match decide::standing(node, Some(affinity.value.state), Some(&block.value)) {
+            // Not compared: a claim that was read is given up only with the block, which is.
             Standing::Ours => Right::Claimed(affinity.revision),
             Standing::Unconfirmed => {
                 confirm(&mut commit, node, block.value.prefix(), Some(affinity));

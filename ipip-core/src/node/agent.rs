@@ -1,5 +1,6 @@
 //! A node that takes part: what it holds between its calls.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,10 +13,10 @@ use crate::cluster::View;
 use crate::datapath::DataPathKind;
 use crate::datastore::Store;
 use crate::ipam::{Ambient, Ipam};
-use crate::mtu::TunnelMtu;
+use crate::mtu::MtuChain;
 use crate::name::NodeName;
 use crate::netlink::Kernel;
-use crate::plan::{Observed, SettingBefore};
+use crate::plan::{Change, Observed, Route, RouteKey, SettingBefore, Step};
 use crate::resource::Node as NodeRecord;
 use crate::sys::netns::Netns;
 
@@ -60,6 +61,10 @@ pub(super) struct State {
     pub(super) data_path: Carrier,
     /// The node's address that it carries them for.
     pub(super) carried_for: Option<NodeAddr>,
+    /// Why there can be no guard here.
+    pub(super) no_guard: Option<String>,
+    /// The routes that are known to be ours.
+    pub(super) known: HashSet<RouteKey>,
     /// What settings were before we changed them.
     pub(super) before: Vec<SettingBefore>,
 }
@@ -139,9 +144,9 @@ impl Node {
         Ok(underlay::choose(observed, &self.config.underlay, known)?)
     }
 
-    /// The MTU inside the tunnel and of its workloads.
-    pub(super) fn mtu(&self, underlay: &Underlay) -> TunnelMtu {
-        self.config.mtu.unwrap_or_else(|| underlay.mtu.tunnel())
+    /// The MTUs of the tunnel and of the workloads.
+    pub(super) fn mtu(&self, underlay: &Underlay) -> Result<MtuChain, NodeError> {
+        Ok(MtuChain::try_new(underlay.mtu, self.config.mtu)?)
     }
 }
 
@@ -166,6 +171,16 @@ impl State {
             Carrier::Nobody(reason) => DataPathState::Unavailable {
                 reason: reason.clone(),
             },
+        }
+    }
+
+    /// Keeps of `adopted` what is news: a route that was not there before, and that we did not put there.
+    pub(super) fn notice(&mut self, adopted: &mut Vec<Route>, done: &[Step]) {
+        adopted.retain(|route| self.known.insert(route.key()));
+        for step in done {
+            if let Change::AddRoute(route) | Change::ReplaceRoute(route) = &step.change {
+                self.known.insert(route.key());
+            }
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Changes, Node, NodeError, Workload, ensure_workload};
+use super::wiring::{Wire, Wired, wire_all};
+use super::{Changes, Node, NodeError, Workload};
 use crate::addr::MacAddr;
 use crate::ipam::{Assigned, Given};
 use crate::mtu::TunnelMtu;
 use crate::name::{HandleId, InterfaceName};
-use crate::netlink::{Kernel, NetlinkError};
+use crate::netlink::NetlinkError;
 use crate::overlay::{WorkloadEndpoint, check_workload_name};
-use crate::plan::Place;
 use crate::resource::{Attribute, Release, go_time};
 use crate::sys::netns::Netns;
 
@@ -28,10 +28,9 @@ pub struct Attached {
     pub changes: Changes,
 }
 
-/// A container whose names were checked, with its namespace open.
+/// A container whose names and namespace were checked.
 struct Guest<'a> {
     workload: &'a Workload,
-    netns: Netns,
     handle: HandleId,
     owner: Attribute,
 }
@@ -70,20 +69,38 @@ impl Node {
         &self,
         workloads: &[Workload],
     ) -> Result<Vec<Result<Attached, NodeError>>, NodeError> {
-        let _turn = self.turn();
+        let mut turn = self.turn();
         let mtu = self.current_mtu()?;
         let guests: Vec<_> = workloads.iter().map(|one| self.guest(one)).collect();
         let is_open = |guest: &&Guest<'_>| guest.workload.address.is_none();
         let open = guests.iter().flatten().filter(is_open);
         let owners: Vec<_> = open.map(|guest| guest.owner.clone()).collect();
         let mut any = self.ipam.assign_each(self.name(), &owners).into_iter();
-        let attached = guests.into_iter().map(|guest| {
+        let given = guests.into_iter().map(|guest| {
             let guest = guest?;
             let given = match guest.workload.address {
                 Some(wanted) => self.assign_wanted(&guest, wanted)?,
                 None => any.next().ok_or_else(|| self.not_joined())??,
             };
-            self.wire(&guest, given, mtu)
+            Ok((guest, given))
+        });
+        let given: Vec<Result<_, NodeError>> = given.collect();
+        let wires = given.iter().flatten();
+        let wires: Vec<_> = wires
+            .map(|(guest, given)| guest.wire(*given, mtu))
+            .collect();
+        let mut wired = wire_all(&self.netns, &wires).into_iter().zip(&wires);
+        let attached = given.into_iter().map(|given| {
+            let (guest, given) = given?;
+            let (wired, wire) = wired.next().ok_or_else(|| self.not_joined())?;
+            match wired {
+                Ok(wired) => {
+                    turn.notice(&mut vec![], &wired.changes.steps);
+                    Ok(attached(&wire.endpoint, wired))
+                }
+                Err(refused) if given.newly => Err(self.give_back(&guest, given.assigned, refused)),
+                Err(refused) => Err(refused),
+            }
         });
         Ok(attached.collect())
     }
@@ -92,10 +109,11 @@ impl Node {
     fn current_mtu(&self) -> Result<TunnelMtu, NodeError> {
         let record = self.record()?;
         let observed = self.kernel()?.observe()?;
-        Ok(self.mtu(&self.underlay(&observed, Some(&record))?))
+        let underlay = self.underlay(&observed, Some(&record))?;
+        Ok(self.mtu(&underlay)?.workload)
     }
 
-    /// Checks what names the container, and opens its namespace.
+    /// Checks what names the container, and that its namespace is one.
     fn guest<'a>(&self, workload: &'a Workload) -> Result<Guest<'a>, NodeError> {
         let id = &workload.id;
         check_workload_name("namespace", &id.namespace)?;
@@ -113,7 +131,6 @@ impl Node {
             .with("timestamp", &go_time(self.ambient.now()));
         Ok(Guest {
             workload,
-            netns,
             handle,
             owner,
         })
@@ -146,31 +163,6 @@ impl Node {
         }
     }
 
-    /// Wires the container that has its address; gives back an address that is new if that fails.
-    fn wire(&self, guest: &Guest<'_>, given: Given, mtu: TunnelMtu) -> Result<Attached, NodeError> {
-        let id = &guest.workload.id;
-        let endpoint = WorkloadEndpoint {
-            interface: guest.workload.interface.clone(),
-            ..WorkloadEndpoint::new(&id.namespace, &id.pod, given.assigned.addr, mtu)
-        };
-        let wired = ensure_workload(&self.netns, &guest.netns, &endpoint).and_then(|changes| {
-            Ok(Attached {
-                address: endpoint.address,
-                host_veth: endpoint.host_veth(),
-                mac: mac_of(&guest.netns, &endpoint.interface)?,
-                mtu,
-                changes,
-            })
-        });
-        wired.map_err(|refused| {
-            if given.newly {
-                self.give_back(guest, given.assigned, refused)
-            } else {
-                refused
-            }
-        })
-    }
-
     /// Releases what the failed call assigned; the error to be returned.
     fn give_back(&self, guest: &Guest<'_>, assigned: Assigned, refused: NodeError) -> NodeError {
         let release = Release::of(assigned.addr).at(assigned.sequence);
@@ -186,8 +178,25 @@ impl Node {
     }
 }
 
-fn mac_of(netns: &Netns, interface: &InterfaceName) -> Result<Option<MacAddr>, NodeError> {
-    let observed = Kernel::open(netns)?.observe()?;
-    let link = observed.link(&Place::Node, interface);
-    Ok(link.and_then(|link| link.mac))
+impl<'a> Guest<'a> {
+    fn wire(&self, given: Given, mtu: TunnelMtu) -> Wire<'a> {
+        let id = &self.workload.id;
+        Wire {
+            endpoint: WorkloadEndpoint {
+                interface: self.workload.interface.clone(),
+                ..WorkloadEndpoint::new(&id.namespace, &id.pod, given.assigned.addr, mtu)
+            },
+            netns: &self.workload.netns,
+        }
+    }
+}
+
+fn attached(endpoint: &WorkloadEndpoint, wired: Wired) -> Attached {
+    Attached {
+        address: endpoint.address,
+        host_veth: endpoint.host_veth(),
+        mac: wired.mac,
+        mtu: endpoint.mtu,
+        changes: wired.changes,
+    }
 }

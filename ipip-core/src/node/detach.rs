@@ -89,7 +89,7 @@ impl Node {
     fn has_successor(&self, blocks: &[Block], id: &WorkloadId, leaving: &[&HandleId]) -> bool {
         let assigned = blocks.iter().flat_map(Block::assigned);
         let mut of_pod = assigned.filter(|(_, who)| {
-            let is = |key, value: &str| who.secondary().get(key).is_some_and(|v| v == value);
+            let is = |key, value: &str| who.known(key) == Some(value);
             is("namespace", &id.namespace) && is("pod", &id.pod) && is("node", self.name().as_str())
         });
         of_pod.any(|(_, who)| {

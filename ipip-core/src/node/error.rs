@@ -6,6 +6,7 @@ use super::UnderlayError;
 use crate::cluster::ClusterError;
 use crate::datapath::{ChooseError, DatapathError};
 use crate::ipam::IpamError;
+use crate::mtu::MtuOverrideError;
 use crate::name::{InterfaceName, NameError};
 use crate::netlink::NetlinkError;
 use crate::overlay::OverlayError;
@@ -52,6 +53,9 @@ pub enum NodeError {
     /// No interface can be the underlay.
     #[error(transparent)]
     Underlay(#[from] UnderlayError),
+    /// The underlay cannot carry the MTU that was asked for.
+    #[error(transparent)]
+    Mtu(#[from] MtuOverrideError),
     /// The allocator refused, or its store failed.
     #[error(transparent)]
     Ipam(#[from] IpamError),

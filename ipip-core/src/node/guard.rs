@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::NodeError;
 use super::ensure::{Changes, converge};
-use crate::netlink::Kernel;
+use crate::netlink::{Kernel, NetlinkError};
 use crate::overlay::Guard;
 use crate::peers::Peers;
 use crate::plan::{self, Desired};
@@ -81,11 +81,12 @@ pub fn settle_guard(
 }
 
 fn is_unavailable(error: &NodeError) -> bool {
-    match error {
-        NodeError::NoGuard(_) => true,
-        NodeError::Kernel(error) => error.is_permission(),
-        _ => false,
-    }
+    matches!(error, NodeError::NoGuard(error) | NodeError::Kernel(error) if cannot_be_had(error))
+}
+
+/// Whether the kernel's answer means that there can be no guard here: no nf_tables, or no privilege.
+pub(super) fn cannot_be_had(error: &NetlinkError) -> bool {
+    error.is_no_nf_tables() || error.is_permission()
 }
 
 /// For removal any will do: only the name and the mark count.

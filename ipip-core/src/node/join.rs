@@ -16,6 +16,7 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::Underlay`] if it is not clear through which interface the others reach it,
+    /// [`NodeError::Mtu`] if the MTU that was asked for does not fit into it,
     /// [`NodeError::AddressTaken`] if another node has its address, as Calico's agent refuses to start
     /// then; [`NodeError::Ipam`] if the store fails or no tunnel address is left; [`NodeError::Kernel`]
     /// without `CAP_NET_ADMIN`.
@@ -27,6 +28,7 @@ impl Node {
         let node = Self::new(store, config, ambient)?;
         let record = node.ipam.node(node.name())?;
         let underlay = node.underlay(&node.kernel()?.observe()?, record.as_ref())?;
+        node.mtu(&underlay)?;
         node.enrol(&underlay, record)?;
         node.ipam.ensure_tunnel_address(node.name())?;
         node.sync()?;

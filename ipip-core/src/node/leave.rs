@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::agent::Carrier;
-use super::sync::apply_part;
+use super::apply::apply_part;
 use super::synced::{FailedStep, json, texts};
 use super::{Node, NodeError, remove_guard};
 use crate::ipam::NodeRemoval;

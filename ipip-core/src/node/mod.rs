@@ -1,4 +1,34 @@
-//! The front desk: one call per object, from the rule to the kernel.
+//! The front desk: a whole node, or one object at a time, from the rule to the kernel.
+//!
+//! [`Node`] takes a host through its life on the pod network, and owns no rule of its own: the allocator
+//! decides the addresses, [`crate::cluster`] follows the store, [`crate::overlay`] says what should be,
+//! [`crate::netlink`] what is, [`crate::plan`] the difference.
+//!
+//! | call | store | kernel |
+//! |---|---|---|
+//! | [`Node::join`] | its record, its tunnel address | as `sync` |
+//! | [`Node::attach`] | an address for the container's handle | the wire, both ends |
+//! | [`Node::detach`] | releases what the handle has | the wire goes, unless it is a newer container's |
+//! | [`Node::sync`] | record and tunnel address, where the node moved or pools changed | tunnel, routes, host side of the wires, guard; what is ours and not wanted goes |
+//! | [`Node::plan`] | – | what `sync` would do |
+//! | [`Node::run`] | as `sync` | a `sync` for each change, until it is stopped |
+//! | [`Node::leave`] | the tunnel address; all of it, if asked | what is ours goes |
+//!
+//! Each call may end at any instant, by a signal too; the next one goes on from what it finds. Two orders
+//! carry that: an address is committed before its wire is made, and released after it is gone; and a sync
+//! looks at the kernel before it reads the store, so that it never takes the wire of a container that is
+//! just being attached for one of nobody.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `agent` | [`Node`] and what it remembers between calls |
+//! | `config`, `underlay`, `workload` | what a node is told, where the others reach it, what it wires |
+//! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
+//! | `sync`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
+//! | `run`, `counters` | passes whenever something changed |
+//! | `ensure`, `data_path`, `guard` | one object at a time |
+//!
+//! # One object at a time
 //!
 //! Each `ensure_*` asks [`crate::overlay`] what should be, [`crate::netlink`] what is,
 //! [`crate::plan`] for the difference, and applies it. A second call finds nothing to do and says so:
@@ -15,6 +45,7 @@
 //! | [`ensure_guard`] | the nf_tables table `ip ipip` | [`remove_guard`] |
 
 mod agent;
+mod apply;
 mod attach;
 mod config;
 mod counters;
@@ -29,6 +60,7 @@ mod run;
 mod sync;
 mod synced;
 mod underlay;
+mod wiring;
 mod workload;
 
 pub use agent::Node;

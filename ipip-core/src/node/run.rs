@@ -237,7 +237,7 @@ impl Node {
             *after = Some(self.store.list_keys(key::pool_prefix())?.revision);
             return Ok(true);
         };
-        match self.store.watch(WATCHED, since, WATCH) {
+        match self.store.watch(key::cluster_prefix(), since, WATCH) {
             Ok(changes) => {
                 *after = Some(changes.revision);
                 let counts = |key: &str| {
@@ -255,9 +255,6 @@ impl Node {
         }
     }
 }
-
-/// All that is Calico's.
-const WATCHED: &str = "/calico/";
 
 /// The pause, and the next one twice as long.
 fn longer(pause: &mut Duration) -> Duration {

@@ -1,23 +1,21 @@
 //! What is becomes what should be: observe, ask the overlay, plan, apply.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::agent::{Carrier, State};
+use super::apply::{Round, apply};
 use super::counters::add;
 use super::data_path::{DataPathConfig, ensure_data_path};
-use super::synced::{DataPathState, FailedStep, Planned, Synced};
+use super::guard::cannot_be_had;
+use super::synced::{DataPathState, Planned, Synced};
 use super::{GuardState, Node, NodeError, Underlay};
 use crate::addr::NodeAddr;
 use crate::cluster::View;
-use crate::netlink::{Applied, Kernel};
+use crate::netlink::Kernel;
 use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Policy, Tunnel};
 use crate::peers::Peers;
 use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
 use crate::resource::{Node as NodeRecord, Pool};
-
-/// The alias of a tunnel device that we made.
-const TUNNEL_MARK: &str = "ipip";
 
 /// How often a pass observes and plans anew where the kernel's state moved under it.
 const ROUNDS: usize = 3;
@@ -83,7 +81,7 @@ impl Node {
         let observed = kernel.observe()?;
         let stale = self.follow(&mut turn)?;
         let mut survey = self.survey(&mut turn, observed)?;
-        self.guard(&mut kernel, &mut survey)?;
+        self.guard(&turn, &mut kernel, &mut survey)?;
         let plan = survey.plan(stale.is_some());
         Ok(Planned {
             steps: plan.steps,
@@ -130,10 +128,19 @@ impl Node {
         let mut guard = GuardState::Declined;
         for round in 1..=ROUNDS {
             survey.leave_out_tunnel(&state.data_path_state());
-            guard = self.guard(&mut kernel, &mut survey)?;
+            guard = self.guard(state, &mut kernel, &mut survey)?;
             let plan = survey.plan(stale.is_some());
             state.remember(plan.settings_before(&survey.observed));
             last = apply(&mut kernel, plan);
+            state.notice(&mut last.adopted, &last.done);
+            if let Some(reason) = last.no_guard.take() {
+                log::warn!(
+                    "node {}: IPIP packets are not checked, {reason}",
+                    self.name()
+                );
+                state.no_guard = Some(reason.clone());
+                guard = GuardState::Unavailable { reason };
+            }
             done.append(&mut last.done);
             if !last.moved || round == ROUNDS {
                 break;
@@ -187,7 +194,7 @@ impl Node {
         let local = LocalNode {
             name: self.name().clone(),
             address: underlay.address,
-            mtu: self.mtu(&underlay),
+            mtu: self.mtu(&underlay)?.tunnel,
             underlay: underlay.interface,
             tunnel_address: record.tunnel_addr(),
         };
@@ -268,7 +275,12 @@ impl Node {
         match ensure_data_path(&self.netns, &config) {
             Ok((path, changes)) => {
                 state.data_path = Carrier::This(path);
-                changes.steps
+                let plan = Plan {
+                    steps: changes.steps,
+                    ..Plan::default()
+                };
+                state.remember(plan.settings_before(&survey.observed));
+                plan.steps
             }
             Err(error) => {
                 state.data_path = match survey.is_tunnel_ours() {
@@ -282,9 +294,18 @@ impl Node {
 
     /// Adds the guard to what is desired and observed, where one is wanted and can be had. One that is not
     /// wanted stays out of sight: [`Node::leave`] takes it away.
-    fn guard(&self, kernel: &mut Kernel, survey: &mut Survey) -> Result<GuardState, NodeError> {
+    fn guard(
+        &self,
+        state: &State,
+        kernel: &mut Kernel,
+        survey: &mut Survey,
+    ) -> Result<GuardState, NodeError> {
         if !self.config.guard {
             return Ok(GuardState::Declined);
+        }
+        // Asked once, it will not be there the next time: every pass would start a program in vain.
+        if let Some(reason) = state.no_guard.clone() {
+            return Ok(GuardState::Unavailable { reason });
         }
         match kernel.observe_guard() {
             Ok(found) => {
@@ -294,7 +315,7 @@ impl Node {
                 survey.overlay.desired.guard = guard.desired().guard;
                 Ok(GuardState::Active)
             }
-            Err(error) if error.is_no_nf_tables() || error.is_permission() => {
+            Err(error) if cannot_be_had(&error) => {
                 let reason = crate::error_chain(&error);
                 Ok(GuardState::Unavailable { reason })
             }
@@ -316,97 +337,6 @@ impl Node {
     }
 }
 
-/// Carries out `plan`; what fails is told and the rest is done.
-fn apply(kernel: &mut Kernel, plan: Plan) -> Round {
-    let mut round = Round {
-        conflicts: plan.conflicts,
-        adopted: plan.adopted,
-        ..Round::default()
-    };
-    // The guard's own steps are transactions of another kind, before and after all others.
-    for part in plan
-        .steps
-        .chunk_by(|one, next| is_guard(one) == is_guard(next))
-    {
-        for steps in part.chunks(if part.iter().any(is_guard) {
-            1
-        } else {
-            part.len()
-        }) {
-            let (done, failed) = apply_part(kernel, steps, &mut round.moved);
-            round.done.extend(done);
-            round.failed.extend(failed);
-        }
-    }
-    round
-}
-
-/// What one round did.
-#[derive(Default)]
-struct Round {
-    done: Vec<Step>,
-    failed: Vec<FailedStep>,
-    conflicts: Vec<plan::Conflict>,
-    adopted: Vec<plan::Route>,
-    /// Whether the kernel's state moved under the plan.
-    moved: bool,
-}
-
-/// Carries out `steps`: what was carried out, and what was not. Says in `moved` if the kernel's state had
-/// moved under the plan.
-pub(super) fn apply_part(
-    kernel: &mut Kernel,
-    steps: &[Step],
-    moved: &mut bool,
-) -> (Vec<Step>, Vec<FailedStep>) {
-    if steps.iter().any(is_guard) {
-        let failed = kernel.apply(steps).err();
-        *moved |= failed
-            .as_ref()
-            .is_some_and(|failed| failed.cause.is_stale());
-        let applied = failed.as_ref().map_or(steps.len(), |failed| failed.applied);
-        let (done, _) = steps.split_at(applied.min(steps.len()));
-        let failed = failed.map(|failed| FailedStep {
-            reason: crate::error_chain(&failed.cause),
-            errno: failed.cause.errno(),
-            step: *failed.step,
-        });
-        return (done.to_vec(), failed.into_iter().collect());
-    }
-    let applied = kernel.apply_all(steps);
-    *moved |= applied.is_stale();
-    told(steps, applied)
-}
-
-fn is_guard(step: &Step) -> bool {
-    matches!(step.change, Change::Guard(_))
-}
-
-fn told(steps: &[Step], applied: Applied) -> (Vec<Step>, Vec<FailedStep>) {
-    let failed = applied.failed.into_iter().map(|failed| {
-        let words = crate::error_chain(&failed.cause);
-        (failed.step, (words, failed.cause.errno()))
-    });
-    let lost = "the kernel's answer was lost, so it may have been carried out";
-    let unknown = applied
-        .unknown
-        .into_iter()
-        .map(|step| (step, (lost.to_owned(), None)));
-    let mut reasons: BTreeMap<_, _> = failed.chain(unknown).collect();
-    let (mut done, mut failed) = (Vec::with_capacity(steps.len()), vec![]);
-    for (at, step) in steps.iter().enumerate() {
-        match reasons.remove(&at) {
-            None => done.push(step.clone()),
-            Some((reason, errno)) => failed.push(FailedStep {
-                step: step.clone(),
-                reason,
-                errno,
-            }),
-        }
-    }
-    (done, failed)
-}
-
 impl Survey {
     /// The plan; without what takes away if it rests on a store or a kernel that could not be read
     /// rightly.
@@ -422,7 +352,7 @@ impl Survey {
     /// that process.
     fn is_tunnel_ours(&self) -> bool {
         let found = self.observed.link(&Place::Node, &self.ownership.tunnel);
-        let mark = Some(TUNNEL_MARK);
+        let mark = Some(plan::TUNNEL_MARK);
         found.is_some_and(|link| link.kind == "tun" && link.alias.as_deref() == mark)
     }
 

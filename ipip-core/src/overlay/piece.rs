@@ -186,8 +186,7 @@ pub(super) fn placed(block: &Block) -> impl Iterator<Item = (Ipv4Addr, &str, &At
 }
 
 pub(super) fn node_of(who: &Attribute) -> Option<&str> {
-    let node = who.secondary().get("node")?;
-    (!node.is_empty()).then_some(node.as_str())
+    who.known("node").filter(|node| !node.is_empty())
 }
 
 impl LocalNode {
@@ -279,7 +278,7 @@ impl Piece {
 
     /// An address of this node: its own, or a workload's.
     fn wire(&mut self, addr: Ipv4Addr, who: &Attribute, local: &LocalNode) {
-        let text = |key| who.secondary().get(key).map(String::as_str);
+        let text = |key| who.known(key);
         // Calico's types are ipipTunnelAddress, vxlanTunnelAddress and so on; a workload has none.
         let is_tunnels = text("type").is_some_and(|kind| kind.ends_with("TunnelAddress"));
         if local.holds(addr) || is_tunnels {

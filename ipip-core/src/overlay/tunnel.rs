@@ -5,7 +5,7 @@ use super::well_known;
 use crate::addr::TunnelAddr;
 use crate::mtu::TunnelMtu;
 use crate::name::InterfaceName;
-use crate::plan::{Desired, InterfaceAddr, Link, LinkKind, Place, Setting};
+use crate::plan::{Desired, InterfaceAddr, Link, LinkKind, Place, Setting, TUNNEL_MARK};
 
 /// The name of the kernel's fallback ipip device, which Calico uses.
 pub const TUNNEL_DEVICE: &str = "tunl0";
@@ -80,7 +80,7 @@ pub(super) fn tunnel_link(
         kind,
         mtu: Some(mtu.octets()),
         mac: None,
-        mark: Some("ipip".to_owned()),
+        mark: Some(TUNNEL_MARK.to_owned()),
         addresses: address.map(host).into_iter().collect(),
         settings: vec![(Setting::Forwarding, 1)],
         up: true,

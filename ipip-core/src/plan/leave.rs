@@ -77,7 +77,7 @@ pub fn leave(observed: &Observed, ownership: &Ownership, before: &[SettingBefore
 }
 
 /// The alias of a tunnel device that we made.
-const TUNNEL_MARK: &str = "ipip";
+pub(crate) const TUNNEL_MARK: &str = "ipip";
 
 /// `is_used`: routes of others lead through the device, and it stays up for them.
 fn leave_tunnel(found: &ObservedLink, is_used: bool, ownership: &Ownership, plan: &mut Plan) {

@@ -43,6 +43,7 @@ pub use guard::{
     AddrRange, GUARD_MARK, GUARD_TABLE, GuardChain, GuardChange, GuardRule, GuardSets, GuardTable,
     ObservedGuard, PeerRange,
 };
+pub(crate) use leave::TUNNEL_MARK;
 pub use leave::{SettingBefore, leave};
 pub use model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route,

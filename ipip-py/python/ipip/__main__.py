@@ -8,13 +8,13 @@ import argparse
 import platform
 import sys
 
-from . import __version__, _capture_command, _ipam_command, _pool_command, _reservation_command, features
+from . import __version__, _capture_command, _ipam_command, _node_command, _pool_command, _reservation_command, features
 
 _COMMANDS = {
     "capture": _capture_command.main,
     "ipam": _ipam_command.main,
-    "node": _pool_command.main_node,
-    "pool": _pool_command.main_pool,
+    "node": _node_command.main,
+    "pool": _pool_command.main,
     "reservation": _reservation_command.main,
 }
 
@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ipip",
         description="The pod network that Calico builds in IPIP mode.",
-        epilog="Commands, each with --help: capture (capture files); pool, reservation, node, ipam (addresses in a store).",
+        epilog="Commands, each with --help: capture (capture files); pool, reservation, ipam (addresses in a store); "
+        "node (this host on the pod network).",
     )
     parser.add_argument("--version", action="version", version=f"ipip {__version__}")
     parser.parse_args(arguments)

@@ -1,13 +1,11 @@
-"""``python -m ipip pool`` and ``python -m ipip node``: the pools, and the nodes with what they have."""
+"""``python -m ipip pool``: the pools."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
-from typing import TypedDict
 
-from . import InvalidArgument, NodeRecord, NotFound, Pool
+from . import InvalidArgument, NotFound, Pool
 from ._store_command import (
     add_command,
     open_ipam,
@@ -24,7 +22,7 @@ _MODES = ["Always", "CrossSubnet", "Never"]
 _USES = ["Workload", "Tunnel", "LoadBalancer"]
 
 
-def main_pool(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """``python -m ipip pool``; the exit status."""
     parser = parser_of("pool", "The prefixes that blocks are cut from.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -44,14 +42,6 @@ def main_pool(arguments: list[str]) -> int:
         ("delete", _delete, "delete a pool and its empty blocks; addresses in use stay so, and are told"),
     ]:
         add_command(commands, name, command, text).add_argument("name", metavar="NAME", help="the pool")
-    return run(parser, arguments)
-
-
-def main_node(arguments: list[str]) -> int:
-    """``python -m ipip node``; the exit status."""
-    parser = parser_of("node", "The nodes, their addresses and blocks. `ipam release --node` removes one.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add_command(commands, "list", _list_nodes, "list the nodes that have a record or a block")
     return run(parser, arguments)
 
 
@@ -170,48 +160,3 @@ def _delete(options: argparse.Namespace) -> int:
     print(f"deleted pool {options.name} and {len(deletion.deleted)} empty blocks")
     print_remaining(deletion.remaining)
     return 0
-
-
-def _list_nodes(options: argparse.Namespace) -> int:
-    ipam = open_ipam(options)
-    pools = ipam.pools()
-    records = {record.name: record for record in ipam.nodes()}
-    owners = [block.affinity or "" for block in ipam.blocks()]
-    blocks = Counter(owner.removeprefix("host:") for owner in owners if owner.startswith("host:"))
-    found = [
-        _node(records.get(name) or NodeRecord(name), blocks[name], pools, name in records)
-        for name in sorted({*records, *blocks})
-    ]
-    if options.json:
-        print_json(found)
-        return 0
-    names = ["NAME", "IPV4", "TUNNEL ADDRESS", "BLOCKS", "POOLS"]
-    print_table(names, [_columns(node) for node in found])
-    return 0
-
-
-class _Node(TypedDict):
-    name: str
-    address: str | None
-    tunnelAddress: str | None
-    labels: dict[str, str]
-    blocks: int
-    pools: list[str]
-    recorded: bool
-
-
-def _columns(node: _Node) -> list[str]:
-    addresses = [node["address"] or "-", node["tunnelAddress"] or "-"]
-    return [node["name"], *addresses, str(node["blocks"]), ",".join(node["pools"]) or "-"]
-
-
-def _node(record: NodeRecord, blocks: int, pools: list[Pool], recorded: bool) -> _Node:
-    return {
-        "name": record.name,
-        "address": None if record.address is None else str(record.address),
-        "tunnelAddress": None if record.tunnel_address is None else str(record.tunnel_address),
-        "labels": record.labels,
-        "blocks": blocks,
-        "pools": [pool.name for pool in pools if pool.selects(record.labels)],
-        "recorded": recorded,
-    }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::disk::Link;
 use super::fault::{Fault, open_error};
 use super::{SqliteOptions, query};
 use crate::datastore::StoreError;
@@ -76,21 +77,6 @@ impl File {
     }
 }
 
-impl File {
-    /// Waits until the disk has all that the log holds.
-    ///
-    /// # Errors
-    /// [`StoreError::Unknown`], as it was written.
-    pub(super) fn sync_log(&self) -> Result<(), StoreError> {
-        let log = fs::File::open(beside(&self.path, "-wal"));
-        let synced = log.and_then(|log| log.sync_data());
-        synced.map_err(|error| StoreError::Unknown {
-            path: self.text.clone(),
-            text: error.to_string(),
-        })
-    }
-}
-
 fn place(path: &Path) -> std::io::Result<Place> {
     let metadata = fs::metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
@@ -122,7 +108,7 @@ pub(super) fn first(
     path: PathBuf,
     options: &SqliteOptions,
     started: Instant,
-) -> Result<(File, Connection), StoreError> {
+) -> Result<(File, Link), StoreError> {
     let text = path.display().to_string();
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, options.create);
@@ -136,13 +122,14 @@ pub(super) fn first(
     });
     let connection = opened.map_err(|fault| fault.of(&text, started.elapsed()))?;
     mark.set()?;
+    let link = Link::new(connection, &path).map_err(|error| open_error(&path, &error))?;
     let file = File {
         place: place(&path).map_err(|error| open_error(&path, &error))?,
         process: std::process::id(),
         path,
         text,
     };
-    Ok((file, connection))
+    Ok((file, link))
 }
 
 /// A few octets in the file that orders the writers say that there was a store: an empty file is a new
@@ -189,20 +176,25 @@ impl Mark {
 }
 
 /// One more connection to a file that was adopted.
-pub(super) fn again(file: &File, options: &SqliteOptions) -> Result<Connection, StoreError> {
+pub(super) fn again(file: &File, options: &SqliteOptions) -> Result<Link, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     file.check_place()?;
-    let connection =
-        connection(&file.path, flags).map_err(|fault| fault.of(&file.text, options.deadline))?;
+    let opened = connection(&file.path, flags).and_then(|connection| {
+        connection.busy_timeout(options.deadline)?;
+        query::check(&connection)?;
+        Ok(connection)
+    });
+    let connection = opened.map_err(|fault| fault.of(&file.text, options.deadline))?;
+    let link = Link::new(connection, &file.path).map_err(|error| open_error(&file.path, &error))?;
     file.check_place()?;
-    Ok(connection)
+    Ok(link)
 }
 
 fn connection(path: &Path, flags: OpenFlags) -> Result<Connection, Fault> {
     // Without SQLite's own mutex: only one thread has a connection at a time.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // SQLite takes the log to the disk before what it copies from it; each commit is ours to do.
+    // SQLite takes the log to the disk before what it copies from it; each commit is ours to do, in `disk`.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_prepared_statement_cache_capacity(32);
