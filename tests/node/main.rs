@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod attach;
+mod churn;
 mod cluster;
 mod crash;
 mod detach;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         crash::TESTS,
         leave::TESTS,
         run::TESTS,
+        churn::TESTS,
     ];
     support::run(1, &tests.concat())
 }
