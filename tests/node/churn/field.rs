@@ -137,13 +137,6 @@ impl Field {
         self.node(at).sync().unwrap();
     }
 
-    /// Each program that runs hears of what happened.
-    pub(super) fn sync_all(&self) {
-        for spot in &self.spots {
-            spot.node.iter().for_each(|node| drop(node.sync().unwrap()));
-        }
-    }
-
     /// What the program at a host is told; the first has a guard, where the kernel has one.
     pub(super) fn config(&self, at: usize) -> ipip_core::node::NodeConfig {
         self.spots[at].host.config().with_guard(at == 0)
@@ -173,9 +166,9 @@ impl Field {
                 self.sync(at);
             }
         }
-        // A program that starts later takes a direct route by an address that no node has any more for
-        // somebody else's. One that runs knows whose it was.
-        self.sync_all();
+        if let Some(at) = self.any_running() {
+            self.sync(at);
+        }
         true
     }
 

@@ -44,25 +44,41 @@ fn metric() -> impl Strategy<Value = u32> {
 }
 
 fn any_route() -> impl Strategy<Value = Route> {
-    (0..PREFIXES.len(), 0..8usize, 0..4usize, metric()).prop_map(|(at, way, by, metric)| {
+    (0..PREFIXES.len(), 0..9usize, 0..4usize, metric()).prop_map(|(at, way, by, metric)| {
         let text = PREFIXES[at];
         let protocol = PROTOCOLS[by];
         let route = match way {
             0 => tunnelled(text, 2),
             1 => tunnelled(text, 3),
             2 => direct(text, 2),
-            // Of a node that nobody knows.
+            // By a node that nobody knows any more, and by a router.
             3 => direct(text, 99),
-            4 => blackhole(text),
+            4 => by_router(text),
+            8 => blackhole(text),
             _ => through(text, ["cali1", "cali2", "cali3"][way - 5]),
         };
-        let protocol = if way > 4 { route.protocol } else { protocol };
+        let protocol = if (5..8).contains(&way) {
+            route.protocol
+        } else {
+            protocol
+        };
         Route {
             protocol,
             metric,
             ..route
         }
     })
+}
+
+fn by_router(text: &str) -> Route {
+    let target = Target::Device {
+        device: name("eth0"),
+        next_hop: NextHop::Gateway([172, 18, 0, 99].into()),
+    };
+    Route {
+        target,
+        ..direct(text, 99)
+    }
 }
 
 fn blackhole(text: &str) -> Route {
@@ -121,7 +137,7 @@ fn is_ours(route: &Route) -> bool {
         Target::Blackhole => by_us,
         Target::Device { device, next_hop } => match (device.as_str(), next_hop) {
             ("tunl0", _) => by_us,
-            ("eth0", NextHop::Onlink(node)) => by_us && node.0.octets()[3] < 4,
+            ("eth0", NextHop::Onlink(_)) => by_us,
             ("cali1", _) => route.prefix.len() == 32,
             // Nobody wants this link: it goes, and they go with it.
             ("cali3", _) => true,
