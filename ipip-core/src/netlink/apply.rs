@@ -6,6 +6,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::{Fault, in_place};
+use super::forwarding::goes_by_proc;
 use super::message::Request;
 use super::message::request::{self, DevConf, LinkChange, VethPair};
 use super::message::route_request::RouteRequest;
@@ -50,7 +51,7 @@ impl Kernel {
                 name,
                 setting: Setting::Forwarding,
                 value,
-            } => space.set_forwarding(name, *value),
+            } if goes_by_proc(*value) => space.set_forwarding(name, *value),
             change => {
                 let device = device_of(change).map(|name| space.index_of(name));
                 let (message, flags) = request_of(change, device.transpose()?, peer_netns)?;

@@ -6,6 +6,7 @@ use super::Kernel;
 use super::apply::{device_of, request_of};
 use super::error::{Fault, in_place};
 use super::exchange::Outcome;
+use super::forwarding::goes_by_proc;
 use super::many::{Applied, Failed, LinkName, Stage};
 use super::message::{Request, link, request};
 use crate::name::InterfaceName;
@@ -212,7 +213,7 @@ impl<'a> Work<'a> {
                 return None;
             };
             let is_there = self.indexes.get(&(space, name))?.is_ok();
-            is_there.then_some((item, (name, *value)))
+            (is_there && goes_by_proc(*value)).then_some((item, (name, *value)))
         });
         let (items, settings): (Vec<_>, Vec<_>) = settings.unzip();
         let Some(found) = self.kernel.spaces.get(space).filter(|_| !items.is_empty()) else {

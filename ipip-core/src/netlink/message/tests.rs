@@ -254,6 +254,7 @@ fn the_tunnel_device_is_read() {
         index: 3,
         name,
         up: true,
+        mac: None,
         group: 0,
     };
     let bytes = octets(TUNNEL);
