@@ -236,7 +236,14 @@ pub(super) fn device_of(route: &Route) -> Option<&InterfaceName> {
 /// Whether removal deletes the link itself: it bears our mark, and is not a veth end whose peer is deleted.
 fn deletes(link: &Link, found: &ObservedLink) -> bool {
     let can = matches!(link.kind, LinkKind::Tunnel | LinkKind::VethWithPeer { .. });
-    can && link.mark.is_some() && found.alias == link.mark
+    can && link.mark.is_some() && (found.alias == link.mark || is_half_made(link, found))
+}
+
+/// Whether a call of ours was interrupted between creating a pair and marking it, before it was up. Calico's
+/// own pairs have the same hardware address and no mark, and are up.
+fn is_half_made(link: &Link, found: &ObservedLink) -> bool {
+    let is_pair = matches!(link.kind, LinkKind::VethWithPeer { .. }) && found.kind == "veth";
+    is_pair && !found.up && found.alias.is_none() && link.mac.is_some() && found.mac == link.mac
 }
 
 fn is_veth(link: &Link) -> bool {
