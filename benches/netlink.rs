@@ -5,6 +5,7 @@
 //! is the median over rounds, each ratio the median of the rounds' own ratios.
 
 mod netlink_floor;
+mod netlink_node;
 mod netlink_pods;
 #[expect(dead_code, reason = "the benchmarks of the codec use the rest")]
 mod timing;
@@ -115,15 +116,15 @@ fn seconds(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
+/// The median of the rounds' own ratios.
+pub(crate) fn ratio(series: &[f64], base: &[f64]) -> f64 {
+    let ratios = series.iter().zip(base).map(|(one, base)| one / base);
+    median(ratios.collect())
+}
+
 /// Prints a line; `series` are seconds for one contestant, ratios are to those of `base`.
-fn row(name: &str, series: &[f64], base: &[f64], verdict: impl FnOnce(f64) -> String) {
-    let ratio = median(
-        series
-            .iter()
-            .zip(base)
-            .map(|(one, base)| one / base)
-            .collect(),
-    );
+pub(crate) fn row(name: &str, series: &[f64], base: &[f64], verdict: impl FnOnce(f64) -> String) {
+    let ratio = ratio(series, base);
     let milliseconds = median(series.to_vec()) * 1e3;
     println!(
         "    {name:<44} {milliseconds:>10.1} {ratio:>9.2}  {}",
@@ -189,12 +190,7 @@ fn insert(world: &World) {
     }
     std::fs::remove_file(file).unwrap();
     let [floor, ours, rtnetlink, batch, python] = &series;
-    let floor_ratio = median(
-        ours.iter()
-            .zip(floor)
-            .map(|(ours, floor)| ours / floor)
-            .collect(),
-    );
+    let floor_ratio = ratio(ours, floor);
     row("least work: octets written beforehand", floor, ours, |_| {
         String::new()
     });
@@ -309,7 +305,7 @@ fn nothing_to_do(world: &World) {
     }
     let [least, observing, ensuring, syncing, table] = &series;
     let verdict = |ours: &[f64]| {
-        let ratio = median(ours.iter().zip(least).map(|(a, b)| a / b).collect());
+        let ratio = ratio(ours, least);
         target(ratio <= 1.5, &format!("{ratio:.2} of the least, <= 1.5"))
     };
     let floor = "least work: strict dump and hash look-ups";
@@ -383,12 +379,25 @@ fn main() {
         println!("  skipped: no namespace can be made (root?)");
         return;
     }
-    let world = World::new();
-    insert(&world);
-    insert_through_many(&world);
-    nothing_to_do(&world);
-    one_changed(&world);
-    drop(world);
-    netlink_pods::wire();
-    netlink_pods::attach_and_detach();
+    // `cargo bench … -- pods` measures a part.
+    let parts: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| asked == part);
+    if asked("routes") {
+        let world = World::new();
+        insert(&world);
+        insert_through_many(&world);
+    }
+    if asked("unchanged") {
+        let world = World::new();
+        nothing_to_do(&world);
+        one_changed(&world);
+    }
+    if asked("pods") {
+        netlink_pods::wire();
+        netlink_node::attach();
+        netlink_node::attach_and_detach();
+    }
 }
