@@ -223,3 +223,29 @@ pub(crate) fn create_veth(name: &str, peer: RawFd) -> Vec<u8> {
     let mac = attribute(1, &[0xee; 6]);
     message(16, NEW, &[0; 16], &[end(name), mac, info])
 }
+
+/// What marks a pod's link as ours, and what makes its node answer for its gateway and forward for it.
+pub(crate) fn settings(device: u32, alias: &str) -> [Vec<u8>; 4] {
+    let set = |attributes: &[Vec<u8>]| {
+        let header = [[0; 4], device.to_ne_bytes(), [0; 4], [0; 4]].concat();
+        message(19, 0, &header, attributes)
+    };
+    let conf = |key: u16| {
+        let values = attribute(1 | NESTED, &attribute(key, &1u32.to_ne_bytes()));
+        set(&[attribute(26 | NESTED, &attribute(2 | NESTED, &values))])
+    };
+    let parameters = [
+        attribute(1, &device.to_ne_bytes()),
+        attribute(13, &0u64.to_ne_bytes()),
+    ];
+    let table = [
+        attribute(1, b"arp_cache\0"),
+        attribute(6 | NESTED, &parameters.concat()),
+    ];
+    [
+        set(&[attribute(20, alias.as_bytes())]),
+        conf(1),
+        conf(3),
+        message(67, 0, &[2, 0, 0, 0], &table),
+    ]
+}

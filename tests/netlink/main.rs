@@ -152,6 +152,11 @@ fn main() -> ExitCode {
             monitored::an_overrun_is_reported,
         ),
         (
+            "a_workloads_routes_are_told_as_its_own",
+            Needs::Root,
+            monitored::a_workloads_routes_are_told_as_its_own,
+        ),
+        (
             "a_monitor_is_woken",
             Needs::Root,
             monitored::a_monitor_is_woken,

@@ -139,6 +139,25 @@ pub(crate) fn an_overrun_is_reported() {
     assert_eq!(route.protocol, RouteProtocol::BIRD);
 }
 
+pub(crate) fn a_workloads_routes_are_told_as_its_own() {
+    let (node, pod) = (Named::new("node"), Named::new("pod"));
+    let place = Kernel::open(&node.netns)
+        .unwrap()
+        .add_workload(&pod.netns)
+        .unwrap();
+    let mut monitor = Monitor::open_workload(&pod.netns).unwrap();
+    pod.sh("ip link set lo up; ip route add blackhole 10.9.0.0/26; ip link add last type veth peer name z");
+    let events = until(&mut monitor, "last");
+    let routes = events.iter().filter_map(|event| match event {
+        Event::Route(route) => Some((&route.place, route.to_string())),
+        _ => None,
+    });
+    assert_eq!(
+        routes.collect::<Vec<_>>(),
+        [(&place, "blackhole 10.9.0.0/26".to_owned())]
+    );
+}
+
 pub(crate) fn a_monitor_is_woken() {
     let node = Named::new("node");
     let mut monitor = Monitor::open(&node.netns).unwrap();

@@ -1,10 +1,12 @@
 //! A call that ends between any two steps is completed by the next; and what a plan prints is what it
 //! does.
 
+use ipip_core::datastore::Store;
 use ipip_core::name::NodeName;
 use ipip_core::netlink::Kernel;
 use ipip_core::node::{LeaveOptions, Node};
 use ipip_core::overlay::host_veth_name;
+use ipip_core::plan::{Change, Place, Step};
 use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Host, Pod};
@@ -21,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
         || sync_each(IpipMode::CrossSubnet),
     ),
     ("leave_goes_on_after_each_step", Needs::Root, leave_each),
+    ("attach_goes_on_after_each_step", Needs::Root, attach_each),
     ("a_printed_plan_does_the_same", Needs::Root, || {
         printed(IpipMode::Never)
     }),
@@ -113,6 +116,74 @@ fn leave_each() {
     for count in 1..=steps {
         assert_eq!(ended(count).0, right, "after {count} of {steps} steps");
     }
+}
+
+/// The steps of an attach in the order in which its messages are sent: links are created first, then what
+/// is inside is done, then what is outside.
+fn as_sent(steps: &[Step]) -> Vec<Step> {
+    let mut sent = steps.to_vec();
+    sent.sort_by_key(|step| match step.change {
+        Change::CreateVeth { .. } => 0,
+        _ if step.place != Place::Node => 1,
+        _ => 2,
+    });
+    sent
+}
+
+/// A program is killed after any message of an attach. The next one takes the container as it finds it:
+/// attaches it, or detaches it.
+fn attach_each() {
+    let cluster = Cluster::new(IpipMode::Never);
+    let host = cluster.host("node-a", "172.18.0.3/16");
+    let pod = Pod::new("podA", "c1");
+    host.join();
+    let keys = || cluster.store.list_keys("/").unwrap().entries;
+    let state = || (host.state(), pod.state());
+    // The block stays the node's.
+    open(&host).attach(&pod.workload).unwrap();
+    open(&host).detach(pod.id()).unwrap();
+    settle(&open(&host));
+    let (before, keys_before) = (state(), keys());
+    let attached = open(&host).attach(&pod.workload).unwrap();
+    settle(&open(&host));
+    let right = state();
+    let planned = attached.changes.steps;
+    let mut workload = pod.workload.clone();
+    workload.address = Some(attached.address);
+    assert!(planned.len() > 8, "{planned:?}");
+    for steps in [&planned, &as_sent(&planned)] {
+        for count in 0..=steps.len() {
+            for goes_on in [true, false] {
+                let node = open(&host);
+                node.attach(&workload).unwrap();
+                host.space
+                    .sh(&format!("ip link del {}", attached.host_veth));
+                let mut kernel = Kernel::open(&host.space.netns).unwrap();
+                kernel.add_workload(&pod.space.netns).unwrap();
+                kernel.apply(&steps[..count]).unwrap();
+                let node = open(&host);
+                // What runs beside it must not make things worse.
+                let synced = node.sync().unwrap();
+                assert!(synced.failed.is_empty(), "{synced}");
+                let what = format!("after {count} of {} steps", steps.len());
+                if goes_on {
+                    node.attach(&workload).unwrap();
+                    settle(&node);
+                    assert_eq!(state(), right, "{what}");
+                } else {
+                    let detached = node.detach(pod.id()).unwrap();
+                    assert_eq!(detached.released, [attached.address], "{what}");
+                    settle(&node);
+                    assert_eq!(
+                        (state(), keys()),
+                        (before.clone(), keys_before.clone()),
+                        "{what}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(cluster.ipam.check().unwrap().is_clean());
 }
 
 fn printed(mode: IpipMode) {

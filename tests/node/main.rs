@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod attach;
+mod churn;
 mod cluster;
 mod crash;
 mod data_path;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         states::TESTS,
         leave::TESTS,
         run::TESTS,
+        churn::TESTS,
     ];
     support::run(1, &tests.concat())
 }

@@ -6,8 +6,10 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::{Fault, in_place};
-use super::exchange::Request;
+use super::forwarding::goes_by_proc;
+use super::message::Request;
 use super::message::request::{self, DevConf, LinkChange, VethPair};
+use super::message::route_request::RouteRequest;
 use super::{ApplyError, Kernel, Space};
 use crate::name::InterfaceName;
 use crate::plan::{Change, Place, Setting, Step, Target};
@@ -49,7 +51,7 @@ impl Kernel {
                 name,
                 setting: Setting::Forwarding,
                 value,
-            } => space.set_forwarding(name, *value),
+            } if goes_by_proc(*value) => space.set_forwarding(name, *value),
             change => {
                 let device = device_of(change).map(|name| space.index_of(name));
                 let (message, flags) = request_of(change, device.transpose()?, peer_netns)?;
@@ -154,11 +156,15 @@ pub(super) fn request_of(
     change: &Change,
     device: Option<u32>,
     peer_netns: Option<RawFd>,
-) -> Result<Request, Fault> {
+) -> Result<(Request, u16), Fault> {
     // Every change that is about a device has its index from the caller.
     let index = device.unwrap_or_default();
     let link = |change: &LinkChange<'_>| (request::set_link(index, change), 0);
-    Ok(match change {
+    let written = |route: Option<RouteRequest>, flags| {
+        let request = route.ok_or(Fault::NotWritable)?;
+        Ok((Request::Route(request), flags))
+    };
+    let (message, flags) = match change {
         Change::CreateTunnel { name } => (request::create_tunnel(name), NEW),
         Change::CreateVeth {
             name,
@@ -191,25 +197,19 @@ pub(super) fn request_of(
         Change::Set { setting, value, .. } => setting_request(index, *setting, *value),
         Change::AddAddress { address, .. } => (request::add_address(index, *address), NEW),
         Change::DeleteAddress { address, .. } => (request::delete_address(index, *address), 0),
-        Change::AddRoute(route) => {
-            let message = request::route(route, device).ok_or(Fault::NotWritable)?;
-            (RouteNetlinkMessage::NewRoute(message), NEW)
-        }
+        Change::AddRoute(route) => return written(RouteRequest::add(route, device), NEW),
         // As `ip route replace`: the first route with the key goes, whoever installed it, so
         // this is planned only where that one was seen to be ours.
         Change::ReplaceRoute(route) => {
-            let message = request::route(route, device).ok_or(Fault::NotWritable)?;
             let flags = NLM_F_CREATE | NLM_F_REPLACE;
-            (RouteNetlinkMessage::NewRoute(message), flags)
+            return written(RouteRequest::add(route, device), flags);
         }
-        Change::DeleteRoute(route) => {
-            let message = request::route(route, device).ok_or(Fault::NotWritable)?;
-            (RouteNetlinkMessage::DelRoute(message), 0)
-        }
-    })
+        Change::DeleteRoute(route) => return written(RouteRequest::delete(route, device), 0),
+    };
+    Ok((message.into(), flags))
 }
 
-fn setting_request(index: u32, setting: Setting, value: u32) -> Request {
+fn setting_request(index: u32, setting: Setting, value: u32) -> (RouteNetlinkMessage, u16) {
     let conf = |conf| request::set_link(index, &LinkChange::Conf(conf, value));
     let message = match setting {
         Setting::Forwarding => conf(DevConf::Forwarding),

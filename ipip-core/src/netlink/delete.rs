@@ -70,7 +70,8 @@ impl Space {
             .socket
             .change_all(groups.iter().flat_map(|(group, doomed)| {
                 let change = LinkChange::Group(*group);
-                let request = move |one: &Doomed| Some((request::set_link(one.index, &change), 0));
+                let request =
+                    move |one: &Doomed| Some((request::set_link(one.index, &change).into(), 0));
                 doomed.iter().map(request)
             }));
         drop(moved);
@@ -119,7 +120,7 @@ impl Space {
     fn put_back(&mut self, links: &[Doomed]) {
         let request = |one: &Doomed| {
             let change = LinkChange::Group(one.was_in);
-            Some((request::set_link(one.index, &change), 0))
+            Some((request::set_link(one.index, &change).into(), 0))
         };
         // One that is gone is as good as put back.
         drop(self.socket.change_all(links.iter().map(request)));

@@ -13,7 +13,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::Fault;
 use super::message::reply::Read;
-use super::message::{Frame, Meaning, ask_for_acknowledgement, encode};
+use super::message::{Frame, Meaning, Request, ask_for_acknowledgement, encode};
 use super::socket::RequestSocket;
 
 /// Octets in one send; more is no faster.
@@ -27,9 +27,6 @@ const REFUSAL_CHARGE: usize = 1024;
 
 /// Octets that an unread message about a link is charged at most.
 const LINK_CHARGE: usize = 8192;
-
-/// A request and its flags.
-pub(super) type Request = (RouteNetlinkMessage, u16);
 
 /// What became of a list of requests; those not named here were carried out.
 #[derive(Debug, Default)]
@@ -56,7 +53,7 @@ impl RequestSocket {
     /// Asks for every change of `requests`, in order; of `None` nothing is asked.
     pub(super) fn change_all(
         &mut self,
-        requests: impl Iterator<Item = Option<Request>>,
+        requests: impl Iterator<Item = Option<(Request, u16)>>,
     ) -> Outcome {
         self.exchange(requests, REFUSAL_CHARGE, |_, _| {})
     }
@@ -69,7 +66,7 @@ impl RequestSocket {
     ) -> Vec<Result<T, Fault>> {
         let unanswered = || Err(Fault::Unreadable("no answer".to_owned()));
         let mut answers: Vec<_> = (0..questions.len()).map(|_| unanswered()).collect();
-        let questions = questions.map(|question| Some((question, 0)));
+        let questions = questions.map(|question| Some((question.into(), 0)));
         let outcome = self.exchange(questions, LINK_CHARGE, |item, frame| {
             if let (Some(answer), Some(found)) = (answers.get_mut(item), read(frame).transpose()) {
                 *answer = found.map_err(Fault::Unreadable);
@@ -90,7 +87,7 @@ impl RequestSocket {
 
     fn exchange(
         &mut self,
-        requests: impl Iterator<Item = Option<Request>>,
+        requests: impl Iterator<Item = Option<(Request, u16)>>,
         answer_charge: usize,
         mut part: impl FnMut(usize, &Frame<'_>),
     ) -> Outcome {
@@ -222,9 +219,9 @@ mod tests {
     use crate::sys::netns::Netns;
 
     /// Deletes links that nobody has: every one is refused, with privilege and without.
-    fn refused(count: u32) -> impl Iterator<Item = Option<Request>> {
+    fn refused(count: u32) -> impl Iterator<Item = Option<(Request, u16)>> {
         let index = |number| 0x7fff_0000 + number;
-        (0..count).map(move |number| Some((request::delete_link(index(number)), 0)))
+        (0..count).map(move |number| Some((request::delete_link(index(number)).into(), 0)))
     }
 
     fn socket() -> RequestSocket {

@@ -1,8 +1,9 @@
-//! The one setting that does not go by netlink.
+//! The one setting that does not always go by netlink.
 //!
-//! `forwarding` is written to `/proc/sys`, because only there does the kernel also turn off large
+//! Where it is turned on, `forwarding` is written to `/proc/sys`, because only there does the kernel also turn off large
 //! receive offload on the device (`devinet_sysctl_forward`); without that a physical underlay hands up
-//! merged packets that cannot be forwarded. Where `/proc/sys` is read-only, as in many containers,
+//! merged packets that cannot be forwarded. Turned off it goes by netlink like all others: a file would want a
+//! thread in each namespace, which costs as much as all else that a pod's end is given. Where `/proc/sys` is read-only, as in many containers,
 //! netlink sets the value alone.
 
 use std::fs;
@@ -12,6 +13,11 @@ use std::path::{Path, PathBuf};
 use super::Space;
 use super::error::Fault;
 use crate::name::InterfaceName;
+
+/// Whether this value of `forwarding` is one for `/proc/sys`.
+pub(super) fn goes_by_proc(value: u32) -> bool {
+    value != 0
+}
 
 impl Space {
     /// Writes the setting of each device, of which the caller knows that it is one; the namespace is

@@ -3,7 +3,7 @@
 //! Netlink speaks the machine's own byte order; addresses in attributes are in network order. Both
 //! are a matter of this file and its neighbours: [`request`] writes plan values as messages, [`reply`]
 //! reads them. Of what comes in thousands, or must be read whatever else it holds, [`route`] and
-//! [`link`] read the octets themselves.
+//! [`link`] read the octets themselves, and [`route_request`] writes them.
 
 use std::net::Ipv4Addr;
 
@@ -14,11 +14,13 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::{Fault, Refusal};
+use route_request::RouteRequest;
 
 pub(super) mod link;
 pub(super) mod reply;
 pub(super) mod request;
 pub(super) mod route;
+pub(super) mod route_request;
 
 /// `struct nlmsghdr`: length 4, type 2, flags 2, sequence 4, port 4.
 const HEADER_LEN: usize = 16;
@@ -28,6 +30,12 @@ const ERROR_TEXT: u16 = 1;
 
 /// `NLA_TYPE_MASK`: an attribute's type without the flags "nested" and "network byte order".
 const TYPE_MASK: u16 = 0x3fff;
+
+/// `RTNH_F_ONLINK`, in the flags of a route.
+const ONLINK: u32 = 4;
+
+/// `RTAX_MTU`, inside `RTA_METRICS`.
+const METRIC_MTU: u16 = 2;
 
 /// One message of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +58,30 @@ pub(super) enum Meaning {
     Nothing,
 }
 
+/// What is asked of the kernel.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Written by the crate that knows most kinds of message.
+    Any(RouteNetlinkMessage),
+    /// A change of a route.
+    Route(RouteRequest),
+}
+
+impl From<RouteNetlinkMessage> for Request {
+    fn from(message: RouteNetlinkMessage) -> Self {
+        Self::Any(message)
+    }
+}
+
 /// Writes a request behind those in `bytes`. A message of this room is a few hundred octets long.
-pub(super) fn encode(bytes: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16, sequence: u32) {
+pub(super) fn encode(bytes: &mut Vec<u8>, request: Request, flags: u16, sequence: u32) {
+    match request {
+        Request::Any(message) => encode_any(bytes, message, flags, sequence),
+        Request::Route(route) => route.encode(bytes, flags, sequence),
+    }
+}
+
+fn encode_any(bytes: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16, sequence: u32) {
     let mut header = NetlinkHeader::default();
     header.flags = flags;
     header.sequence_number = sequence;

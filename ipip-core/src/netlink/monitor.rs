@@ -48,6 +48,7 @@ const DATAGRAMS_MAX: usize = 16 * 1024;
 /// ```
 #[derive(Debug)]
 pub struct Monitor {
+    place: Place,
     socket: Socket,
     /// Asks for names; the events' own socket must have no answers among them.
     questions: RequestSocket,
@@ -106,23 +107,37 @@ pub enum Event {
 }
 
 impl Monitor {
-    /// Listens in the namespace from now on. Its routes are those of [`Place::Node`].
+    /// Listens in the node's namespace from now on; its routes are those of [`Place::Node`].
     ///
     /// # Errors
     /// [`NetlinkError::Netns`] if it may not be entered, [`NetlinkError::Socket`] if the process is
     /// out of descriptors.
-    pub fn open(netns: &Netns) -> Result<Self, NetlinkError> {
-        let object = format!("changes in namespace {netns}");
-        Self::try_open(netns, object.clone()).map_err(|fault| fault.about(object))
+    pub fn open(node: &Netns) -> Result<Self, NetlinkError> {
+        Self::open_at(Place::Node, node)
     }
 
-    fn try_open(netns: &Netns, object: String) -> Result<Self, Fault> {
+    /// Listens in a workload's namespace from now on; its routes are those of the place that
+    /// [`Kernel::add_workload`](super::Kernel::add_workload) gives it.
+    ///
+    /// # Errors
+    /// As [`Monitor::open`].
+    pub fn open_workload(netns: &Netns) -> Result<Self, NetlinkError> {
+        Self::open_at(Place::Workload(Arc::from(netns.path())), netns)
+    }
+
+    fn open_at(place: Place, netns: &Netns) -> Result<Self, NetlinkError> {
+        let object = format!("changes in namespace {netns}");
+        Self::try_open(place, netns, object.clone()).map_err(|fault| fault.about(object))
+    }
+
+    fn try_open(place: Place, netns: &Netns, object: String) -> Result<Self, Fault> {
         let opened = |error| Fault::Socket("open", error);
         let socket = open(netns).and_then(|socket| configure(socket, BUFFER).map_err(opened))?;
         for group in GROUPS {
             socket.add_membership(group).map_err(opened)?;
         }
         let mut monitor = Self {
+            place,
             socket,
             questions: RequestSocket::open(netns)?,
             names: Names::new(),
@@ -210,7 +225,7 @@ impl Monitor {
         for frame in frames(&self.buffer) {
             let event = frame
                 .map_err(|fault| format!("{fault:?}"))
-                .and_then(|frame| event(&frame, &mut self.names));
+                .and_then(|frame| event(&frame, &self.place, &mut self.names));
             match event {
                 Ok(event) => events.extend(event),
                 Err(reason) => log::warn!("{}: one left out as unreadable: {reason}", self.object),
@@ -219,7 +234,7 @@ impl Monitor {
     }
 }
 
-fn event(frame: &Frame<'_>, names: &mut Names) -> Result<Option<Event>, String> {
+fn event(frame: &Frame<'_>, place: &Place, names: &mut Names) -> Result<Option<Event>, String> {
     let kind = frame.kind;
     match kind {
         libc::RTM_NEWLINK | libc::RTM_DELLINK => {
@@ -252,7 +267,7 @@ fn event(frame: &Frame<'_>, names: &mut Names) -> Result<Option<Event>, String> 
             } else {
                 Event::RouteGone
             };
-            Ok(route::route(frame, &Place::Node, names)?.map(event))
+            Ok(route::route(frame, place, names)?.map(event))
         }
         _ => Ok(None),
     }

@@ -11,6 +11,7 @@ use super::message::route::{self, RouteFacts};
 use super::message::{Frame, request};
 use super::socket::{Dump, RequestSocket};
 use super::{Kernel, NetlinkError, Space};
+use crate::addr::MacAddr;
 use crate::name::InterfaceName;
 use crate::plan::{Observed, ObservedLink, Place, RouteProtocol, Setting};
 
@@ -72,6 +73,23 @@ impl Kernel {
         let names = links.values.into_iter().filter_map(name).collect();
         space.routes(&names, protocol, &mut observed)?;
         Ok(observed)
+    }
+
+    /// The hardware address that a link has now, if it has one of six octets.
+    ///
+    /// # Errors
+    /// [`NetlinkError::Refused`] (`ENODEV`) if there is no such link.
+    pub(crate) fn mac_of(
+        &mut self,
+        place: &Place,
+        name: &InterfaceName,
+    ) -> Result<Option<MacAddr>, NetlinkError> {
+        let question = request::get_link(name);
+        let found = self
+            .space(place)
+            .and_then(|space| space.socket.ask(question, link::link));
+        let found = found.map_err(|fault| fault.about(in_place(&format!("link {name}"), place)))?;
+        Ok(found.mac)
     }
 
     /// Asks for the way to `destination` from `place`: `ip route get DESTINATION`.

@@ -15,7 +15,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::error::Fault;
 use super::message::reply::Read;
-use super::message::{Frame, Meaning, encode, frames};
+use super::message::{Frame, Meaning, Request, encode, frames};
 use crate::sys::netlink::{Buffers, buffers, set_receive_buffer, set_receive_timeout};
 use crate::sys::netns::Netns;
 
@@ -120,7 +120,7 @@ impl RequestSocket {
     }
 
     /// Asks for a change and waits for its acknowledgement.
-    pub(super) fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Fault> {
+    pub(super) fn change(&mut self, message: impl Into<Request>, flags: u16) -> Result<(), Fault> {
         let sequence = self.request(message, flags | NLM_F_ACK)?;
         self.receive(sequence, |_, meaning| match meaning {
             Meaning::Done => ControlFlow::Break(()),
@@ -191,10 +191,10 @@ impl RequestSocket {
         self.sequence - count + 1
     }
 
-    fn request(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<u32, Fault> {
+    fn request(&mut self, message: impl Into<Request>, flags: u16) -> Result<u32, Fault> {
         let sequence = self.number(1);
         let mut bytes = Vec::new();
-        encode(&mut bytes, message, flags | NLM_F_REQUEST, sequence);
+        encode(&mut bytes, message.into(), flags | NLM_F_REQUEST, sequence);
         self.send(&bytes)?;
         Ok(sequence)
     }

@@ -6,8 +6,9 @@ use super::Kernel;
 use super::apply::{device_of, request_of};
 use super::error::{Fault, in_place};
 use super::exchange::Outcome;
+use super::forwarding::goes_by_proc;
 use super::many::{Applied, Failed, LinkName, Stage};
-use super::message::{link, request};
+use super::message::{Request, link, request};
 use crate::name::InterfaceName;
 use crate::plan::{Change, Place, Setting, Step};
 
@@ -138,7 +139,7 @@ impl<'a> Work<'a> {
         self.take(numbers, outcome);
     }
 
-    fn creation(&mut self, number: usize) -> Result<super::exchange::Request, Fault> {
+    fn creation(&mut self, number: usize) -> Result<(Request, u16), Fault> {
         let step = self.steps.get(number).ok_or(Fault::NotWritable)?;
         let peer_netns = self.kernel.peer_netns(&step.change)?;
         request_of(&step.change, None, peer_netns)
@@ -154,10 +155,19 @@ impl<'a> Work<'a> {
         };
         let (steps, indexes) = (self.steps, &self.indexes);
         let mut refused = Vec::new();
+        // Routes come in thousands through one device.
+        let mut last = None;
         let requests = numbers.iter().enumerate().map(|(item, number)| {
             let step = steps.get(*number).filter(|_| !written.contains(&item))?;
-            let index = index_of(&step.change, space, indexes);
-            let request = index.and_then(|index| request_of(&step.change, index, None));
+            let name = device_of(&step.change);
+            let index = match last {
+                Some((named, index)) if named == name => Ok(index),
+                _ => index_of(name, space, indexes),
+            };
+            let request = index.and_then(|index| {
+                last = Some((name, index));
+                request_of(&step.change, index, None)
+            });
             request.map_err(|fault| refused.push((item, fault))).ok()
         });
         outcome.extend(found.socket.change_all(requests));
@@ -203,7 +213,7 @@ impl<'a> Work<'a> {
                 return None;
             };
             let is_there = self.indexes.get(&(space, name))?.is_ok();
-            is_there.then_some((item, (name, *value)))
+            (is_there && goes_by_proc(*value)).then_some((item, (name, *value)))
         });
         let (items, settings): (Vec<_>, Vec<_>) = settings.unzip();
         let Some(found) = self.kernel.spaces.get(space).filter(|_| !items.is_empty()) else {
@@ -264,11 +274,11 @@ impl<'a> Work<'a> {
 
 /// The index of the device that a change is about, if it is about one.
 fn index_of(
-    change: &Change,
+    name: Option<&InterfaceName>,
     space: usize,
     indexes: &HashMap<LinkName<'_>, Result<u32, Fault>>,
 ) -> Result<Option<u32>, Fault> {
-    let Some(name) = device_of(change) else {
+    let Some(name) = name else {
         return Ok(None);
     };
     match indexes.get(&(space, name)) {

@@ -1,16 +1,17 @@
 //! A container gives back its address, and its wire goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::ensure::converge;
 use super::{Changes, Node, NodeError, WorkloadId};
 use crate::ipam::IpamError;
 use crate::mtu::UnderlayMtu;
-use crate::name::HandleId;
+use crate::name::{HandleId, InterfaceName};
 use crate::overlay::{WorkloadEndpoint, check_workload_name};
-use crate::plan::{self, Desired, Place};
+use crate::plan::{self, Change, Desired, Link, Place, Step};
 use crate::resource::{Block, Release};
 
 /// What became of a container that was taken off the pod network.
@@ -54,17 +55,13 @@ impl Node {
     ) -> Result<Vec<Result<Detached, NodeError>>, NodeError> {
         let _turn = self.turn();
         let handles: Vec<_> = ids.iter().map(|id| self.departing(id)).collect();
-        let leaving: Vec<_> = handles.iter().flatten().collect();
         let blocks = self.ipam.blocks()?;
-        let unwired = ids.iter().zip(&handles).map(|(id, handle)| {
-            let is_bereft = handle.is_ok() && !self.has_successor(&blocks, id, &leaving);
-            if is_bereft {
-                self.unwire(id)
-            } else {
-                Ok(Changes::default())
-            }
+        let staying = self.staying(&blocks, handles.iter().flatten());
+        let bereft = ids.iter().zip(&handles).map(|(id, handle)| {
+            let pod = (id.namespace.as_str(), id.pod.as_str());
+            (handle.is_ok() && !staying.contains(&pod)).then_some(id)
         });
-        let unwired: Vec<_> = unwired.collect();
+        let unwired = self.unwire_all(&bereft.collect::<Vec<_>>());
         let releases = handles
             .iter()
             .zip(&unwired)
@@ -85,31 +82,64 @@ impl Node {
         id.handle(&self.config.network)
     }
 
-    /// Whether another container of the pod has an address on this node, and is not `leaving` too.
-    fn has_successor(&self, blocks: &[Block], id: &WorkloadId, leaving: &[&HandleId]) -> bool {
+    /// The pods of which a container has an address on this node, and is not `leaving`.
+    fn staying<'a>(
+        &self,
+        blocks: &'a [Block],
+        leaving: impl Iterator<Item = &'a HandleId>,
+    ) -> HashSet<(&'a str, &'a str)> {
+        let leaving: HashSet<&str> = leaving.map(HandleId::as_str).collect();
         let assigned = blocks.iter().flat_map(Block::assigned);
-        let mut of_pod = assigned.filter(|(_, who)| {
-            let is = |key, value: &str| who.known(key) == Some(value);
-            is("namespace", &id.namespace) && is("pod", &id.pod) && is("node", self.name().as_str())
-        });
-        of_pod.any(|(_, who)| {
-            let handle = who.handle().unwrap_or_default();
-            !leaving.iter().any(|leaving| leaving.as_str() == handle)
-        })
+        let here = assigned.filter(|(_, who)| who.known("node") == Some(self.name().as_str()));
+        let left = here.filter(|(_, who)| !leaving.contains(who.handle().unwrap_or_default()));
+        left.filter_map(|(_, who)| Some((who.known("namespace")?, who.known("pod")?)))
+            .collect()
     }
 
-    /// Deletes the pod's pair, if it is ours; addresses and routes leave with it.
-    fn unwire(&self, id: &WorkloadId) -> Result<Changes, NodeError> {
-        // Only its names count here.
-        let mtu = UnderlayMtu::ETHERNET.tunnel();
-        let endpoint = WorkloadEndpoint::new(&id.namespace, &id.pod, Ipv4Addr::UNSPECIFIED, mtu);
-        let mut links = endpoint.desired(Path::new("")).links;
-        links.retain(|link| link.place == Place::Node);
-        let desired = Desired {
-            links,
-            ..Desired::default()
+    /// Deletes the pairs of these pods, those that are ours; addresses and routes leave with them.
+    fn unwire_all(&self, ids: &[Option<&WorkloadId>]) -> Vec<Result<Changes, NodeError>> {
+        // What does not go together with all others is tried alone, and has its own error then.
+        let mut together = self.unwire_together(ids).unwrap_or_default();
+        let unwire = |id: &Option<&WorkloadId>| {
+            let Some(id) = id else {
+                return Ok(Changes::default());
+            };
+            let link = host_link(id);
+            match together.get_mut(&link.name) {
+                // Of two containers of one pod the first has taken it away.
+                Some(steps) => Ok(Changes {
+                    steps: std::mem::take(steps),
+                }),
+                None => converge(self.kernel()?, &desired([link]), plan::removal),
+            }
         };
-        converge(self.kernel()?, &desired, plan::removal)
+        ids.iter().map(unwire).collect()
+    }
+
+    /// By the name of each link that is not there any more, what took it away.
+    fn unwire_together(
+        &self,
+        ids: &[Option<&WorkloadId>],
+    ) -> Result<BTreeMap<InterfaceName, Vec<Step>>, NodeError> {
+        let links = ids.iter().flatten().map(|id| host_link(id));
+        let links: BTreeMap<_, _> = links.map(|link| (link.name.clone(), link)).collect();
+        let mut unwired: BTreeMap<_, _> = links.keys().map(|name| (name.clone(), vec![])).collect();
+        let mut kernel = self.kernel()?;
+        let steps = plan::removal(&desired(links.into_values()), &kernel.observe()?).steps;
+        let applied = kernel.apply_all(&steps);
+        let failed = applied.failed.iter().map(|failed| failed.step);
+        let failed: HashSet<usize> = failed.chain(applied.unknown).collect();
+        for (number, step) in steps.into_iter().enumerate() {
+            let Change::DeleteLink { name } = &step.change else {
+                continue;
+            };
+            if failed.contains(&number) {
+                unwired.remove(name);
+            } else if let Some(steps) = unwired.get_mut(name) {
+                steps.push(step);
+            }
+        }
+        Ok(unwired)
     }
 
     /// Releases what `handles` have, those of one block in one commit; by handle, what became of it.
@@ -152,5 +182,19 @@ impl Node {
             Ok(_) | Err(IpamError::HandleUnknown { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// The host end of a pod's pair, as far as it has to be known to be deleted.
+fn host_link(id: &WorkloadId) -> Link {
+    let mtu = UnderlayMtu::ETHERNET.tunnel();
+    let endpoint = WorkloadEndpoint::new(&id.namespace, &id.pod, Ipv4Addr::UNSPECIFIED, mtu);
+    endpoint.host_link(&Place::Workload(Arc::from(Path::new(""))))
+}
+
+fn desired(links: impl IntoIterator<Item = Link>) -> Desired {
+    Desired {
+        links: links.into_iter().collect(),
+        ..Desired::default()
     }
 }

@@ -56,9 +56,8 @@ fn wire_some(node: &Netns, wires: &[Wire<'_>]) -> Vec<Result<Wired, NodeError>> 
 fn wire_alone(node: &Netns, wire: &Wire<'_>) -> Result<Wired, NodeError> {
     let netns = Netns::open(wire.netns)?;
     let changes = ensure_workload(node, &netns, &wire.endpoint)?;
-    let observed = Kernel::open(&netns)?.observe()?;
-    let link = observed.link(&Place::Node, &wire.endpoint.interface);
-    let mac = link.and_then(|link| link.mac);
+    let mac = Kernel::open(&netns)?.mac_of(&Place::Node, &wire.endpoint.interface);
+    let mac = mac.ok().flatten();
     Ok(Wired { changes, mac })
 }
 
@@ -91,7 +90,6 @@ impl Batch {
         let applied = kernel.apply_all(&batch.steps);
         let failed = applied.failed.iter().map(|failed| failed.step);
         let failed: HashSet<usize> = failed.chain(applied.unknown).collect();
-        let after = kernel.observe()?;
         let wired = batch
             .parts
             .into_iter()
@@ -107,9 +105,9 @@ impl Batch {
                     let _ = kernel.apply_all(&plan::undo(&done, &before));
                     return None;
                 }
-                let link = after.link(&place, &wire.endpoint.interface);
+                let mac = kernel.mac_of(&place, &wire.endpoint.interface);
                 Some(Wired {
-                    mac: link.and_then(|link| link.mac),
+                    mac: mac.ok().flatten(),
                     changes: Changes {
                         steps: steps.to_vec(),
                     },

@@ -107,7 +107,8 @@ impl WorkloadEndpoint {
         mark
     }
 
-    fn host_link(&self, inside: &Place) -> Link {
+    /// The host end of a pair whose other end is `inside`.
+    pub(crate) fn host_link(&self, inside: &Place) -> Link {
         Link {
             place: Place::Node,
             name: self.host_veth(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::guard;
-use super::index::Index;
+use super::index::{LinkIndex, RouteIndex};
 use super::links::ensure_link;
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
@@ -71,20 +71,20 @@ pub enum Conflict {
 pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     guard::widen(desired, observed, &mut plan);
-    let index = Index::of_links(observed);
+    let index = LinkIndex::new(observed);
     for link in &desired.links {
         ensure_link(link, &index, &mut plan);
     }
     // The kernel drops a device's routes with the device.
     let dropped = plan.deleted_links();
     let is_there = |route: &&Route| {
-        device_of(route)
-            .is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
+        let device = device_of(route).filter(|_| !dropped.is_empty());
+        device.is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
     };
     let remain: Vec<&Route> = observed.routes.iter().filter(is_there).collect();
-    let index = index.with_routes(remain.iter().copied(), remain.len());
+    let mut index = RouteIndex::new(remain.iter().copied());
     for route in &desired.routes {
-        ensure_route(route, index.routes_like(route).next(), &mut plan);
+        ensure_route(route, index.first_like(route), &mut plan);
     }
     for link in &desired.links {
         if let LinkKind::VethWithPeer {
@@ -236,7 +236,14 @@ pub(super) fn device_of(route: &Route) -> Option<&InterfaceName> {
 /// Whether removal deletes the link itself: it bears our mark, and is not a veth end whose peer is deleted.
 fn deletes(link: &Link, found: &ObservedLink) -> bool {
     let can = matches!(link.kind, LinkKind::Tunnel | LinkKind::VethWithPeer { .. });
-    can && link.mark.is_some() && found.alias == link.mark
+    can && link.mark.is_some() && (found.alias == link.mark || is_half_made(link, found))
+}
+
+/// Whether a call of ours was interrupted between creating a pair and marking it, before it was up. Calico's
+/// own pairs have the same hardware address and no mark, and are up.
+fn is_half_made(link: &Link, found: &ObservedLink) -> bool {
+    let is_pair = matches!(link.kind, LinkKind::VethWithPeer { .. }) && found.kind == "veth";
+    is_pair && !found.up && found.alias.is_none() && link.mac.is_some() && found.mac == link.mac
 }
 
 fn is_veth(link: &Link) -> bool {

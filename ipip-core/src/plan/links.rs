@@ -1,12 +1,12 @@
 //! One link: what must change for it to be as it should, and what stands in the way.
 
 use super::diff::{Conflict, Plan};
-use super::index::Index;
+use super::index::LinkIndex;
 use super::model::{Link, LinkKind, ObservedLink, Place, TunnelEnds};
 use super::step::Change;
 use crate::name::InterfaceName;
 
-pub(super) fn ensure_link(link: &Link, observed: &Index<'_>, plan: &mut Plan) {
+pub(super) fn ensure_link(link: &Link, observed: &LinkIndex<'_>, plan: &mut Plan) {
     let found = observed.link(&link.place, &link.name);
     let found = match (&link.kind, found) {
         (LinkKind::Existing | LinkKind::HostVeth, None) => {

@@ -1,7 +1,6 @@
 //! What is ours among the things a node holds.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
 
 use super::model::{InterfaceAddr, NextHop, ObservedLink, Place, Route, RouteProtocol, Target};
 use crate::addr::{Ipv4Prefix, NodeAddr};
@@ -11,8 +10,10 @@ use crate::name::InterfaceName;
 /// away once they are not desired. Everything else is left as it is.
 ///
 /// A route is ours if it bears our protocol number, its prefix lies in a known pool, and it is on the
-/// tunnel device, on the underlay via a node's address, or a blackhole. BIRD writes such routes too, and
-/// an earlier run did: they are adopted. A direct route through a workload's link is ours if the link is.
+/// tunnel device, on the underlay via a node's address or onlink, or a blackhole. BIRD writes such routes
+/// too, and an earlier run did: they are adopted. On the underlay onlink is our own word, as BIRD says it
+/// for the tunnel device alone: so a node that was renumbered while nobody ran here leaves no route that
+/// nobody owns. A direct route through a workload's link is ours if the link is.
 /// A link is ours if we named it and its alias says so; an address, if it is on the tunnel device, a /32
 /// and in a known pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct Ownership {
     /// What the names of workloads' host ends begin with, `cali`.
     pub host_veth_prefix: String,
     /// The addresses of all nodes, and those that nodes had before, as far as known: a direct route by a
-    /// forgotten one is somebody else's.
+    /// forgotten one is ours only if it is onlink.
     pub nodes: HashSet<NodeAddr>,
     /// What may hold something that cannot be read now: nothing in it is taken away.
     pub spared: Vec<Ipv4Prefix>,
@@ -103,15 +104,21 @@ impl Ownership {
     pub fn owns_route(&self, route: &Route) -> bool {
         let felix = self.adopt_felix && route.protocol == RouteProtocol::FELIX;
         let is_ours = route.place == Place::Node && (route.protocol == self.protocol || felix);
-        is_ours && self.is_target_ours(&route.target) && self.pools.covers(route.prefix)
+        is_ours && self.is_way_ours(route) && self.pools.covers(route.prefix)
     }
 
-    fn is_target_ours(&self, target: &Target) -> bool {
-        match target {
+    fn is_way_ours(&self, route: &Route) -> bool {
+        match &route.target {
             Target::Blackhole => true,
             Target::Device { device, .. } if *device == self.tunnel => true,
             Target::Device { device, next_hop } if *device == self.underlay => {
-                gateway(*next_hop).is_some_and(|gateway| self.nodes.contains(&NodeAddr(gateway)))
+                let is_our_word = route.protocol == self.protocol;
+                match *next_hop {
+                    NextHop::Direct => false,
+                    NextHop::Onlink(_) if is_our_word => true,
+                    NextHop::Onlink(node) => self.nodes.contains(&node),
+                    NextHop::Gateway(gateway) => self.nodes.contains(&NodeAddr(gateway)),
+                }
             }
             Target::Device { .. } | Target::Other(_) => false,
         }
@@ -140,13 +147,6 @@ impl Ownership {
     #[must_use]
     pub fn spares(&self, prefix: Ipv4Prefix) -> bool {
         self.spared.iter().any(|spared| spared.covers(prefix))
-    }
-}
-
-fn gateway(next_hop: NextHop) -> Option<Ipv4Addr> {
-    match next_hop {
-        NextHop::Direct => None,
-        NextHop::Gateway(gateway) | NextHop::Onlink(NodeAddr(gateway)) => Some(gateway),
     }
 }
 
@@ -192,6 +192,7 @@ mod tests {
             next_hop,
         };
         let node = NextHop::Onlink(NodeAddr([172, 18, 0, 2].into()));
+        let forgotten = NextHop::Onlink(NodeAddr([172, 18, 0, 7].into()));
         let router = NextHop::Gateway([172, 18, 0, 1].into());
         let by_a_node = NextHop::Gateway([172, 18, 0, 2].into());
         let (bird, felix) = (RouteProtocol::BIRD, RouteProtocol::FELIX);
@@ -242,6 +243,22 @@ mod tests {
                 "10.1.0.0/26",
                 on("eth0", router),
                 bird,
+                false,
+                false,
+            ),
+            (
+                "a node's that was renumbered",
+                "10.1.0.0/26",
+                on("eth0", forgotten),
+                bird,
+                true,
+                true,
+            ),
+            (
+                "the same of Felix's",
+                "10.1.0.0/26",
+                on("eth0", forgotten),
+                felix,
                 false,
                 false,
             ),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::diff::{Conflict, Plan, device_of};
 use super::guard;
-use super::index::{Index, Mixed, key_of};
+use super::index::{LinkIndex, Mixed, RouteIndex};
 use super::links::ensure_link;
 use super::model::{
     Desired, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, RouteProtocol, Target,
@@ -55,7 +55,7 @@ use crate::name::InterfaceName;
 pub fn sync(desired: &Desired, observed: &Observed, ownership: &Ownership) -> Plan {
     let mut plan = Plan::default();
     guard::widen(desired, observed, &mut plan);
-    let index = Index::of_links(observed);
+    let index = LinkIndex::new(observed);
     let doomed = doomed_links(desired, observed, ownership);
     let mut rules = NodeRules::new(observed, ownership, &doomed);
     for link in &desired.links {
@@ -164,7 +164,12 @@ pub(super) fn workload_device(route: &Route) -> Option<&InterfaceName> {
 }
 
 /// As [`ensure_link`], and notes whether routes can lead through it then.
-fn sync_link<'a>(link: &'a Link, index: &Index<'_>, rules: &mut NodeRules<'a>, plan: &mut Plan) {
+fn sync_link<'a>(
+    link: &'a Link,
+    index: &LinkIndex<'_>,
+    rules: &mut NodeRules<'a>,
+    plan: &mut Plan,
+) {
     let before = plan.conflicts.len();
     ensure_link(link, index, plan);
     let key = (&link.place, &link.name);
@@ -183,14 +188,18 @@ fn doomed_links<'a>(
 ) -> Vec<&'a ObservedLink> {
     let wanted = desired.links.iter().map(|link| (&link.place, &link.name));
     let wanted: HashSet<_, Mixed> = wanted.collect();
-    let spared = observed.routes.iter();
-    let spared = spared.filter(|route| ownership.spares(route.prefix));
-    let spared: HashSet<_, Mixed> = spared.filter_map(workload_device).collect();
-    let is_doomed = |link: &&ObservedLink| {
-        let is_kept = wanted.contains(&(&link.place, &link.name)) || spared.contains(&link.name);
-        !is_kept && ownership.owns_link(link)
+    let is_left = |link: &&ObservedLink| {
+        !wanted.contains(&(&link.place, &link.name)) && ownership.owns_link(link)
     };
-    observed.links.iter().filter(is_doomed).collect()
+    let mut doomed: Vec<_> = observed.links.iter().filter(is_left).collect();
+    // All routes are looked at only for a link that would go.
+    if !doomed.is_empty() && !ownership.spared.is_empty() {
+        let spared = observed.routes.iter();
+        let spared = spared.filter(|route| ownership.spares(route.prefix));
+        let spared: HashSet<_, Mixed> = spared.filter_map(workload_device).collect();
+        doomed.retain(|link| !spared.contains(&link.name));
+    }
+    doomed
 }
 
 fn sync_routes<'a>(
@@ -202,22 +211,19 @@ fn sync_routes<'a>(
     // The kernel drops a device's routes with the device: one that is made anew starts without, and what
     // leads through one that goes needs no step, unless its key is needed.
     let dropped = plan.deleted_links();
-    let remain = observed.routes.iter();
     let is_there = |route: &&Route| {
         let device = device_of(route).filter(|_| !dropped.is_empty());
         device.is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
     };
-    let index =
-        Index::default().with_routes(remain.clone().filter(is_there), observed.routes.len());
+    let mut index = RouteIndex::new(observed.routes.iter().filter(is_there));
     let mut steps = RouteSteps::default();
-    let mut wanted = HashSet::with_capacity_and_hasher(desired.routes.len(), Mixed::default());
     for route in &desired.routes {
-        if wanted.insert(key_of(route)) {
-            steps.settle(Some(route), index.routes_like(route), rules);
+        if let Some(found) = index.claim(route) {
+            steps.settle(Some(route), found, rules);
         }
     }
-    for route in remain.filter(is_there) {
-        if !wanted.contains(&key_of(route)) && !rules.goes_with_its_link(route) {
+    for route in index.unclaimed() {
+        if !rules.goes_with_its_link(route) {
             steps.settle(None, std::iter::once(route), rules);
         }
     }
@@ -226,7 +232,12 @@ fn sync_routes<'a>(
 }
 
 /// Takes from the tunnel device the addresses of ours that are not desired.
-fn delete_addresses(desired: &Desired, index: &Index<'_>, ownership: &Ownership, plan: &mut Plan) {
+fn delete_addresses(
+    desired: &Desired,
+    index: &LinkIndex<'_>,
+    ownership: &Ownership,
+    plan: &mut Plan,
+) {
     let Some(found) = index.link(&Place::Node, &ownership.tunnel) else {
         return;
     };

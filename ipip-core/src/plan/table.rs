@@ -46,6 +46,41 @@ struct Slot {
     observed: Vec<Route>,
     /// Whether what is observed is known to be our work, or was reported as adopted.
     known: bool,
+    /// How many were read of the dump that is being taken in, and whether one differed.
+    read: usize,
+    differs: bool,
+}
+
+impl Slot {
+    /// Takes in the next route of a dump. Most are what they were, and nothing is moved or allocated.
+    fn read(&mut self, route: Route) {
+        match self.observed.get_mut(self.read) {
+            Some(before) if *before == route => {}
+            Some(before) => {
+                *before = route;
+                self.differs = true;
+            }
+            None => {
+                // A push would make room for four.
+                self.observed.reserve_exact(1);
+                self.observed.push(route);
+                self.differs = true;
+            }
+        }
+        self.read += 1;
+    }
+
+    /// The dump is over; whether it brought something else than was there before.
+    fn end_reading(&mut self) -> bool {
+        let read = std::mem::take(&mut self.read);
+        self.differs |= read < self.observed.len();
+        self.observed.truncate(read);
+        std::mem::take(&mut self.differs)
+    }
+
+    fn is_unused(&self) -> bool {
+        self.desired.is_none() && self.observed.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,30 +154,23 @@ impl RouteTable {
 
     /// All that is there, in the kernel's order: a full dump.
     pub fn replace_observed(&mut self, routes: Vec<Route>) {
-        let mut before: HashMap<RouteKey, Vec<Route>, Mixed> = HashMap::default();
-        for (key, slot) in &mut self.slots {
-            if !slot.observed.is_empty() {
-                before.insert(key.clone(), std::mem::take(&mut slot.observed));
-            }
-        }
-        let mut present = HashSet::with_capacity_and_hasher(routes.len(), Mixed::default());
+        let more = routes.len().saturating_sub(self.slots.len());
+        self.slots.reserve(more);
         for route in routes {
-            let key = route.key();
-            self.slots
-                .entry(key.clone())
-                .or_default()
-                .observed
-                .push(route);
-            present.insert(key);
+            self.slots.entry(route.key()).or_default().read(route);
         }
-        for key in present.iter().chain(before.keys()) {
-            let slot = self.slots.entry(key.clone()).or_default();
-            if before.get(key).map_or(&[][..], Vec::as_slice) != slot.observed {
+        let unsettled = &mut self.unsettled;
+        self.slots.retain(|key, slot| {
+            if slot.end_reading() {
                 slot.known &= slot.observed.is_empty();
-                self.unsettled.insert(key.clone());
+                unsettled.insert(key.clone());
             }
-        }
-        before.keys().for_each(|key| self.tidy(key));
+            let is_used = !slot.is_unused();
+            if !is_used {
+                unsettled.remove(key);
+            }
+            is_used
+        });
     }
 
     /// The kernel told of a route that is there. It says so of one that was put in the place of another as
@@ -224,7 +252,7 @@ impl RouteTable {
     /// Forgets a key of which nothing is known.
     fn tidy(&mut self, key: &RouteKey) {
         let slot = self.slots.get(key);
-        if slot.is_some_and(|slot| slot.desired.is_none() && slot.observed.is_empty()) {
+        if slot.is_some_and(Slot::is_unused) {
             self.slots.remove(key);
             self.unsettled.remove(key);
         }

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "bpf")]
 pub(crate) mod bpf;
+#[cfg(feature = "sqlite")]
 pub(crate) mod file;
 pub mod interface;
 pub(crate) mod memory_file;

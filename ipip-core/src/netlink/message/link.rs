@@ -3,6 +3,7 @@
 
 use super::super::message::{Frame, attributes, u16_at, u32_at};
 use super::reply::Read;
+use crate::addr::MacAddr;
 use crate::name::InterfaceName;
 
 /// `struct ifinfomsg`: family 1, pad 1, type 2, index 4, flags 4, change 4.
@@ -22,6 +23,8 @@ pub(in crate::netlink) struct LinkFacts {
     pub(in crate::netlink) name: Option<InterfaceName>,
     /// Administratively up (`IFF_UP`).
     pub(in crate::netlink) up: bool,
+    /// Its hardware address, if it is one of six octets.
+    pub(in crate::netlink) mac: Option<MacAddr>,
     /// `ip link set … group`; 0 by default.
     pub(in crate::netlink) group: u32,
 }
@@ -49,11 +52,13 @@ pub(in crate::netlink) fn link(frame: &Frame<'_>) -> Read<LinkFacts> {
         index,
         name: None,
         up: flags & libc::IFF_UP.cast_unsigned() != 0,
+        mac: None,
         group: 0,
     };
     let rest = frame.payload.get(HEADER_LEN..).unwrap_or_default();
     let _ = attributes(rest, |kind, value| match kind {
         libc::IFLA_IFNAME => facts.name = name(value),
+        libc::IFLA_ADDRESS => facts.mac = value.try_into().ok().map(MacAddr),
         GROUP => facts.group = u32_at(value, 0).unwrap_or_default(),
         _ => {}
     });

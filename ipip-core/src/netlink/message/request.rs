@@ -14,14 +14,13 @@ use netlink_packet_route::neighbour_table::{
 };
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteScope,
-    RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::addr::MacAddr;
 use crate::name::InterfaceName;
-use crate::plan::{InterfaceAddr, NextHop, Route, RouteProtocol, Target};
+use crate::plan::{InterfaceAddr, RouteProtocol};
 
 /// `IFLA_IFALIAS`.
 const LINK_ALIAS: u16 = 20;
@@ -248,60 +247,6 @@ fn neighbour_table() -> NeighbourTableMessage {
     let mut message = NeighbourTableMessage::default();
     message.header.family = AddressFamily::Inet;
     message
-}
-
-/// The route as a message, `index` being that of its device; `None` for a target that is only read.
-///
-/// A namespace that never had an address has no local table, and there the kernel refuses every
-/// gateway as invalid, onlink or not (Linux 6.18: `ip route add 10.0.0.0/8 via 10.0.0.1 dev eth0 onlink`).
-///
-/// The same message deletes it: then the kernel compares prefix, TOS, type, protocol, scope,
-/// gateway, device and, where they are not 0, source and metric.
-/// So a route of metric 0 that is gone meanwhile may hit its twin of another metric.
-pub(in crate::netlink) fn route(route: &Route, index: Option<u32>) -> Option<RouteMessage> {
-    let mut message = RouteMessage::default();
-    message.header = RouteHeader {
-        address_family: AddressFamily::Inet,
-        destination_prefix_length: route.prefix.len(),
-        tos: route.tos,
-        table: RouteHeader::RT_TABLE_MAIN,
-        protocol: route.protocol.0.into(),
-        scope: RouteScope::Universe,
-        kind: RouteType::Unicast,
-        ..RouteHeader::default()
-    };
-    let mut gateway = None;
-    match &route.target {
-        Target::Device { next_hop, .. } => match *next_hop {
-            NextHop::Direct => message.header.scope = RouteScope::Link,
-            NextHop::Gateway(router) => gateway = Some(router),
-            NextHop::Onlink(node) => {
-                gateway = Some(node.0);
-                message.header.flags = RouteFlags::Onlink;
-            }
-        },
-        Target::Blackhole => message.header.kind = RouteType::BlackHole,
-        Target::Other(_) => return None,
-    }
-    let inet = |addr| RouteAddress::Inet(addr);
-    if route.prefix.len() > 0 {
-        let destination = RouteAttribute::Destination(inet(route.prefix.network()));
-        message.attributes.push(destination);
-    }
-    message.attributes.extend(
-        [
-            route.source.map(inet).map(RouteAttribute::PrefSource),
-            gateway.map(inet).map(RouteAttribute::Gateway),
-            index.map(RouteAttribute::Oif),
-            (route.metric != 0).then_some(RouteAttribute::Priority(route.metric)),
-            route
-                .mtu
-                .map(|mtu| RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)])),
-        ]
-        .into_iter()
-        .flatten(),
-    );
-    Some(message)
 }
 
 /// Every route of the main table, or of one protocol. Older kernels ignore the filter; the reader

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use netlink_packet_route::route::{RouteLwEnCapType, RouteScope, RouteType};
 
 use super::reply::{Names, Read};
-use super::{Frame, attributes, ipv4, u16_at, u32_at};
+use super::{Frame, METRIC_MTU, ONLINK, attributes, ipv4, u16_at, u32_at};
 use crate::addr::{Ipv4Prefix, NodeAddr};
 use crate::plan::{NextHop, Place, Route, RouteProtocol, Target};
 
@@ -18,12 +18,6 @@ const ENCAP_TYPE: u16 = 21;
 
 /// `RTA_NH_ID`: the number of a next hop that is an object of its own.
 const NEXT_HOP_ID: u16 = 30;
-
-/// `RTNH_F_ONLINK`.
-const ONLINK: u32 = 4;
-
-/// `RTAX_MTU`, inside `RTA_METRICS`.
-const METRIC_MTU: u16 = 2;
 
 /// `struct rtmsg`, and behind it the attributes that matter here.
 #[derive(Debug)]

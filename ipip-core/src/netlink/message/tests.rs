@@ -4,14 +4,16 @@
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 
+use super::route_request::RouteRequest;
 use super::*;
-use crate::addr::NodeAddr;
+use crate::addr::{Ipv4Prefix, NodeAddr};
 use crate::name::InterfaceName;
 use crate::plan::{
     InterfaceAddr, NextHop, ObservedLink, Place, Route, RouteProtocol, Setting, Target, TunnelEnds,
 };
 
 mod damaged;
+mod written;
 
 const SEQUENCE: u32 = 1_795_358_760;
 
@@ -135,8 +137,7 @@ fn the_kernels_words_are_read() {
 
 #[test]
 fn requests_are_those_of_ip() {
-    let route =
-        |route: &Route, index| RouteNetlinkMessage::NewRoute(request::route(route, index).unwrap());
+    let route = |route: &Route, index| Request::Route(RouteRequest::add(route, index).unwrap());
     for (message, expected) in [
         // ip route add 10.244.244.64/26 via 172.18.0.2 dev tunl0 proto bird onlink
         (
@@ -151,14 +152,14 @@ fn requests_are_those_of_ip() {
         ),
         // ip addr add 10.244.79.0/32 dev tunl0
         (
-            request::add_address(3, tunnel_addr()),
+            request::add_address(3, tunnel_addr()).into(),
             "28000000 1400 0506 2800036b 00000000 0220000003000000
              080002000af44f00 080001000af44f00",
         ),
         // ip link set tunl0 up, which sends it as RTM_NEWLINK; this is RTM_SETLINK, 0x13, which
         // cannot create anything
         (
-            request::set_link(3, &request::LinkChange::Up(true)),
+            request::set_link(3, &request::LinkChange::Up(true)).into(),
             "20000000 1300 0506 2800036b 00000000 00000000030000000100000001000000",
         ),
     ] {
@@ -173,7 +174,7 @@ fn requests_are_those_of_ip() {
 fn a_route_that_is_only_read_is_not_written() {
     let target = Target::Other("nhid 5".to_owned());
     let route = Route::new("10.0.0.0/8".parse().unwrap(), target, RouteProtocol::BIRD);
-    assert_eq!(request::route(&route, None), None);
+    assert_eq!(RouteRequest::add(&route, None), None);
 }
 
 #[test]
@@ -253,6 +254,7 @@ fn the_tunnel_device_is_read() {
         index: 3,
         name,
         up: true,
+        mac: None,
         group: 0,
     };
     let bytes = octets(TUNNEL);

@@ -1,0 +1,230 @@
+//! A whole node: containers get addresses and wires, by one call for all of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ipip_core::datastore::{Memory, Sqlite, SqliteOptions, Store};
+use ipip_core::ipam::{Ambient, Ipam};
+use ipip_core::name::{HandleId, NodeName};
+use ipip_core::node::{Node, NodeConfig, Workload, WorkloadId};
+use ipip_core::plan::ensure;
+use ipip_core::resource::{Attribute, IpipMode, Pool};
+use ipip_core::sys::netns::Netns;
+
+use super::netlink_floor::Floor;
+use super::netlink_pods::{Pods, endpoint, stalls, wire_barely};
+use super::{World, row, seconds, target};
+use ipip_core::netlink::Kernel;
+
+const PODS: usize = 100;
+/// `ip` takes so long that it gets a tenth.
+const BY_IP: usize = 10;
+const ROUNDS: usize = 8;
+
+/// A file of SQLite's, gone at the end.
+struct File(PathBuf);
+
+impl File {
+    fn new() -> Self {
+        let name = format!("ipip-bench-netlink-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory).unwrap();
+        Self(directory)
+    }
+
+    fn store(&self, number: usize) -> Arc<dyn Store> {
+        let file = self.0.join(number.to_string());
+        Arc::new(Sqlite::open(file, SqliteOptions::default()).unwrap())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn name(text: &str) -> NodeName {
+    NodeName::try_new(text).unwrap()
+}
+
+fn ipam(store: &Arc<dyn Store>) -> Ipam {
+    let ipam = Ipam::new(Arc::clone(store), Ambient::system());
+    let pool = Pool::try_new("pods", "10.244.0.0/16".parse().unwrap(), 26).unwrap();
+    let pool = pool.with_ipip_mode(IpipMode::Never);
+    ipam.create_pool(&pool).unwrap();
+    ipam
+}
+
+/// A node in the namespace, with an underlay and a default route.
+fn join(store: &Arc<dyn Store>, netns: &Netns) -> Node {
+    ipam(store);
+    let script =
+        "ip link add eth0 type veth peer name other; ip link set other up; ip link set eth0 up
+                  ip addr add 172.18.0.3/16 dev eth0; ip route add default via 172.18.0.1";
+    let inside = format!("--net={}", netns.path().display());
+    let mut shell = std::process::Command::new("nsenter");
+    let status = shell.arg(inside).args(["sh", "-ec", script]).status();
+    assert!(status.unwrap().success());
+    let config = NodeConfig::new(name("node-a"));
+    let config = config
+        .with_netns(netns.try_clone().unwrap())
+        .with_guard(false);
+    Node::join(Arc::clone(store), config, Ambient::system()).unwrap()
+}
+
+fn workloads(pods: &Pods) -> Vec<Workload> {
+    let named = |(number, netns): (usize, &Netns)| {
+        let pod = format!("pod-{number}");
+        Workload::new(WorkloadId::new("default", &pod, &pod), netns.path())
+    };
+    pods.pods.iter().enumerate().map(named).collect()
+}
+
+fn attach_all(node: &Node, workloads: &[Workload]) {
+    let attached = node.attach_many(workloads).unwrap();
+    assert!(attached.iter().all(Result::is_ok), "{attached:?}");
+}
+
+/// Sockets in all namespaces, and the octets.
+fn barely() -> f64 {
+    let pods = Pods::new(PODS);
+    let took = seconds(|| {
+        let mut node = Floor::open(&pods.node);
+        let opened = pods
+            .pods
+            .iter()
+            .map(|pod| Floor::open(&Netns::open(pod.path()).unwrap()));
+        wire_barely(&pods, &mut node, &mut opened.collect::<Vec<_>>(), true);
+    });
+    let mut kernel = Kernel::open(&pods.node).unwrap();
+    pods.pods
+        .iter()
+        .for_each(|pod| drop(kernel.add_workload(pod).unwrap()));
+    let observed = kernel.observe().unwrap();
+    for (number, pod) in pods.pods.iter().enumerate() {
+        let plan = ensure(&endpoint(number).desired(pod.path()), &observed);
+        assert!(plan.steps.is_empty(), "the least is too little: {plan:?}");
+    }
+    took
+}
+
+fn by_node(store: &Arc<dyn Store>) -> f64 {
+    let pods = Pods::new(PODS);
+    let (node, workloads) = (join(store, &pods.node), workloads(&pods));
+    seconds(|| attach_all(&node, &workloads))
+}
+
+/// The addresses alone, of a node of its own, with their commits.
+fn commits(store: &Arc<dyn Store>) -> f64 {
+    let ipam = Ipam::new(Arc::clone(store), Ambient::system());
+    let owner = |number| {
+        let handle = HandleId::try_new(&format!("other.{number}")).unwrap();
+        Attribute::new(Some(handle)).with("node", "node-z")
+    };
+    let owners: Vec<_> = (0..PODS).map(owner).collect();
+    seconds(|| {
+        let given = ipam.assign_each(&name("node-z"), &owners);
+        assert!(given.iter().all(Result::is_ok), "{given:?}");
+    })
+}
+
+fn by_ip() -> f64 {
+    let pods = Pods::new(BY_IP);
+    let lines = pods.steps(|_| true);
+    let lines: Vec<_> = lines.iter().map(|step| format!("{step}\n")).collect();
+    let mut shell = std::process::Command::new("nsenter");
+    shell.arg(format!("--net={}", pods.node.path().display()));
+    shell.args(["sh", "-ec", &lines.concat()]);
+    shell.stdout(std::process::Stdio::null());
+    let took = seconds(|| assert!(shell.status().unwrap().success()));
+    took * PODS as f64 / BY_IP as f64
+}
+
+pub(crate) fn attach() {
+    println!(
+        "  {PODS} pods attached: addresses, whole wires {:>12} {:>9}",
+        "ms", "x ipip"
+    );
+    let file = File::new();
+    let mut series: [Vec<f64>; 5] = Default::default();
+    for round in 0..ROUNDS {
+        for contestant in [round % 2, (round + 1) % 2] {
+            let memory: Arc<dyn Store> = Arc::new(Memory::new());
+            series[contestant].push(match contestant {
+                0 => barely(),
+                _ => by_node(&memory),
+            });
+        }
+        let sqlite = file.store(round);
+        series[2].push(by_node(&sqlite));
+        series[3].push(commits(&sqlite));
+        series[4].push(by_ip());
+    }
+    let [least, memory, sqlite, commits, ip] = &series;
+    row(
+        "least work: sockets, octets, two look-ups",
+        least,
+        memory,
+        |_| String::new(),
+    );
+    row(
+        "ipip, Node::attach_many, store in memory",
+        memory,
+        memory,
+        |_| {
+            let ratio = super::ratio(memory, least);
+            target(ratio <= 1.2, &format!("{ratio:.2} of the least, <= 1.2"))
+        },
+    );
+    row("ipip, Node::attach_many, SQLite", sqlite, memory, |_| {
+        String::new()
+    });
+    row(
+        "  of that, addresses and their commits",
+        commits,
+        memory,
+        |_| String::new(),
+    );
+    row(
+        &format!("ip, one command a step (of {BY_IP}, scaled)"),
+        ip,
+        memory,
+        |ratio| target(ratio >= 20.0, ">= 20"),
+    );
+}
+
+/// A thousand, while a neighbour adds and deletes a route of its own.
+pub(crate) fn attach_and_detach() {
+    const MANY: usize = 1000;
+    let pods = Pods::new(MANY);
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let (node, workloads) = (join(&store, &pods.node), workloads(&pods));
+    let ids: Vec<_> = workloads
+        .iter()
+        .map(|workload| workload.id.clone())
+        .collect();
+    let neighbour = World::new();
+    println!(
+        "  {MANY} pods, store in memory, and the longest that a neighbour waits for one route meanwhile"
+    );
+    let detach_all = || {
+        let detached = node.detach_many(&ids).unwrap();
+        assert!(detached.iter().all(Result::is_ok), "{detached:?}");
+    };
+    let works: [(&str, &dyn Fn()); 2] = [
+        ("attached", &|| attach_all(&node, &workloads)),
+        ("detached", &detach_all),
+    ];
+    for (what, work) in works {
+        let mut took = 0.0;
+        let stalls = stalls(&neighbour, || took = seconds(work));
+        let longest = stalls.last().unwrap().as_secs_f64() * 1e3;
+        let p99 = stalls[stalls.len() * 99 / 100].as_secs_f64() * 1e3;
+        println!(
+            "    {what} in {took:.2} s, {:.0} us a pod; longest stall {longest:.1} ms, 99 of 100 below {p99:.2} ms; {}",
+            took * 1e6 / MANY as f64,
+            target(longest <= 50.0, "<= 50 ms")
+        );
+    }
+}
