@@ -178,6 +178,36 @@ fn a_pool_is_deleted_whatever_others_do_in_it() {
 }
 
 #[test]
+fn a_deletion_leaves_alone_the_pool_that_came_after() {
+    let begin_again = |ipam: &Ipam| {
+        for who in ["x", "y"] {
+            let _ = ipam.release_handle(&handle(who));
+        }
+        ipam.remove_node(&node("b")).unwrap();
+        // It may be gone.
+        let _ = ipam.delete_pool("p");
+        let later = Pool::try_new("q", "10.0.0.0/27".parse().unwrap(), 30).unwrap();
+        ipam.create_pool(&later).unwrap();
+        for at in ["10.0.0.0", "10.0.0.4"] {
+            ipam.claim(&node("c"), format!("{at}/30").parse().unwrap())
+                .unwrap();
+        }
+        ipam.assign(&node("c"), addr("10.0.0.0"), &owner("z"))
+            .unwrap();
+    };
+    at_every_call(
+        begin_again,
+        // Refused where the other has deleted it, which is right too.
+        |ipam| drop(ipam.delete_pool("p")),
+        |ipam| {
+            // Or nobody came before it.
+            let blocks = ipam.blocks_of(&node("c")).unwrap().len();
+            assert!(blocks == 2 * ipam.pools().unwrap().len());
+        },
+    );
+}
+
+#[test]
 fn a_node_is_removed_whatever_others_do_with_its_blocks() {
     let deeds: [fn(&Ipam); 5] = [
         |ipam| drop(ipam.assign(&node("a"), addr("10.0.0.7"), &owner("guest"))),
