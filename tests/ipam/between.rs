@@ -271,6 +271,27 @@ fn a_collection_takes_nothing_that_is_assigned_meanwhile() {
 }
 
 #[test]
+fn what_an_owner_had_is_not_answered_once_it_is_anothers() {
+    at_every_call(
+        |ipam| {
+            let _ = ipam.release_handle(&handle("x"));
+            ipam.assign(&node("a"), addr("10.0.0.0"), &owner("new"))
+                .unwrap();
+        },
+        |ipam| {
+            let given = ipam.assign_each(&node("a"), &[owner("x")]).remove(0);
+            let given = given.unwrap().assigned;
+            let block = ipam.block_of(given.addr).unwrap().unwrap();
+            if block.sequence_of(given.addr) == Some(given.sequence) {
+                let who = block.attribute_of(given.addr).unwrap();
+                assert_eq!(who.handle(), Some("x"), "{given:?}");
+            }
+        },
+        |ipam| assert_eq!(ipam.addresses_of(&handle("new")).unwrap().len(), 1),
+    );
+}
+
+#[test]
 fn a_node_that_comes_back_during_a_collection_keeps_its_tunnel_address() {
     let come_back = |ipam: &Ipam| {
         ipam.ensure_tunnel_address(&node("b")).unwrap();

@@ -116,6 +116,8 @@ impl Ipam {
         }
         let block = self.find_block(addr, &self.read_pools()?)?;
         let given = block.and_then(|block| {
+            // Released since, it may be somebody else's.
+            block.value.attribute_of(addr).filter(|now| **now == who)?;
             let assigned = Assigned {
                 addr,
                 block: block.value.prefix().into(),
