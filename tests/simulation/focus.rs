@@ -1,5 +1,7 @@
-//! What happens more often than elsewhere in some histories beside Calico: what must meet by a rare
-//! chance, so that a compare matters.
+//! What happens more often than elsewhere in some histories: what must meet by a rare chance, so
+//! that a compare matters.
+
+use ipnetwork::Ipv4Network;
 
 use crate::calico::Calico;
 use crate::chance::Chance;
@@ -14,13 +16,31 @@ pub(crate) enum Focus {
     Claims,
     /// Handles that Calico counted and assigned nothing to, which are collected when it assigns.
     Handles,
+    /// Pools that select nodes, and then do not.
+    Selection,
+    /// Pools that come and go.
+    Pools,
+    /// The configuration, changed by several at once.
+    Config,
+    /// One address for each of several owners.
+    Each,
+    /// Records of nodes, and the addresses of tunnel devices.
+    Tunnels,
 }
 
 impl Focus {
     pub(crate) fn draw(chance: &mut Chance, with_calico: bool) -> Self {
+        let others = [
+            Self::Selection,
+            Self::Pools,
+            Self::Config,
+            Self::Each,
+            Self::Tunnels,
+        ];
         match chance.below(4) {
             0 if with_calico => Self::Claims,
             1 if with_calico => Self::Handles,
+            0..=2 => *chance.pick(&others),
             _ => Self::Anything,
         }
     }
@@ -30,40 +50,74 @@ impl Focus {
         let frequent: &[(usize, usize)] = match self {
             Self::Anything => &[],
             // To assign many, claim, release a block, remove a node.
-            Self::Claims => &[(1, 12), (6, 16), (8, 16), (18, 8)],
-            Self::Handles => &[(23, 40)],
+            Self::Claims => &[(1, 12), (6, 16), (8, 16), (19, 8)],
+            // To collect.
+            Self::Handles => &[(24, 40)],
+            // To assign many and by name, release a handle, update a pool, put a node.
+            Self::Selection => &[(1, 12), (2, 16), (5, 12), (11, 16), (18, 8)],
+            // To claim, create, enable and delete a pool.
+            Self::Pools => &[(6, 12), (10, 16), (13, 8), (14, 16)],
+            // To set and to change it.
+            Self::Config => &[(15, 16), (25, 24)],
+            // To release a handle, to assign one for each.
+            Self::Each => &[(5, 12), (9, 40)],
+            // To put a node, remove it, ensure and release its tunnel's address.
+            Self::Tunnels => &[(18, 16), (19, 8), (20, 24), (21, 16)],
         };
         for (kind, weight) in frequent {
             weights[*kind] = weights[*kind].max(*weight);
         }
     }
 
-    /// What Calico does next, if it is about this.
-    pub(crate) fn draw_calico(self, chance: &mut Chance, state: &State) -> Option<Calico> {
-        if self == Self::Anything || chance.one_in(3) {
-            return None;
+    /// Whether it is about who is served by one pool, and not by another.
+    pub(crate) fn needs_two_pools(self) -> bool {
+        self == Self::Selection
+    }
+
+    /// What Calico does next, if it is about this; `block` is any.
+    pub(crate) fn draw_calico(
+        self,
+        chance: &mut Chance,
+        state: &State,
+        block: Ipv4Network,
+    ) -> Option<Calico> {
+        match self {
+            Self::Claims if !chance.one_in(3) => Some(Self::begin_claim(chance, state, block)),
+            Self::Handles if !chance.one_in(3) => Self::count(chance, state),
+            _ => None,
         }
-        let (claimant, block) = chance.any(state.claims.keys())?;
-        if self == Self::Handles {
-            let node = claimant.clone();
-            let has_none = |handle: &&String| {
-                let held = state.held.get(*handle);
-                held.is_none_or(|held| held.is_empty())
-            };
-            let leaked = state.handles.keys().filter(has_none);
-            return Some(match chance.any(leaked) {
-                Some(handle) if chance.one_in(2) => Calico::Assign {
-                    node,
-                    handle: handle.clone(),
-                },
-                _ => {
-                    let handle = format!("c{}", chance.below(4));
-                    Calico::Dying(Box::new(Calico::Assign { node, handle }), 1)
-                }
-            });
-        }
+    }
+
+    /// A claim that is left pending, on somebody's block or on `block`.
+    fn begin_claim(chance: &mut Chance, state: &State, block: Ipv4Network) -> Calico {
         let node = Scene::node(chance.below(PROCESSES)).to_string();
-        let block = block.replace('-', "/").parse().expect("a block");
-        Some(Calico::Dying(Box::new(Calico::Claim { node, block }), 1))
+        let claimed = match chance.one_in(2) {
+            true => chance.any(state.claims.keys()),
+            false => None,
+        };
+        let known = claimed.and_then(|(_, block)| block.replace('-', "/").parse().ok());
+        let block = known.unwrap_or(block);
+        Calico::Dying(Box::new(Calico::Claim { node, block }), 1)
+    }
+
+    /// A handle that is counted and has nothing, or an assignment to one.
+    fn count(chance: &mut Chance, state: &State) -> Option<Calico> {
+        let (claimant, _) = chance.any(state.claims.keys())?;
+        let node = claimant.clone();
+        let has_none = |handle: &&String| {
+            let held = state.held.get(*handle);
+            held.is_none_or(|held| held.is_empty())
+        };
+        let leaked = state.handles.keys().filter(has_none);
+        Some(match chance.any(leaked) {
+            Some(handle) if chance.one_in(2) => Calico::Assign {
+                node,
+                handle: handle.clone(),
+            },
+            _ => {
+                let handle = format!("c{}", chance.below(4));
+                Calico::Dying(Box::new(Calico::Assign { node, handle }), 1)
+            }
+        })
     }
 }

@@ -29,6 +29,8 @@ const MICROS: u64 = 1_000_000;
 struct Weather {
     crashes: bool,
     lost_replies: bool,
+    /// Once in so many calls something goes wrong, where replies are lost.
+    faults: usize,
     stale_reads: bool,
     /// Whether hours pass.
     slow: bool,
@@ -75,8 +77,6 @@ pub(crate) struct World {
     actors: Vec<Actor>,
     known: Vec<Remembered>,
     calicos_handles: Vec<String>,
-    /// The revision when time passed at a leap last.
-    jumped: u64,
     /// How many operations there were.
     operations: u64,
     /// Those that ended while a commit of theirs is on its way.
@@ -94,6 +94,7 @@ impl World {
         let weather = Weather {
             crashes: chance.one_in(2),
             lost_replies: chance.one_in(2),
+            faults: if chance.one_in(4) { 6 } else { 25 },
             stale_reads: chance.one_in(2),
             slow: chance.one_in(2),
         };
@@ -112,7 +113,6 @@ impl World {
             actors: Vec::new(),
             known: Vec::new(),
             calicos_handles: Vec::new(),
-            jumped: 0,
             operations: 0,
             ended: BTreeMap::new(),
             stacks,
@@ -203,8 +203,6 @@ impl World {
         let mut pass = 1 + self.chance.below(1000) as u64;
         if self.weather.slow && self.chance.one_in(60) {
             pass += (20 + self.chance.below(60) as u64) * MICROS;
-            let revision = self.truth().revision;
-            self.jumped = revision;
         }
         self.clock.fetch_add(pass, Ordering::Relaxed);
         if self.weather.lost_replies && self.chance.one_in(10) {
@@ -222,11 +220,8 @@ impl World {
         if weather.stale_reads && self.chance.one_in(4) {
             let most = if self.chance.one_in(4) { 40 } else { 6 };
             grant.behind = self.chance.below(most) as u64;
-            if self.is_collecting(place) {
-                grant.behind = grant.behind.min(self.truth().revision - self.jumped);
-            }
         }
-        if weather.lost_replies && self.chance.one_in(25) {
+        if weather.lost_replies && self.chance.one_in(weather.faults) {
             let faults = [Fault::LostReply, Fault::Refused, Fault::OnTheWay];
             // Calico compares nothing again, so what it sent arrives or does not.
             let count = if place < PROCESSES { 3 } else { 2 };
@@ -239,12 +234,6 @@ impl World {
             self.crash(place)?;
         }
         Ok(())
-    }
-
-    /// Whether it waits for a time of grace, which is longer than reads may be late.
-    fn is_collecting(&self, place: usize) -> bool {
-        let running = self.actors[place].running.as_ref();
-        running.is_some_and(|running| matches!(running.call.operation, Operation::Collect(_)))
     }
 
     /// Whether it is an operation of Calico that ends by itself, having taken too long.
@@ -354,8 +343,8 @@ impl World {
             troubled: running.troubled,
         };
         judge_answer(&self.oracle, &done, answer)?;
-        if let Some((handle, _)) = done.operation.wants(done.node) {
-            self.remember(&handle, answer);
+        if let [handle] = done.operation.owners(done.node).as_slice() {
+            self.remember(handle, answer);
         }
         self.bury(place, running.call);
         Ok(())

@@ -8,10 +8,13 @@ use ipnetwork::Ipv4Network;
 
 use super::{MICROS, World};
 use crate::operation::{Operation, Shelf};
+use crate::record::check;
+use crate::scene::{HANDLES, Scene};
 
 impl World {
     /// A check finds nothing that a repair does not mend, and nothing at all without Calico.
     pub(super) fn check(&mut self) -> Result<(), String> {
+        self.check_each()?;
         let ipam = self.actors[0].ipam.clone();
         let failed = |error: IpamError| error.to_string();
         // What one problem changes may show the next.
@@ -44,6 +47,21 @@ impl World {
             Some(found) => Err(format!("at the end {}", found.problem)),
             None => Ok(()),
         }
+    }
+
+    /// Where nothing went wrong, who asked for one address for each has no more.
+    fn check_each(&self) -> Result<(), String> {
+        let weather = self.weather;
+        if weather.crashes || weather.lost_replies || !self.oracle.ordered {
+            return Ok(());
+        }
+        let owners = (0..HANDLES).map(Scene::one_of_each);
+        for owner in owners.filter(|owner| !self.oracle.was_lost(owner.as_str())) {
+            let held = self.oracle.state.held.get(owner.as_str());
+            let count: i64 = held.map_or(0, |held| held.values().sum());
+            check(count < 2, || format!("handle {owner} has {held:?}"))?;
+        }
+        Ok(())
     }
 
     /// Everything is given back: whatever is left then was lost.
