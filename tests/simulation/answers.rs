@@ -85,11 +85,11 @@ pub(crate) fn judge_answer(
             let assigned = answer.assigned.iter().map(|(addr, s)| (*addr, s.0));
             let same = if is_each {
                 // What it got and others released, it got anew. Who reads late may take what it got
-                // for what it had.
+                // for what it had; who gives up may not have given it back.
                 let answered: Vec<_> = assigned.collect();
                 let is_told = |one: &(Ipv4Addr, u64)| answered.contains(one);
                 let mut left = gained.iter().filter(|one| oracle.state.stands(**one));
-                left.all(is_told) || !oracle.ordered
+                left.all(is_told) || !oracle.ordered || answer.is_busy()
             } else {
                 same(assigned.collect(), gained) && same(answer.released.clone(), &lost)
             };

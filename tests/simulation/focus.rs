@@ -1,11 +1,14 @@
 //! What happens more often than elsewhere in some histories: what must meet by a rare chance, so
 //! that a compare matters.
 
+use ipip_core::name::HandleId;
 use ipnetwork::Ipv4Network;
 
 use crate::calico::Calico;
 use crate::chance::Chance;
-use crate::scene::{KINDS, PROCESSES, Scene};
+use crate::operation::{Operation, PoolPlan};
+use crate::record::{Block, Range};
+use crate::scene::{HANDLES, KINDS, PROCESSES, Present, Scene};
 use crate::state::State;
 
 /// What a history is about.
@@ -50,11 +53,11 @@ impl Focus {
         let frequent: &[(usize, usize)] = match self {
             Self::Anything => &[],
             // To assign many, claim, release a block, remove a node.
-            Self::Claims => &[(1, 12), (6, 16), (8, 16), (19, 8)],
+            Self::Claims => &[(1, 12), (6, 16), (8, 24), (19, 8)],
             // To collect.
             Self::Handles => &[(24, 40)],
-            // To assign many and by name, release a handle, update a pool, put a node.
-            Self::Selection => &[(1, 12), (2, 16), (5, 12), (11, 16), (18, 8)],
+            // To assign any, many and by name, release a handle, claim, update a pool.
+            Self::Selection => &[(0, 16), (1, 12), (2, 24), (5, 12), (6, 16), (11, 12)],
             // To claim, create, enable and delete a pool.
             Self::Pools => &[(6, 12), (10, 16), (13, 8), (14, 16)],
             // To set and to change it.
@@ -62,7 +65,7 @@ impl Focus {
             // To release a handle, to assign one for each.
             Self::Each => &[(5, 12), (9, 40)],
             // To put a node, remove it, ensure and release its tunnel's address.
-            Self::Tunnels => &[(18, 16), (19, 8), (20, 24), (21, 16)],
+            Self::Tunnels => &[(18, 24), (19, 8), (20, 24), (21, 24)],
         };
         for (kind, weight) in frequent {
             weights[*kind] = weights[*kind].max(*weight);
@@ -74,6 +77,62 @@ impl Focus {
         self == Self::Selection
     }
 
+    /// What a process does next, if it is about this; `block` is any of the first pool, `pool`.
+    pub(crate) fn draw_own(
+        self,
+        chance: &mut Chance,
+        present: Present<'_>,
+        (pool, block): (PoolPlan, Ipv4Network),
+    ) -> Option<Operation> {
+        if chance.one_in(3) {
+            return None;
+        }
+        let handle = Scene::handle(chance.below(HANDLES));
+        match self {
+            Self::Claims => Self::draw_claimant(chance, present, handle),
+            Self::Selection => {
+                let stored = present.state.pools.get(pool.name)?;
+                if stored.selects(None) {
+                    return Some(Operation::UpdatePool(pool, false, &[]));
+                }
+                let cidr = Range::of(&stored.spec.cidr);
+                let blocks = present.state.blocks.values();
+                let empty = blocks.filter(|block| cidr.covers(block.range()) && !block.is_held());
+                Some(match chance.any(empty) {
+                    // It is given up, because the pool does not select the node.
+                    Some(block) if block.node() == Some(present.node) => {
+                        Operation::AssignAny { handle }
+                    }
+                    Some(block) => Operation::Assign {
+                        handle,
+                        addr: block.range().addr(chance.below(block.range().size())),
+                    },
+                    None => Operation::Claim(block),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// To use a claim on another's block, which is forgotten, or to give up a block that another claims.
+    fn draw_claimant(
+        chance: &mut Chance,
+        present: Present<'_>,
+        handle: HandleId,
+    ) -> Option<Operation> {
+        let Present { node, state, .. } = present;
+        let owner = |block: &String| state.blocks.get(block).and_then(Block::node);
+        let stale = state.claims.keys().filter(|(claimant, block)| {
+            let owner = owner(block);
+            owner != Some(claimant) && (claimant == node || owner == Some(node))
+        });
+        let (claimant, block) = chance.any(stale)?;
+        Some(match claimant == node {
+            true => Operation::AssignAny { handle },
+            false => Operation::ReleaseBlock(block.replace('-', "/").parse().ok()?),
+        })
+    }
+
     /// What Calico does next, if it is about this; `block` is any.
     pub(crate) fn draw_calico(
         self,
@@ -82,13 +141,13 @@ impl Focus {
         block: Ipv4Network,
     ) -> Option<Calico> {
         match self {
-            Self::Claims if !chance.one_in(3) => Some(Self::begin_claim(chance, state, block)),
+            Self::Claims if !chance.one_in(4) => Some(Self::begin_claim(chance, state, block)),
             Self::Handles if !chance.one_in(3) => Self::count(chance, state),
             _ => None,
         }
     }
 
-    /// A claim that is left pending, on somebody's block or on `block`.
+    /// A claim that is as a rule left pending, on somebody's block or on `block`.
     fn begin_claim(chance: &mut Chance, state: &State, block: Ipv4Network) -> Calico {
         let node = Scene::node(chance.below(PROCESSES)).to_string();
         let claimed = match chance.one_in(2) {
@@ -97,7 +156,11 @@ impl Focus {
         };
         let known = claimed.and_then(|(_, block)| block.replace('-', "/").parse().ok());
         let block = known.unwrap_or(block);
-        Calico::Dying(Box::new(Calico::Claim { node, block }), 1)
+        let claim = Calico::Claim { node, block };
+        match chance.one_in(3) {
+            true => claim,
+            false => Calico::Dying(Box::new(claim), 1),
+        }
     }
 
     /// A handle that is counted and has nothing, or an assignment to one.

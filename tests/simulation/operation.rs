@@ -52,8 +52,8 @@ pub(crate) enum Operation {
     ChangeConfig(Setting),
     Reserve(&'static str, Ipv4Network),
     Unreserve(&'static str),
-    /// Into this zone.
-    PutNode(&'static str),
+    /// This one, into this zone.
+    PutNode(NodeName, &'static str),
     RemoveNode(NodeName),
     EnsureTunnel,
     ReleaseTunnel,
@@ -212,8 +212,8 @@ impl Operation {
                 Answer::of(ipam.create_reservation(&reservation), |_, ()| ())
             }
             Self::Unreserve(name) => Answer::of(ipam.delete_reservation(name), |_, ()| ()),
-            Self::PutNode(zone) => {
-                let record = Node::new(node.clone()).with_label("zone", zone);
+            Self::PutNode(name, zone) => {
+                let record = Node::new(name.clone()).with_label("zone", zone);
                 Answer::of(ipam.put_node(&record), |_, ()| ())
             }
             Self::RemoveNode(node) => Answer::of(ipam.remove_node(node), |answer, removal| {
@@ -381,10 +381,23 @@ impl Collection {
 }
 
 impl Answer {
+    /// Whether others were faster until it gave up.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.error, Some(IpamError::Busy { .. }))
+    }
+
     fn of_each(each: Vec<Result<Given, IpamError>>) -> Self {
         let mut answer = Self::default();
-        answer.short = each.iter().any(Result::is_err);
-        for given in each.into_iter().flatten() {
+        for given in each {
+            let given = match given {
+                Ok(given) => given,
+                Err(error) => {
+                    if !answer.is_busy() {
+                        answer.error = Some(error);
+                    }
+                    continue;
+                }
+            };
             let stamp = (given.assigned.addr, given.assigned.sequence);
             match given.newly {
                 true => answer.assigned.push(stamp),

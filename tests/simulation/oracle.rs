@@ -50,8 +50,8 @@ pub(crate) struct Oracle {
 /// What became of a handle whose record was lost.
 #[derive(Debug, Default)]
 struct Loss {
-    /// Whether it was so more than once: who repairs what he saw of the first one sees no difference.
-    again: bool,
+    /// By the commit of this revision.
+    at: u64,
     is_repaired: bool,
 }
 
@@ -377,14 +377,14 @@ impl Oracle {
                 // What it counted and takes back may have been released and counted anew meanwhile,
                 // where a handle is used again.
                 Operation::Calico(calico) if calico.forgets() || !self.counts_all(id) => {
-                    let again = self.lost.contains_key(id);
                     let loss = self.lost.entry(id.to_owned()).or_default();
-                    (loss.again, loss.is_repaired) = (again, false);
+                    (loss.at, loss.is_repaired) = (committed.revision, false);
                 }
                 Operation::Repair(_) => {
                     let counts_all = self.counts_all(id);
                     if let Some(loss) = self.lost.get_mut(id) {
-                        loss.is_repaired = !loss.again || counts_all;
+                        // Who repairs what he saw of a loss before this one sees no difference.
+                        loss.is_repaired = loss.at <= permit.since || counts_all;
                     }
                 }
                 _ => {}

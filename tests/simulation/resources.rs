@@ -94,8 +94,11 @@ impl Oracle {
         let tunnel = |node: Option<&Node>| node.and_then(Node::tunnel_addr);
         let rule = || format!("node {name} became {new:?}, was {old:?}");
         match (permit.operation, new) {
-            (Operation::PutNode(_), Some(new)) => {
-                check(its && tunnel(old) == new.tunnel_addr(), rule)?;
+            (Operation::PutNode(put, _), Some(new)) => {
+                check(
+                    put.as_str() == name && tunnel(old) == new.tunnel_addr(),
+                    rule,
+                )?;
             }
             (operation, Some(new)) => {
                 let may = match operation {

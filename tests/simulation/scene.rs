@@ -195,6 +195,11 @@ impl Scene {
 
     /// What a process does next.
     pub(crate) fn draw_operation(&self, chance: &mut Chance, present: Present<'_>) -> Operation {
+        let first = self.plans[0];
+        let block = masked(self.addr(chance), first.block_len);
+        if let Some(operation) = self.focus.draw_own(chance, present, (first, block)) {
+            return operation;
+        }
         let sum: usize = self.weights.iter().sum();
         let mut at = chance.below(sum);
         let mut kind = 0;
@@ -205,7 +210,7 @@ impl Scene {
         if kind < PODS {
             self.pods(chance, kind, present)
         } else {
-            self.administrators(chance, kind)
+            self.administrators(chance, kind, present.node)
         }
     }
 
@@ -245,7 +250,7 @@ impl Scene {
         }
     }
 
-    fn administrators(&self, chance: &mut Chance, kind: usize) -> Operation {
+    fn administrators(&self, chance: &mut Chance, kind: usize, node: &str) -> Operation {
         let plan = *chance.pick(&self.plans);
         // Mostly the one that there is.
         let first = self.plans[0];
@@ -272,7 +277,11 @@ impl Scene {
             }
             18 => {
                 let zone = *chance.pick(&["a", "b"]);
-                Operation::PutNode(zone)
+                let node = match chance.one_in(2) {
+                    true => NodeName::try_new(node).expect("a name"),
+                    false => Self::node(chance.below(PROCESSES)),
+                };
+                Operation::PutNode(node, zone)
             }
             19 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
             20 => Operation::EnsureTunnel,

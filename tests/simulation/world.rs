@@ -77,6 +77,8 @@ pub(crate) struct World {
     actors: Vec<Actor>,
     known: Vec<Remembered>,
     calicos_handles: Vec<String>,
+    /// The oldest revision that the last check saw whose report is kept.
+    checked: u64,
     /// How many operations there were.
     operations: u64,
     /// Those that ended while a commit of theirs is on its way.
@@ -94,7 +96,7 @@ impl World {
         let weather = Weather {
             crashes: chance.one_in(2),
             lost_replies: chance.one_in(2),
-            faults: if chance.one_in(4) { 6 } else { 25 },
+            faults: if chance.one_in(3) { 6 } else { 25 },
             stale_reads: chance.one_in(2),
             slow: chance.one_in(2),
         };
@@ -113,6 +115,7 @@ impl World {
             actors: Vec::new(),
             known: Vec::new(),
             calicos_handles: Vec::new(),
+            checked: 0,
             operations: 0,
             ended: BTreeMap::new(),
             stacks,
@@ -283,6 +286,11 @@ impl World {
         self.operations += 1;
         let call = self.call(place, operation);
         self.truth().begin(place, call.number);
+        if let Operation::Repair(shelf) = &call.operation
+            && shelf.lock().expect("no panic").is_some()
+        {
+            self.truth().sessions[place].oldest = self.checked;
+        }
         let stack = self.stacks.pop();
         let stack = stack.unwrap_or_else(|| DefaultStack::new(STACK).expect("memory"));
         let now = self.micros() * 1000;
@@ -343,6 +351,10 @@ impl World {
             troubled: running.troubled,
         };
         judge_answer(&self.oracle, &done, answer)?;
+        if matches!(done.operation, Operation::Check(_)) && answer.error.is_none() {
+            let oldest = self.truth().sessions[place].oldest;
+            self.checked = oldest;
+        }
         if let [handle] = done.operation.owners(done.node).as_slice() {
             self.remember(handle, answer);
         }

@@ -23,10 +23,9 @@ impl World {
             let report = ipam.check().map_err(failed)?;
             self.clock.fetch_add(100 * MICROS, Ordering::Relaxed);
             self.operations += 1;
-            self.ended.insert(
-                self.operations,
-                self.call(0, Operation::Repair(Shelf::default())),
-            );
+            let mut call = self.call(0, Operation::Repair(Shelf::default()));
+            call.since = self.truth().revision;
+            self.ended.insert(self.operations, call);
             self.truth().begin(0, self.operations);
             ipam.repair(&report).map_err(failed)?;
             self.judge()?;
@@ -49,10 +48,10 @@ impl World {
         }
     }
 
-    /// Where nothing went wrong, who asked for one address for each has no more.
+    /// Where nothing went wrong, and nobody gave up waiting, who asked for one address for each has no more.
     fn check_each(&self) -> Result<(), String> {
         let weather = self.weather;
-        if weather.crashes || weather.lost_replies || !self.oracle.ordered {
+        if weather.crashes || weather.lost_replies || weather.slow || !self.oracle.ordered {
             return Ok(());
         }
         let owners = (0..HANDLES).map(Scene::one_of_each);
