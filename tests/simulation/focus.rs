@@ -40,10 +40,10 @@ impl Focus {
             Self::Each,
             Self::Tunnels,
         ];
-        match chance.below(4) {
-            0 if with_calico => Self::Claims,
-            1 if with_calico => Self::Handles,
-            0..=2 => *chance.pick(&others),
+        match chance.below(6) {
+            0 | 1 if with_calico => Self::Claims,
+            2 if with_calico => Self::Handles,
+            0..=4 => *chance.pick(&others),
             _ => Self::Anything,
         }
     }
@@ -128,7 +128,12 @@ impl Focus {
         });
         let (claimant, block) = chance.any(stale)?;
         Some(match claimant == node {
-            true => Operation::AssignAny { handle },
+            true => Operation::AssignMany {
+                handle,
+                count: 1 + chance.number(9),
+                pools: Vec::new(),
+                max_blocks: None,
+            },
             false => Operation::ReleaseBlock(block.replace('-', "/").parse().ok()?),
         })
     }
@@ -147,8 +152,25 @@ impl Focus {
         }
     }
 
-    /// A claim that is as a rule left pending, on somebody's block or on `block`.
+    /// A claim that is as a rule left pending, on somebody's block or on `block`; or that such a one
+    /// is completed, once the block is given up.
     fn begin_claim(chance: &mut Chance, state: &State, block: Ipv4Network) -> Calico {
+        let owner = |block: &String| state.blocks.get(block).map(Block::node);
+        let stale = state.claims.keys();
+        let stale = stale.filter(|(claimant, block)| owner(block) != Some(Some(claimant)));
+        if let Some((claimant, name)) = chance.any(stale)
+            && !chance.one_in(3)
+            && let Ok(block) = name.replace('-', "/").parse()
+        {
+            let claimant = claimant.clone();
+            return match owner(name).flatten().map(str::to_owned) {
+                Some(node) => Calico::ReleaseBlock { node, block },
+                None => Calico::Claim {
+                    node: claimant,
+                    block,
+                },
+            };
+        }
         let node = Scene::node(chance.below(PROCESSES)).to_string();
         let claimed = match chance.one_in(2) {
             true => chance.any(state.claims.keys()),

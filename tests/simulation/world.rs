@@ -32,6 +32,8 @@ struct Weather {
     /// Once in so many calls something goes wrong, where replies are lost.
     faults: usize,
     stale_reads: bool,
+    /// One read in so many is late, where any is.
+    late: usize,
     /// Whether hours pass.
     slow: bool,
 }
@@ -98,6 +100,7 @@ impl World {
             lost_replies: chance.one_in(2),
             faults: if chance.one_in(3) { 6 } else { 25 },
             stale_reads: chance.one_in(2),
+            late: if chance.one_in(3) { 2 } else { 4 },
             slow: chance.one_in(2),
         };
         let ordered = !weather.stale_reads || chance.one_in(2);
@@ -220,7 +223,7 @@ impl World {
             return self.crash(place);
         }
         let mut grant = Grant::default();
-        if weather.stale_reads && self.chance.one_in(4) {
+        if weather.stale_reads && self.chance.one_in(weather.late) {
             let most = if self.chance.one_in(4) { 40 } else { 6 };
             grant.behind = self.chance.below(most) as u64;
         }
