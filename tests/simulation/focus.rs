@@ -53,7 +53,7 @@ impl Focus {
         let frequent: &[(usize, usize)] = match self {
             Self::Anything => &[],
             // To assign many, claim, release a block, remove a node.
-            Self::Claims => &[(1, 12), (6, 16), (8, 24), (19, 8)],
+            Self::Claims => &[(1, 32), (6, 16), (8, 24), (19, 8)],
             // To collect.
             Self::Handles => &[(24, 40)],
             // To assign any, many and by name, release a handle, claim, update a pool.
@@ -156,8 +156,10 @@ impl Focus {
     /// is completed, once the block is given up.
     fn begin_claim(chance: &mut Chance, state: &State, block: Ipv4Network) -> Calico {
         let owner = |block: &String| state.blocks.get(block).map(Block::node);
-        let stale = state.claims.keys();
-        let stale = stale.filter(|(claimant, block)| owner(block) != Some(Some(claimant)));
+        let is_empty = |block| state.blocks.get(block).is_none_or(|block| !block.is_held());
+        let stale = state.claims.keys().filter(|(claimant, block)| {
+            owner(block) != Some(Some(claimant.as_str())) && is_empty(block)
+        });
         if let Some((claimant, name)) = chance.any(stale)
             && !chance.one_in(3)
             && let Ok(block) = name.replace('-', "/").parse()
@@ -178,10 +180,14 @@ impl Focus {
         };
         let known = claimed.and_then(|(_, block)| block.replace('-', "/").parse().ok());
         let block = known.unwrap_or(block);
-        let claim = Calico::Claim { node, block };
-        match chance.one_in(3) {
-            true => claim,
-            false => Calico::Dying(Box::new(claim), 1),
+        match chance.below(3) {
+            0 => Calico::Claim { node, block },
+            1 => Calico::Dying(Box::new(Calico::Claim { node, block }), 1),
+            // Marked, and used before it is given up.
+            _ => {
+                let node = claimed.map_or(node, |(owner, _)| owner.clone());
+                Calico::Dying(Box::new(Calico::ReleaseBlock { node, block }), 1)
+            }
         }
     }
 

@@ -381,9 +381,12 @@ impl Collection {
 }
 
 impl Answer {
-    /// Whether others were faster until it gave up.
-    pub(crate) fn is_busy(&self) -> bool {
-        matches!(self.error, Some(IpamError::Busy { .. }))
+    /// Whether others were faster until it gave up, or the store failed.
+    pub(crate) fn gave_up(&self) -> bool {
+        matches!(
+            self.error,
+            Some(IpamError::Busy { .. } | IpamError::Store(_))
+        )
     }
 
     fn of_each(each: Vec<Result<Given, IpamError>>) -> Self {
@@ -392,7 +395,7 @@ impl Answer {
             let given = match given {
                 Ok(given) => given,
                 Err(error) => {
-                    if !answer.is_busy() {
+                    if !answer.gave_up() {
                         answer.error = Some(error);
                     }
                     continue;
