@@ -15,7 +15,8 @@ use crate::state::State;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Focus {
     Anything,
-    /// Blocks that go from node to node, and claims that Calico began on them, or on no block.
+    /// Blocks that go from node to node, and claims that Calico, if it is there, began on them, or on
+    /// no block.
     Claims,
     /// Handles that Calico counted and assigned nothing to, which are collected when it assigns.
     Handles,
@@ -41,9 +42,10 @@ impl Focus {
             Self::Tunnels,
         ];
         match chance.below(6) {
-            0 | 1 if with_calico => Self::Claims,
+            0 => Self::Claims,
+            1 if with_calico => Self::Claims,
             2 if with_calico => Self::Handles,
-            0..=4 => *chance.pick(&others),
+            1..=4 => *chance.pick(&others),
             _ => Self::Anything,
         }
     }
@@ -89,7 +91,7 @@ impl Focus {
         }
         let handle = Scene::handle(chance.below(HANDLES));
         match self {
-            Self::Claims => Self::draw_claimant(chance, present, handle),
+            Self::Claims => Self::draw_claimant(chance, present, (handle, block)),
             Self::Selection => {
                 let stored = present.state.pools.get(pool.name)?;
                 if stored.selects(None) {
@@ -114,11 +116,12 @@ impl Focus {
         }
     }
 
-    /// To use a claim on another's block, which is forgotten, or to give up a block that another claims.
+    /// To use a claim on another's block, which is forgotten, or to give up a block that another claims;
+    /// else to claim `block`, to give an empty one up, or to look at all that the node has.
     fn draw_claimant(
         chance: &mut Chance,
         present: Present<'_>,
-        handle: HandleId,
+        (handle, any): (HandleId, Ipv4Network),
     ) -> Option<Operation> {
         let Present { node, state, .. } = present;
         let owner = |block: &String| state.blocks.get(block).and_then(Block::node);
@@ -126,16 +129,25 @@ impl Focus {
             let owner = owner(block);
             owner != Some(claimant) && (claimant == node || owner == Some(node))
         });
-        let (claimant, block) = chance.any(stale)?;
-        Some(match claimant == node {
-            true => Operation::AssignMany {
-                handle,
-                count: 1 + chance.number(9),
-                pools: Vec::new(),
-                max_blocks: None,
+        let all = Operation::AssignMany {
+            handle,
+            count: 9,
+            pools: Vec::new(),
+            max_blocks: None,
+        };
+        let blocks = state.blocks.values();
+        let empty = blocks.filter(|block| block.node() == Some(node) && !block.is_held());
+        match chance.any(stale) {
+            Some((claimant, _)) if claimant == node => Some(all),
+            Some((_, block)) => Some(Operation::ReleaseBlock(
+                block.replace('-', "/").parse().ok()?,
+            )),
+            None => match (chance.below(3), chance.any(empty)) {
+                (0, _) => Some(Operation::Claim(any)),
+                (1, Some(block)) => Some(Operation::ReleaseBlock(block.cidr.parse().ok()?)),
+                _ => Some(all),
             },
-            false => Operation::ReleaseBlock(block.replace('-', "/").parse().ok()?),
-        })
+        }
     }
 
     /// What Calico does next, if it is about this; `block` is any.

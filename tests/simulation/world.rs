@@ -224,7 +224,7 @@ impl World {
         }
         let mut grant = Grant::default();
         if weather.stale_reads && self.chance.one_in(weather.late) {
-            let most = if self.chance.one_in(4) { 40 } else { 6 };
+            let most = *self.chance.pick(&[4, 8, 16, 40]);
             grant.behind = self.chance.below(most) as u64;
         }
         if weather.lost_replies && self.chance.one_in(weather.faults) {
