@@ -178,6 +178,36 @@ fn a_pool_is_deleted_whatever_others_do_in_it() {
 }
 
 #[test]
+fn a_deletion_leaves_alone_the_pool_that_came_after() {
+    let begin_again = |ipam: &Ipam| {
+        for who in ["x", "y"] {
+            let _ = ipam.release_handle(&handle(who));
+        }
+        ipam.remove_node(&node("b")).unwrap();
+        // It may be gone.
+        let _ = ipam.delete_pool("p");
+        let later = Pool::try_new("q", "10.0.0.0/27".parse().unwrap(), 30).unwrap();
+        ipam.create_pool(&later).unwrap();
+        for at in ["10.0.0.0", "10.0.0.4"] {
+            ipam.claim(&node("c"), format!("{at}/30").parse().unwrap())
+                .unwrap();
+        }
+        ipam.assign(&node("c"), addr("10.0.0.0"), &owner("z"))
+            .unwrap();
+    };
+    at_every_call(
+        begin_again,
+        // Refused where the other has deleted it, which is right too.
+        |ipam| drop(ipam.delete_pool("p")),
+        |ipam| {
+            // Or nobody came before it.
+            let blocks = ipam.blocks_of(&node("c")).unwrap().len();
+            assert!(blocks == 2 * ipam.pools().unwrap().len());
+        },
+    );
+}
+
+#[test]
 fn a_node_is_removed_whatever_others_do_with_its_blocks() {
     let deeds: [fn(&Ipam); 5] = [
         |ipam| drop(ipam.assign(&node("a"), addr("10.0.0.7"), &owner("guest"))),
@@ -237,6 +267,27 @@ fn a_collection_takes_nothing_that_is_assigned_meanwhile() {
             assert_eq!(ipam.addresses_of(&handle("new")).unwrap().len(), 1);
             assert_eq!(ipam.addresses_of(&handle("y")).unwrap().len(), 1);
         },
+    );
+}
+
+#[test]
+fn what_an_owner_had_is_not_answered_once_it_is_anothers() {
+    at_every_call(
+        |ipam| {
+            let _ = ipam.release_handle(&handle("x"));
+            ipam.assign(&node("a"), addr("10.0.0.0"), &owner("new"))
+                .unwrap();
+        },
+        |ipam| {
+            let given = ipam.assign_each(&node("a"), &[owner("x")]).remove(0);
+            let given = given.unwrap().assigned;
+            let block = ipam.block_of(given.addr).unwrap().unwrap();
+            if block.sequence_of(given.addr) == Some(given.sequence) {
+                let who = block.attribute_of(given.addr).unwrap();
+                assert_eq!(who.handle(), Some("x"), "{given:?}");
+            }
+        },
+        |ipam| assert_eq!(ipam.addresses_of(&handle("new")).unwrap().len(), 1),
     );
 }
 

@@ -10,7 +10,7 @@ use ipip_core::resource::{AllocatorConfig, Attribute, IpipMode, Node, Pool, Rele
 use proptest::prelude::*;
 
 use crate::lost::same_however_lost;
-use crate::race::raced;
+use crate::race::{put, raced};
 use crate::support::{Clock, Network, addr, handle, network, node, owner, timed};
 
 const GRACE: u64 = 15 * 60;
@@ -262,6 +262,42 @@ fn handles_without_addresses_are_forgotten() {
         (net.value(&quiet), net.value(&busy).is_some()),
         (None, true)
     );
+}
+
+#[test]
+fn a_handle_is_forgotten_only_so_that_calico_reads_its_blocks_again() {
+    let counted = r#"{"block":{"10.0.0.0/29":1},"deleted":false}"#;
+    let collect = |ipam: &Ipam| {
+        let mut collector = Collector::new(Duration::ZERO);
+        ipam.collect(&mut collector, &live(&[])).unwrap().handles
+    };
+    // Counted before, and assigned when everything is read.
+    let (ipam, _) = raced(
+        |ipam, store| {
+            let block = "10.0.0.0/29".parse().unwrap();
+            ipam.claim(&node("a"), block).unwrap();
+            put(store, "/calico/ipam/v2/handle/h", counted);
+        },
+        |ipam, store| {
+            let mut block = ipam.blocks().unwrap().remove(0);
+            block.assign(addr("10.0.0.1"), owner("h")).unwrap();
+            let key = key::block(block.prefix().into());
+            put(store, &key, &String::from_utf8(block.to_json()).unwrap());
+        },
+    );
+    assert_eq!(collect(&ipam), [""; 0]);
+    assert!(ipam.check().unwrap().is_clean());
+    // Counted before, and about to be assigned afterwards.
+    let (net, _, _) = net();
+    let block = key::block("10.0.0.0/26".parse().unwrap());
+    net.ipam
+        .claim(&node("a"), "10.0.0.0/26".parse().unwrap())
+        .unwrap();
+    net.put("/calico/ipam/v2/handle/h", &counted.replace("/29", "/26"));
+    let read = net.store.get(&block).unwrap().unwrap();
+    assert_eq!(collect(&net.ipam), ["h"]);
+    let now = net.store.get(&block).unwrap().unwrap();
+    assert_ne!(now.revision, read.revision, "Calico writes what it read");
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(crate) fn raced(
     (allocator(Arc::new(raced)), store)
 }
 
-fn put(store: &Memory, key: &str, value: &str) {
+pub(crate) fn put(store: &Memory, key: &str, value: &str) {
     let mut commit = Commit::new();
     commit.put(key, value.as_bytes().to_vec());
     assert!(matches!(store.commit(commit), Ok(Outcome::Committed(_))));

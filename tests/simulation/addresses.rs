@@ -73,17 +73,16 @@ pub(crate) fn judge_addresses(
                 })?;
             }
             (Standing::Free | Standing::Cooling(_), Standing::Held(who, stamp)) => {
-                let (handle, _) = permit
-                    .operation
-                    .wants(permit.node)
-                    .ok_or(format!("{addr} was assigned"))?;
+                let mut owners = permit.operation.owners(permit.node).into_iter();
                 let node = who.secondary.as_ref().and_then(|all| all.get("node"));
-                let right = who.handle_id.as_deref() == Some(handle.as_str())
+                let right = owners.any(|of| who.handle_id.as_deref() == Some(of.as_str()))
                     && node.map(String::as_str) == Some(permit.node);
                 check(right, || format!("{addr} was assigned to {who:?}"))?;
-                check(stamp == old.sequence, || {
-                    format!("{addr} is stamped {stamp}")
-                })?;
+                // Each of several owners is one change.
+                let is_each = matches!(permit.operation, Operation::AssignEach(_));
+                let right = stamp == old.sequence
+                    || is_each && (old.sequence..new.sequence).contains(&stamp);
+                check(right, || format!("{addr} is stamped {stamp}"))?;
                 moves.taken.insert(ordinal);
                 effect.gained.push((addr, stamp));
             }

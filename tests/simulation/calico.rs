@@ -320,10 +320,7 @@ impl Client<'_> {
         let mut records = self.store.list("/calico/").map_err(|_| Stopped)?.entries;
         let has_fields = |key: &str| {
             let host = key.starts_with(HOSTS) && !key.contains("/block/");
-            !host
-                && !key.ends_with("/config")
-                && !key.ends_with("/ippools")
-                && !key.contains("ipreserv")
+            !host && !key.ends_with("/ippools") && !key.contains("ipreserv")
         };
         records.retain(|record| has_fields(&record.key));
         if records.is_empty() {

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use ipip_core::ipam::{Collector, Ipam, IpamError, Report, Request};
+use ipip_core::ipam::{Collector, Given, Ipam, IpamError, Report, Request};
 use ipip_core::name::{HandleId, NodeName};
 use ipip_core::resource::{
-    AllocatorConfig, Attribute, IpipMode, Node, Pool, Release, Reservation, Selector, Sequence, Use,
+    AllocatorConfig, Attribute, IpipMode, Node, Pool as Made, Release, Reservation, Selector,
+    Sequence, Use,
 };
 use ipnetwork::Ipv4Network;
 
 use crate::calico::Calico;
-use crate::record::{Attribute as Who, Block, Range};
+use crate::record::{Attribute as Who, Block, Pool, Range};
 
 /// One call of the allocator, or what Calico does in its place.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub(crate) enum Operation {
     Release(Release),
     ReleaseMany(Vec<Release>),
     ReleaseHandle(HandleId),
+    /// One address for each.
+    AssignEach(Vec<HandleId>),
     Claim(Ipv4Network),
     ClaimAny,
     ReleaseBlock(Ipv4Network),
@@ -44,10 +48,12 @@ pub(crate) enum Operation {
     EnablePool(&'static str),
     DeletePool(&'static str),
     SetConfig(AllocatorConfig),
+    /// One field, of what is read first.
+    ChangeConfig(Setting),
     Reserve(&'static str, Ipv4Network),
     Unreserve(&'static str),
-    /// Into this zone.
-    PutNode(&'static str),
+    /// This one, into this zone.
+    PutNode(NodeName, &'static str),
     RemoveNode(NodeName),
     EnsureTunnel,
     ReleaseTunnel,
@@ -57,6 +63,16 @@ pub(crate) enum Operation {
     Repair(Shelf),
     Collect(Collection),
     Calico(Calico),
+}
+
+/// One field of the configuration, and its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Setting {
+    Strict(bool),
+    Auto(bool),
+    Limit(u32),
+    /// In seconds.
+    Cooldown(u64),
 }
 
 /// The report of a check, for who repairs later.
@@ -83,6 +99,8 @@ pub(crate) struct PoolPlan {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) assigned: Vec<(Ipv4Addr, Sequence)>,
+    /// What was assigned before, where an owner asks again.
+    pub(crate) held: Vec<(Ipv4Addr, Sequence)>,
     pub(crate) released: Vec<Ipv4Addr>,
     pub(crate) error: Option<IpamError>,
     /// Whether it says itself that it did less than was asked.
@@ -90,8 +108,8 @@ pub(crate) struct Answer {
 }
 
 impl PoolPlan {
-    pub(crate) fn pool(self) -> Pool {
-        let pool = Pool::try_new(self.name, self.cidr, self.block_len).expect("a pool");
+    pub(crate) fn pool(self) -> Made {
+        let pool = Made::try_new(self.name, self.cidr, self.block_len).expect("a pool");
         pool.with_ipip_mode(IpipMode::Always)
     }
 }
@@ -133,6 +151,10 @@ impl Operation {
                 Answer::of(assigned, |answer, a| {
                     answer.assigned.push((a.addr, a.sequence))
                 })
+            }
+            Self::AssignEach(handles) => {
+                let owners: Vec<_> = handles.iter().map(owner).collect();
+                Answer::of_each(ipam.assign_each(node, &owners))
             }
             Self::Release(_) | Self::ReleaseMany(_) | Self::ReleaseHandle(_) => self.release(ipam),
             Self::Claim(block) => Answer::of(ipam.claim(node, *block), |_, _| ()),
@@ -178,13 +200,20 @@ impl Operation {
             Self::EnablePool(name) => Answer::of(ipam.enable_pool(name), |_, ()| ()),
             Self::DeletePool(name) => Answer::of(ipam.delete_pool(name), |_, _| ()),
             Self::SetConfig(config) => Answer::of(ipam.set_config(config), |_, ()| ()),
+            Self::ChangeConfig(setting) => {
+                let changed = ipam.config().and_then(|before| {
+                    let after = setting.set(before.clone());
+                    ipam.change_config(&before, &after)
+                });
+                Answer::of(changed, |_, _| ())
+            }
             Self::Reserve(name, cidr) => {
                 let reservation = Reservation::try_new(name, &[*cidr]).expect("a reservation");
                 Answer::of(ipam.create_reservation(&reservation), |_, ()| ())
             }
             Self::Unreserve(name) => Answer::of(ipam.delete_reservation(name), |_, ()| ()),
-            Self::PutNode(zone) => {
-                let record = Node::new(node.clone()).with_label("zone", zone);
+            Self::PutNode(name, zone) => {
+                let record = Node::new(name.clone()).with_label("zone", zone);
                 Answer::of(ipam.put_node(&record), |_, ()| ())
             }
             Self::RemoveNode(node) => Answer::of(ipam.remove_node(node), |answer, removal| {
@@ -210,13 +239,25 @@ impl Operation {
         }
     }
 
-    /// How many addresses it assigns at most, and to which handle, on `node`.
-    pub(crate) fn wants(&self, node: &str) -> Option<(HandleId, usize)> {
+    /// To which handles it assigns addresses on `node`.
+    pub(crate) fn owners(&self, node: &str) -> Vec<HandleId> {
         match self {
-            Self::AssignAny { handle } | Self::Assign { handle, .. } => Some((handle.clone(), 1)),
-            Self::AssignMany { handle, count, .. } => Some((handle.clone(), *count as usize)),
-            Self::EnsureTunnel => Some((tunnel_handle(node), 1)),
-            _ => None,
+            Self::AssignAny { handle }
+            | Self::Assign { handle, .. }
+            | Self::AssignMany { handle, .. } => vec![handle.clone()],
+            Self::AssignEach(handles) => handles.clone(),
+            Self::EnsureTunnel => vec![tunnel_handle(node)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many addresses it assigns at most.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::AssignAny { .. } | Self::Assign { .. } | Self::EnsureTunnel => 1,
+            Self::AssignMany { count, .. } => *count as usize,
+            Self::AssignEach(handles) => handles.len(),
+            _ => 0,
         }
     }
 
@@ -224,7 +265,10 @@ impl Operation {
     pub(crate) fn wants_any(&self) -> bool {
         matches!(
             self,
-            Self::AssignAny { .. } | Self::AssignMany { .. } | Self::EnsureTunnel
+            Self::AssignAny { .. }
+                | Self::AssignMany { .. }
+                | Self::AssignEach(_)
+                | Self::EnsureTunnel
         )
     }
 
@@ -264,15 +308,16 @@ impl Operation {
         node: &str,
         owner: &str,
         block: &Block,
-        pool: Option<&str>,
+        pool: Option<&Pool>,
     ) -> bool {
         let range = block.range();
         match self {
             Self::Collect(_) => !block.is_held(),
             Self::ReleaseBlock(block) => owner == node && Range::of(&block.to_string()) == range,
             Self::RemoveNode(removed) => owner == removed.as_str(),
-            // Or of none: somebody else may have deleted it first.
-            Self::DeletePool(name) => pool.is_none_or(|pool| pool == *name),
+            Self::DeletePool(name) => {
+                pool.is_some_and(|pool| pool.metadata.name == *name && pool.spec.disabled)
+            }
             // Of a pool that does not select the node any more.
             _ => self.wants_any() && owner == node,
         }
@@ -290,6 +335,8 @@ impl Operation {
             Self::Release(release) => matches(release),
             Self::ReleaseMany(releases) => releases.iter().any(matches),
             Self::ReleaseHandle(of) => has(of.as_str()),
+            // What it got while another one did.
+            Self::AssignEach(handles) => handles.iter().any(|of| has(of.as_str())),
             Self::RemoveNode(removed) => {
                 let of = who.secondary.as_ref().and_then(|all| all.get("node"));
                 has(tunnel_handle(removed.as_str()).as_str())
@@ -302,6 +349,18 @@ impl Operation {
             }
             _ => false,
         }
+    }
+}
+
+impl Setting {
+    fn set(self, mut config: AllocatorConfig) -> AllocatorConfig {
+        match self {
+            Self::Strict(strict) => config.strict_affinity = strict,
+            Self::Auto(auto) => config.auto_allocate_blocks = auto,
+            Self::Limit(limit) => config.max_blocks_per_node = limit,
+            Self::Cooldown(seconds) => config.cooldown = Duration::from_secs(seconds),
+        }
+        config
     }
 }
 
@@ -322,6 +381,35 @@ impl Collection {
 }
 
 impl Answer {
+    /// Whether others were faster until it gave up, or the store failed.
+    pub(crate) fn gave_up(&self) -> bool {
+        matches!(
+            self.error,
+            Some(IpamError::Busy { .. } | IpamError::Store(_))
+        )
+    }
+
+    fn of_each(each: Vec<Result<Given, IpamError>>) -> Self {
+        let mut answer = Self::default();
+        for given in each {
+            let given = match given {
+                Ok(given) => given,
+                Err(error) => {
+                    if !answer.gave_up() {
+                        answer.error = Some(error);
+                    }
+                    continue;
+                }
+            };
+            let stamp = (given.assigned.addr, given.assigned.sequence);
+            match given.newly {
+                true => answer.assigned.push(stamp),
+                false => answer.held.push(stamp),
+            }
+        }
+        answer
+    }
+
     fn of<T>(result: Result<T, IpamError>, take: impl FnOnce(&mut Self, T)) -> Self {
         let mut answer = Self::default();
         match result {

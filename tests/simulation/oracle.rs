@@ -50,8 +50,8 @@ pub(crate) struct Oracle {
 /// What became of a handle whose record was lost.
 #[derive(Debug, Default)]
 struct Loss {
-    /// Whether it was so more than once: who repairs what he saw of the first one sees no difference.
-    again: bool,
+    /// By the commit of this revision.
+    at: u64,
     is_repaired: bool,
 }
 
@@ -108,13 +108,9 @@ impl Oracle {
         }
         self.check_tunnel(permit)?;
         self.check_grace(&effect.lost, permit)?;
-        let owner = permit
-            .operation
-            .wants(permit.node)
-            .map(|(handle, _)| handle.to_string());
         for stamp in &effect.gained {
             let given = Given {
-                handle: owner.clone().unwrap_or_default(),
+                handle: self.state.handle_of(stamp.0).unwrap_or_default(),
                 node: permit.node.to_owned(),
                 revision: committed.revision,
                 at: permit.now,
@@ -132,11 +128,17 @@ impl Oracle {
         self.lost.contains_key(handle)
     }
 
-    /// Whether this assignment was made for `handle` on `node` once, or by Calico.
-    pub(crate) fn was_given(&self, stamp: (Ipv4Addr, u64), handle: &str, node: &str) -> bool {
+    /// Whether this assignment was made for `handle` once, on `node` if one is said, or by Calico.
+    pub(crate) fn was_given(
+        &self,
+        stamp: (Ipv4Addr, u64),
+        handle: &str,
+        node: Option<&str>,
+    ) -> bool {
         let given = self.stamps.get(&stamp);
         let by_calico = self.with_calico && self.state.holds(stamp.0, handle);
-        by_calico || given.is_some_and(|given| given.handle == handle && given.node == node)
+        let on = |given: &Given| node.is_none_or(|node| given.node == node);
+        by_calico || given.is_some_and(|given| given.handle == handle && on(given))
     }
 
     /// What is collected was assigned for longer than the time of grace, or on a node that had no record
@@ -187,6 +189,7 @@ impl Oracle {
                 effect.deleted += usize::from(new.is_none());
                 self.judge_pool(name, old.as_ref(), new, permit)
             }
+            (Old::Config(old), Key::Config) => self.judge_config(old, permit),
             (Old::Node(old), Key::Node(name)) => {
                 let new = self.state.nodes.get(name);
                 self.judge_node(name, old.as_ref(), new, permit)
@@ -224,7 +227,6 @@ impl Oracle {
 
     fn check_given_up(&self, name: &str, block: &Block, permit: &Permit<'_>) -> Verdict<()> {
         let pool = self.state.pool_of(block.range());
-        let pool = pool.map(|pool| pool.metadata.name.as_str());
         let owner = block.node().unwrap_or_default();
         let may = permit.operation.gives_up(permit.node, owner, block, pool);
         check(may, || format!("{name} was taken from {owner}"))?;
@@ -287,12 +289,16 @@ impl Oracle {
         if new.affinity != old.affinity {
             self.check_given_up(name, old, permit)?;
         }
-        let counted = new.sequence == old.sequence.wrapping_add(1) || new == old;
+        kept(name, old.x, Some(new.x))?;
+        let taken = judge_addresses(&self.state, old, new, permit, effect)?;
+        let changes = match permit.operation {
+            Operation::AssignEach(_) => taken.taken.len().max(1) as u64,
+            _ => 1,
+        };
+        let counted = new.sequence == old.sequence.wrapping_add(changes) || new == old;
         check(counted, || {
             format!("{name}: {} after {}", new.sequence, old.sequence)
         })?;
-        kept(name, old.x, Some(new.x))?;
-        let taken = judge_addresses(&self.state, old, new, permit, effect)?;
         if !taken.is_empty() {
             let pool = self.state.pool_of(new.range());
             let enabled = pool.is_some_and(|pool| !pool.spec.disabled);
@@ -371,14 +377,14 @@ impl Oracle {
                 // What it counted and takes back may have been released and counted anew meanwhile,
                 // where a handle is used again.
                 Operation::Calico(calico) if calico.forgets() || !self.counts_all(id) => {
-                    let again = self.lost.contains_key(id);
                     let loss = self.lost.entry(id.to_owned()).or_default();
-                    (loss.again, loss.is_repaired) = (again, false);
+                    (loss.at, loss.is_repaired) = (committed.revision, false);
                 }
                 Operation::Repair(_) => {
                     let counts_all = self.counts_all(id);
                     if let Some(loss) = self.lost.get_mut(id) {
-                        loss.is_repaired = !loss.again || counts_all;
+                        // Who repairs what he saw of a loss before this one sees no difference.
+                        loss.is_repaired = loss.at <= permit.since || counts_all;
                     }
                 }
                 _ => {}

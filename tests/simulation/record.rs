@@ -79,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) limit: usize,
     #[serde(default, rename = "ipCooldownSeconds")]
     pub(crate) cooldown: u64,
+    #[serde(default)]
+    pub(crate) x: Option<u64>,
 }
 
 impl Default for Config {
@@ -88,6 +90,7 @@ impl Default for Config {
             auto: true,
             limit: 0,
             cooldown: 0,
+            x: None,
         }
     }
 }

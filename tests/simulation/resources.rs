@@ -1,8 +1,8 @@
 //! The rules for pools and nodes: who may write which, and what must not be left when one is deleted.
 
-use crate::operation::{Operation, tunnel_handle};
+use crate::operation::{Operation, Setting, tunnel_handle};
 use crate::oracle::{Oracle, Permit};
-use crate::record::{Node, Pool, Range, Verdict, check, kept};
+use crate::record::{Config, Node, Pool, Range, Verdict, check, kept};
 
 impl Oracle {
     pub(crate) fn judge_pool(
@@ -55,6 +55,30 @@ impl Oracle {
         }
     }
 
+    /// What is asked for is stored, and of one field the others stay as they are.
+    pub(crate) fn judge_config(&self, old: &Config, permit: &Permit<'_>) -> Verdict<()> {
+        let new = self.state.config.now();
+        let mut wanted = old.clone();
+        match permit.operation {
+            // Written again, so that a commit on its way does not take effect.
+            _ if old == new => {}
+            Operation::SetConfig(config) => {
+                wanted.strict = config.strict_affinity;
+                wanted.auto = config.auto_allocate_blocks;
+                wanted.limit = config.max_blocks_per_node as usize;
+                wanted.cooldown = config.cooldown.as_secs();
+            }
+            Operation::ChangeConfig(Setting::Strict(strict)) => wanted.strict = *strict,
+            Operation::ChangeConfig(Setting::Auto(auto)) => wanted.auto = *auto,
+            Operation::ChangeConfig(Setting::Limit(limit)) => wanted.limit = *limit as usize,
+            Operation::ChangeConfig(Setting::Cooldown(seconds)) => wanted.cooldown = *seconds,
+            _ => {}
+        }
+        check(*new == wanted, || {
+            format!("the configuration {old:?} became {new:?}")
+        })
+    }
+
     pub(crate) fn judge_node(
         &self,
         name: &str,
@@ -70,8 +94,11 @@ impl Oracle {
         let tunnel = |node: Option<&Node>| node.and_then(Node::tunnel_addr);
         let rule = || format!("node {name} became {new:?}, was {old:?}");
         match (permit.operation, new) {
-            (Operation::PutNode(_), Some(new)) => {
-                check(its && tunnel(old) == new.tunnel_addr(), rule)?;
+            (Operation::PutNode(put, _), Some(new)) => {
+                check(
+                    put.as_str() == name && tunnel(old) == new.tunnel_addr(),
+                    rule,
+                )?;
             }
             (operation, Some(new)) => {
                 let may = match operation {

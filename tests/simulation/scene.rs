@@ -12,7 +12,7 @@ use ipnetwork::Ipv4Network;
 use crate::calico::Calico;
 use crate::chance::Chance;
 use crate::focus::Focus;
-use crate::operation::{Collection, Operation, PoolPlan, Shelf};
+use crate::operation::{Collection, Operation, PoolPlan, Setting, Shelf};
 use crate::state::State;
 
 /// How many processes there are; the first two are of one node.
@@ -21,14 +21,16 @@ pub(crate) const PROCESSES: usize = 6;
 pub(crate) const HANDLES: usize = 8;
 /// How many seconds an operation of Calico takes at most; 90 in truth.
 pub(crate) const CALICOS_TIME: u64 = 80;
+/// After how many seconds what looks useless is collected: sooner than Calico may end what it began.
+pub(crate) const GRACE: u64 = 30;
 /// How many kinds of operations there are, Calico's apart.
-pub(crate) const KINDS: usize = 24;
+pub(crate) const KINDS: usize = 26;
 /// How often each kind is drawn where nothing is left out, in its order below.
 const USUAL: [usize; KINDS] = [
-    6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 1, 3, 1, 3, 2, 2, 2, 2, 4, 1, 2, 1, 3,
+    6, 4, 3, 5, 2, 2, 2, 2, 3, 2, 2, 2, 1, 3, 1, 3, 2, 2, 2, 2, 4, 1, 2, 1, 3, 2,
 ];
 /// So many of them are what pods need; the others are the administrator's.
-const PODS: usize = 9;
+const PODS: usize = 10;
 
 /// An address that an operation once got.
 #[derive(Debug, Clone)]
@@ -47,8 +49,6 @@ pub(crate) struct Scene {
     pub(crate) first_pools: usize,
     /// Whether Calico works on the same store.
     pub(crate) with_calico: bool,
-    /// After how many seconds what looks useless is collected.
-    grace: u64,
     collector: Arc<Mutex<Collector>>,
     shelf: Shelf,
     /// Whether records of handles are lost.
@@ -92,8 +92,6 @@ impl Scene {
                 *weight * (1 + chance.below(3)) * often
             };
         }
-        // Calico counts an address, and may take its time until it is assigned.
-        let grace = if with_calico { CALICOS_TIME + 10 } else { 30 };
         weights[0] = weights[0].max(3);
         weights[3] = weights[3].max(2);
         let focus = Focus::draw(chance, with_calico);
@@ -101,10 +99,13 @@ impl Scene {
         Self {
             weights,
             plans: plans(cidr, block_len, ordered && !with_calico),
-            first_pools: if chance.one_in(3) { 2 } else { 1 },
+            first_pools: if focus.needs_two_pools() || chance.one_in(3) {
+                2
+            } else {
+                1
+            },
             with_calico,
-            grace,
-            collector: Arc::new(Mutex::new(Collector::new(Duration::from_secs(grace)))),
+            collector: Arc::new(Mutex::new(Collector::new(Duration::from_secs(GRACE)))),
             shelf: Shelf::default(),
             with_damage: chance.one_in(2),
             focus,
@@ -118,6 +119,11 @@ impl Scene {
 
     pub(crate) fn handle(number: usize) -> HandleId {
         HandleId::try_new(&format!("h{number}")).expect("a handle")
+    }
+
+    /// A handle that only those have who ask for one address for each.
+    pub(crate) fn one_of_each(number: usize) -> HandleId {
+        HandleId::try_new(&format!("e{number}")).expect("a handle")
     }
 
     fn addr(&self, chance: &mut Chance) -> Ipv4Addr {
@@ -149,7 +155,8 @@ impl Scene {
         handles: &mut Vec<String>,
         state: &State,
     ) -> Operation {
-        if let Some(calico) = self.focus.draw_calico(chance, state) {
+        let free = masked(self.addr(chance), self.plans[0].block_len);
+        if let Some(calico) = self.focus.draw_calico(chance, state, free) {
             return Operation::Calico(calico);
         }
         let node = match chance.below(2) {
@@ -188,6 +195,11 @@ impl Scene {
 
     /// What a process does next.
     pub(crate) fn draw_operation(&self, chance: &mut Chance, present: Present<'_>) -> Operation {
+        let first = self.plans[0];
+        let block = masked(self.addr(chance), first.block_len);
+        if let Some(operation) = self.focus.draw_own(chance, present, (first, block)) {
+            return operation;
+        }
         let sum: usize = self.weights.iter().sum();
         let mut at = chance.below(sum);
         let mut kind = 0;
@@ -198,7 +210,7 @@ impl Scene {
         if kind < PODS {
             self.pods(chance, kind, present)
         } else {
-            self.administrators(chance, kind)
+            self.administrators(chance, kind, present.node)
         }
     }
 
@@ -223,53 +235,66 @@ impl Scene {
                 let releases = (0..count).map(|_| self.release(chance, known));
                 Operation::ReleaseMany(releases.collect())
             }
+            5 if chance.one_in(3) => {
+                Operation::ReleaseHandle(Self::one_of_each(chance.below(HANDLES)))
+            }
             5 => Operation::ReleaseHandle(handle),
             6 => Operation::Claim(self.block(chance, node, state)),
             7 => Operation::ClaimAny,
-            _ => Operation::ReleaseBlock(self.block(chance, node, state)),
+            8 => Operation::ReleaseBlock(self.block(chance, node, state)),
+            _ => {
+                let first = chance.below(HANDLES);
+                let some = first..HANDLES.min(first + 1 + chance.below(4));
+                Operation::AssignEach(some.map(Self::one_of_each).collect())
+            }
         }
     }
 
-    fn administrators(&self, chance: &mut Chance, kind: usize) -> Operation {
+    fn administrators(&self, chance: &mut Chance, kind: usize, node: &str) -> Operation {
         let plan = *chance.pick(&self.plans);
         // Mostly the one that there is.
         let first = self.plans[0];
         let likely = if chance.one_in(4) { plan } else { first };
         match kind {
-            9 => Operation::CreatePool(plan),
-            10 => {
+            10 => Operation::CreatePool(plan),
+            11 => {
                 let uses: [&[Use]; 3] = [&[], &[Use::Workload], &[Use::Tunnel]];
                 let uses = uses[chance.below(uses.len())];
                 Operation::UpdatePool(likely, chance.one_in(2), uses)
             }
-            11 => Operation::DisablePool(likely.name),
-            12 => Operation::EnablePool(likely.name),
-            13 => Operation::DeletePool(likely.name),
-            14 => Operation::SetConfig(config(chance)),
-            15 => {
+            12 => Operation::DisablePool(likely.name),
+            13 => Operation::EnablePool(likely.name),
+            14 => Operation::DeletePool(likely.name),
+            15 => Operation::SetConfig(config(chance)),
+            16 => {
                 let len = *chance.pick(&[first.block_len, 31, 32]);
                 let name = *chance.pick(&["r0", "r1"]);
                 Operation::Reserve(name, masked(self.addr(chance), len))
             }
-            16 => {
+            17 => {
                 let name = *chance.pick(&["r0", "r1"]);
                 Operation::Unreserve(name)
             }
-            17 => {
+            18 => {
                 let zone = *chance.pick(&["a", "b"]);
-                Operation::PutNode(zone)
+                let node = match chance.one_in(2) {
+                    true => NodeName::try_new(node).expect("a name"),
+                    false => Self::node(chance.below(PROCESSES)),
+                };
+                Operation::PutNode(node, zone)
             }
-            18 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
-            19 => Operation::EnsureTunnel,
-            20 => Operation::ReleaseTunnel,
-            21 if chance.one_in(2) => Operation::Repair(Arc::clone(&self.shelf)),
-            21 => Operation::Repair(Shelf::default()),
-            22 => Operation::Check(Arc::clone(&self.shelf)),
-            _ => Operation::Collect(Collection {
+            19 => Operation::RemoveNode(Self::node(chance.below(PROCESSES))),
+            20 => Operation::EnsureTunnel,
+            21 => Operation::ReleaseTunnel,
+            22 if chance.one_in(2) => Operation::Repair(Arc::clone(&self.shelf)),
+            22 => Operation::Repair(Shelf::default()),
+            23 => Operation::Check(Arc::clone(&self.shelf)),
+            24 => Operation::Collect(Collection {
                 collector: Arc::clone(&self.collector),
                 live: (0..chance.below(HANDLES)).map(Self::handle).collect(),
-                grace: self.grace,
+                grace: GRACE,
             }),
+            _ => Operation::ChangeConfig(setting(chance)),
         }
     }
 
@@ -333,6 +358,15 @@ fn config(chance: &mut Chance) -> AllocatorConfig {
     }
     config.cooldown = Duration::from_secs(if chance.one_in(2) { 30 } else { 0 });
     config
+}
+
+fn setting(chance: &mut Chance) -> Setting {
+    match chance.below(4) {
+        0 => Setting::Strict(chance.one_in(2)),
+        1 => Setting::Auto(chance.one_in(2)),
+        2 => Setting::Limit(chance.number(4)),
+        _ => Setting::Cooldown(if chance.one_in(2) { 30 } else { 0 }),
+    }
 }
 
 fn masked(addr: Ipv4Addr, len: u8) -> Ipv4Network {

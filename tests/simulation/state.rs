@@ -67,6 +67,7 @@ pub(crate) enum Old {
     Handle(Option<Handle>),
     Pool(Option<Pool>),
     Node(Option<Node>),
+    Config(Config),
     /// Whether there was one.
     Reservation(bool),
     Other,
@@ -181,6 +182,7 @@ impl State {
             }
             Key::Config => {
                 let config = value.map(|value| parse(key, value)).transpose()?;
+                old = Old::Config(self.config.now().clone());
                 self.config.set(revision, config.unwrap_or_default());
             }
             Key::Empty => check(value.is_none_or(|value| value == b"{}"), || {
@@ -213,19 +215,28 @@ impl State {
 
     /// Whether `addr` is assigned to `handle`.
     pub(crate) fn holds(&self, addr: Ipv4Addr, handle: &str) -> bool {
-        self.holds_as(addr, |who, _| who.handle_id.as_deref() == Some(handle))
+        self.handle_of(addr).as_deref() == Some(handle)
+    }
+
+    /// The handle that `addr` is assigned to.
+    pub(crate) fn handle_of(&self, addr: Ipv4Addr) -> Option<String> {
+        self.assignment(addr)
+            .and_then(|(who, _)| who.handle_id.clone())
     }
 
     /// Whether this assignment stands.
     pub(crate) fn stands(&self, (addr, sequence): (Ipv4Addr, u64)) -> bool {
-        self.holds_as(addr, |_, stamp| stamp == sequence)
+        self.assignment(addr)
+            .is_some_and(|(_, stamp)| stamp == sequence)
     }
 
-    fn holds_as(&self, addr: Ipv4Addr, is: impl Fn(&Attribute, u64) -> bool) -> bool {
+    fn assignment(&self, addr: Ipv4Addr) -> Option<(&Attribute, u64)> {
         let mut blocks = self.blocks.values();
-        let block = blocks.find(|block| block.range().contains(addr));
-        let standing = block.map(|block| block.standing(block.range().ordinal(addr)));
-        matches!(standing, Some(Standing::Held(who, stamp)) if is(who, stamp))
+        let block = blocks.find(|block| block.range().contains(addr))?;
+        match block.standing(block.range().ordinal(addr)) {
+            Standing::Held(who, stamp) => Some((who, stamp)),
+            _ => None,
+        }
     }
 }
 

@@ -29,7 +29,11 @@ const MICROS: u64 = 1_000_000;
 struct Weather {
     crashes: bool,
     lost_replies: bool,
+    /// Once in so many calls something goes wrong, where replies are lost.
+    faults: usize,
     stale_reads: bool,
+    /// One read in so many is late, where any is.
+    late: usize,
     /// Whether hours pass.
     slow: bool,
 }
@@ -75,8 +79,8 @@ pub(crate) struct World {
     actors: Vec<Actor>,
     known: Vec<Remembered>,
     calicos_handles: Vec<String>,
-    /// The revision when time passed at a leap last.
-    jumped: u64,
+    /// The oldest revision that the last check saw whose report is kept.
+    checked: u64,
     /// How many operations there were.
     operations: u64,
     /// Those that ended while a commit of theirs is on its way.
@@ -94,7 +98,9 @@ impl World {
         let weather = Weather {
             crashes: chance.one_in(2),
             lost_replies: chance.one_in(2),
+            faults: if chance.one_in(3) { 6 } else { 25 },
             stale_reads: chance.one_in(2),
+            late: if chance.one_in(3) { 2 } else { 4 },
             slow: chance.one_in(2),
         };
         let ordered = !weather.stale_reads || chance.one_in(2);
@@ -112,7 +118,7 @@ impl World {
             actors: Vec::new(),
             known: Vec::new(),
             calicos_handles: Vec::new(),
-            jumped: 0,
+            checked: 0,
             operations: 0,
             ended: BTreeMap::new(),
             stacks,
@@ -203,8 +209,6 @@ impl World {
         let mut pass = 1 + self.chance.below(1000) as u64;
         if self.weather.slow && self.chance.one_in(60) {
             pass += (20 + self.chance.below(60) as u64) * MICROS;
-            let revision = self.truth().revision;
-            self.jumped = revision;
         }
         self.clock.fetch_add(pass, Ordering::Relaxed);
         if self.weather.lost_replies && self.chance.one_in(10) {
@@ -219,14 +223,11 @@ impl World {
             return self.crash(place);
         }
         let mut grant = Grant::default();
-        if weather.stale_reads && self.chance.one_in(4) {
-            let most = if self.chance.one_in(4) { 40 } else { 6 };
+        if weather.stale_reads && self.chance.one_in(weather.late) {
+            let most = *self.chance.pick(&[4, 8, 16, 40]);
             grant.behind = self.chance.below(most) as u64;
-            if self.is_collecting(place) {
-                grant.behind = grant.behind.min(self.truth().revision - self.jumped);
-            }
         }
-        if weather.lost_replies && self.chance.one_in(25) {
+        if weather.lost_replies && self.chance.one_in(weather.faults) {
             let faults = [Fault::LostReply, Fault::Refused, Fault::OnTheWay];
             // Calico compares nothing again, so what it sent arrives or does not.
             let count = if place < PROCESSES { 3 } else { 2 };
@@ -239,12 +240,6 @@ impl World {
             self.crash(place)?;
         }
         Ok(())
-    }
-
-    /// Whether it waits for a time of grace, which is longer than reads may be late.
-    fn is_collecting(&self, place: usize) -> bool {
-        let running = self.actors[place].running.as_ref();
-        running.is_some_and(|running| matches!(running.call.operation, Operation::Collect(_)))
     }
 
     /// Whether it is an operation of Calico that ends by itself, having taken too long.
@@ -294,6 +289,11 @@ impl World {
         self.operations += 1;
         let call = self.call(place, operation);
         self.truth().begin(place, call.number);
+        if let Operation::Repair(shelf) = &call.operation
+            && shelf.lock().expect("no panic").is_some()
+        {
+            self.truth().sessions[place].oldest = self.checked;
+        }
         let stack = self.stacks.pop();
         let stack = stack.unwrap_or_else(|| DefaultStack::new(STACK).expect("memory"));
         let now = self.micros() * 1000;
@@ -354,8 +354,12 @@ impl World {
             troubled: running.troubled,
         };
         judge_answer(&self.oracle, &done, answer)?;
-        if let Some((handle, _)) = done.operation.wants(done.node) {
-            self.remember(&handle, answer);
+        if matches!(done.operation, Operation::Check(_)) && answer.error.is_none() {
+            let oldest = self.truth().sessions[place].oldest;
+            self.checked = oldest;
+        }
+        if let [handle] = done.operation.owners(done.node).as_slice() {
+            self.remember(handle, answer);
         }
         self.bury(place, running.call);
         Ok(())

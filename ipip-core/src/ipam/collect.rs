@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use ipnetwork::Ipv4Network;
 
 use super::check::{Numbers, Survey};
+use super::read::Stored;
 use super::release::put_released;
 use super::retry::Written;
 use super::{Ipam, IpamError, RefusedBlock, decide};
@@ -207,22 +208,33 @@ impl Ipam {
                 waiting.insert(handle.to_owned(), (record.revision, since));
                 continue;
             }
-            let handle = handle.to_owned();
-            let mut commit = Commit::new();
-            commit
-                .expect(&record.key, Some(record.revision))
-                .delete(&record.key);
-            let gone = match self.commit(commit)? {
-                Written::Yes(_) => true,
-                Written::No => false,
-                Written::Perhaps => self.store.get(&record.key)?.is_none(),
+            let counted = Stored {
+                value: counts,
+                revision: record.revision,
             };
-            if gone {
-                collected.handles.push(handle);
+            if self.collect_handle(handle, counted)? {
+                collected.handles.push(handle.to_owned());
             }
         }
         collector.handles = waiting;
         Ok(())
+    }
+
+    /// Deletes the record of `handle`, and says whether it did. What it counts is written too: an
+    /// assignment of Calico's may be under way, which counts first, or done since the survey.
+    fn collect_handle(&self, handle: &str, counted: Stored<Handle>) -> Result<bool, IpamError> {
+        let Ok(id) = HandleId::try_new(handle) else {
+            return Ok(false);
+        };
+        let (commit, _, held) = self.handle_released(&id, counted)?;
+        if !held.is_empty() {
+            return Ok(false);
+        }
+        Ok(match self.commit(commit)? {
+            Written::Yes(_) => true,
+            Written::No => false,
+            Written::Perhaps => self.read_handle(&id)?.is_none(),
+        })
     }
 
     /// Releases the addresses of handles that have been dead for long enough.

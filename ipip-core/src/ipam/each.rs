@@ -8,7 +8,7 @@ use super::read::Stored;
 use super::retry::Written;
 use super::terms::Terms;
 use super::{Assigned, Ipam, IpamError, Request};
-use crate::datastore::{Revision, key};
+use crate::datastore::key;
 use crate::name::{HandleId, NodeName};
 use crate::resource::{Attribute, Block, BlockError, Handle, Release};
 
@@ -116,6 +116,8 @@ impl Ipam {
         }
         let block = self.find_block(addr, &self.read_pools()?)?;
         let given = block.and_then(|block| {
+            // Released since, it may be somebody else's.
+            block.value.attribute_of(addr).filter(|now| **now == who)?;
             let assigned = Assigned {
                 addr,
                 block: block.value.prefix().into(),
@@ -191,9 +193,8 @@ impl Ipam {
             let standing = decide::standing(node, state, Some(&block.value));
             let room = terms.room(&terms.collected(Arc::clone(&block.value)));
             if standing == Standing::Ours && room > 0 && terms.pool_of(claim.block).is_some() {
-                let affinity = key::affinity(node, claim.block.into());
-                let compare = (affinity.as_str(), claim.affinity.revision);
-                return self.fill_for_each(&terms, block, compare, waiting);
+                // Not compared: a claim that was read is given up only with the block, which is.
+                return self.fill_for_each(&terms, block, waiting);
             }
         }
         Ok(Some(vec![]))
@@ -203,7 +204,6 @@ impl Ipam {
         &self,
         terms: &Terms,
         block: Stored<Arc<Block>>,
-        (claim, claimed): (&str, Revision),
         waiting: &[Waiting],
     ) -> Result<Option<Vec<Assigned>>, IpamError> {
         let prefix = block.value.prefix();
@@ -211,7 +211,6 @@ impl Ipam {
             return Ok(None);
         };
         let mut commit = change(&block, pool);
-        commit.expect(claim, Some(claimed));
         let mut block = self.to_change(terms.collected(block.value));
         let mut assigned = Vec::new();
         for one in waiting {

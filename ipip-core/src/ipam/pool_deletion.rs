@@ -10,7 +10,7 @@ use super::retry::Written;
 use super::{BlockRelease, Ipam, IpamError, decide};
 use crate::addr::Ipv4Prefix;
 use crate::datastore::{Commit, Record, key};
-use crate::resource::{Affinity, Attribute, Block, BlockPrefix};
+use crate::resource::{Affinity, Attribute, Block, BlockPrefix, Pool};
 
 /// What became of the blocks of a pool that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,7 +64,7 @@ impl Ipam {
                 return Ok(None);
             }
             // Until nothing is found: Calico's nodes may have been claiming when it was disabled.
-            if !self.give_up_all(cidr, &mut deletion)? {
+            if !self.give_up_all(&stored, &mut deletion)? {
                 return Ok(None);
             }
             let key = key::pool(name);
@@ -78,18 +78,19 @@ impl Ipam {
         Ok(deletion)
     }
 
-    /// Gives up every block inside `cidr` and every claim on one; `false`: somebody was faster.
+    /// Gives up every block inside `pool` and every claim on one; `false`: somebody was faster.
     fn give_up_all(
         &self,
-        cidr: Ipv4Prefix,
+        pool: &Stored<Arc<Pool>>,
         deletion: &mut PoolDeletion,
     ) -> Result<bool, IpamError> {
+        let cidr = pool.value.cidr();
         (deletion.orphaned, deletion.remaining) = Default::default();
         let mut settled = true;
         for stored in self.blocks_in(cidr)? {
             let prefix = stored.value.prefix();
             let done = match has_claim(&stored.value) {
-                true => self.give_up(prefix, has_claim)?,
+                true => self.give_up_of(Some(pool), prefix, has_claim)?,
                 false => Some(BlockRelease::Orphaned),
             };
             match done {
@@ -132,13 +133,27 @@ impl Ipam {
         prefix: BlockPrefix,
         wanted: impl Fn(&Block) -> bool,
     ) -> Result<Option<BlockRelease>, IpamError> {
+        self.give_up_of(None, prefix, wanted)
+    }
+
+    /// The same, only while `pool` is as it was read: a later one may have the block's addresses.
+    fn give_up_of(
+        &self,
+        pool: Option<&Stored<Arc<Pool>>>,
+        prefix: BlockPrefix,
+        wanted: impl Fn(&Block) -> bool,
+    ) -> Result<Option<BlockRelease>, IpamError> {
         let mut unsure = None;
+        let mut again = false;
         self.retry(&format_args!("block {prefix}"), || {
             let block = self.read_block(prefix)?;
             let Some(block) = block.filter(|block| wanted(&block.value)) else {
                 return Ok(Some(unsure));
             };
-            let (written, outcome) = self.try_give_up(block)?;
+            if std::mem::replace(&mut again, true) && !self.is_unchanged(pool)? {
+                return Ok(Some(None));
+            }
+            let (written, outcome) = self.try_give_up(pool, block)?;
             if written == Written::Perhaps {
                 unsure = Some(outcome);
             }
@@ -146,7 +161,18 @@ impl Ipam {
         })
     }
 
-    fn try_give_up(&self, block: Stored<Arc<Block>>) -> Result<(Written, BlockRelease), IpamError> {
+    /// Whether `pool`, if there is one, is as it was read.
+    fn is_unchanged(&self, pool: Option<&Stored<Arc<Pool>>>) -> Result<bool, IpamError> {
+        let Some(pool) = pool else { return Ok(true) };
+        let record = self.store.get(&key::pool(pool.value.name()))?;
+        Ok(record.is_some_and(|record| record.revision == pool.revision))
+    }
+
+    fn try_give_up(
+        &self,
+        pool: Option<&Stored<Arc<Pool>>>,
+        block: Stored<Arc<Block>>,
+    ) -> Result<(Written, BlockRelease), IpamError> {
         let prefix = block.value.prefix();
         let claim = block
             .value
@@ -154,6 +180,9 @@ impl Ipam {
             .and_then(|owner| claim_key(owner, prefix));
         let mut commit = Commit::new();
         let outcome = self.disown(&mut commit, block);
+        if let Some(pool) = pool {
+            commit.expect(&key::pool(pool.value.name()), Some(pool.revision));
+        }
         if let Some(claim) = claim {
             commit.delete(&claim);
         }

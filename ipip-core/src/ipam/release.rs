@@ -163,7 +163,7 @@ impl Ipam {
 
     /// The commit that releases all of `handle`, whose record is `stored`; the blocks that it leaves;
     /// and what it releases.
-    fn handle_released(
+    pub(super) fn handle_released(
         &self,
         handle: &HandleId,
         stored: Stored<Handle>,

@@ -8,10 +8,13 @@ use ipnetwork::Ipv4Network;
 
 use super::{MICROS, World};
 use crate::operation::{Operation, Shelf};
+use crate::record::check;
+use crate::scene::{HANDLES, Scene};
 
 impl World {
     /// A check finds nothing that a repair does not mend, and nothing at all without Calico.
     pub(super) fn check(&mut self) -> Result<(), String> {
+        self.check_each()?;
         let ipam = self.actors[0].ipam.clone();
         let failed = |error: IpamError| error.to_string();
         // What one problem changes may show the next.
@@ -20,10 +23,9 @@ impl World {
             let report = ipam.check().map_err(failed)?;
             self.clock.fetch_add(100 * MICROS, Ordering::Relaxed);
             self.operations += 1;
-            self.ended.insert(
-                self.operations,
-                self.call(0, Operation::Repair(Shelf::default())),
-            );
+            let mut call = self.call(0, Operation::Repair(Shelf::default()));
+            call.since = self.truth().revision;
+            self.ended.insert(self.operations, call);
             self.truth().begin(0, self.operations);
             ipam.repair(&report).map_err(failed)?;
             self.judge()?;
@@ -44,6 +46,21 @@ impl World {
             Some(found) => Err(format!("at the end {}", found.problem)),
             None => Ok(()),
         }
+    }
+
+    /// Where nothing went wrong, and nobody gave up waiting, who asked for one address for each has no more.
+    fn check_each(&self) -> Result<(), String> {
+        let weather = self.weather;
+        if weather.crashes || weather.lost_replies || weather.slow || !self.oracle.ordered {
+            return Ok(());
+        }
+        let owners = (0..HANDLES).map(Scene::one_of_each);
+        for owner in owners.filter(|owner| !self.oracle.was_lost(owner.as_str())) {
+            let held = self.oracle.state.held.get(owner.as_str());
+            let count: i64 = held.map_or(0, |held| held.values().sum());
+            check(count < 2, || format!("handle {owner} has {held:?}"))?;
+        }
+        Ok(())
     }
 
     /// Everything is given back: whatever is left then was lost.
