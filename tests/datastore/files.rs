@@ -472,7 +472,7 @@ fn a_file_of_the_version_before_goes_on() {
         put(&store, "/b", value);
         put(&store, "/a", value);
     }
-    store.commit(puts(&[])).unwrap();
+    let _ = store.commit(puts(&[])).unwrap();
     let before = store.watch("/", Revision(1), Duration::ZERO).unwrap();
     drop(store);
     sql(
