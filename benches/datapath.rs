@@ -66,28 +66,32 @@ fn measure(way: &Way, column: usize) -> Option<f64> {
     let Way { pair, to, .. } = way;
     match column {
         0 => {
-            offload(pair, true, true);
+            offload(way, true, true);
             Some(tcp(&pair.a, &pair.b, *to))
         }
-        1 | 2 => offload(pair, false, column == 2).then(|| tcp(&pair.a, &pair.b, *to)),
+        1 | 2 => offload(way, false, column == 2).then(|| tcp(&pair.a, &pair.b, *to)),
         3 => {
-            offload(pair, true, true);
+            offload(way, true, true);
             Some(datagrams(&pair.a, &pair.b, *to))
         }
         _ => Some(round_trip(&pair.a, &pair.b, *to)),
     }
 }
 
-/// Whether the veth takes super-packets, and whether it joins what it receives; false if nobody can say so.
-fn offload(pair: &Pair, whole: bool, join: bool) -> bool {
+/// Whether the veth takes super-packets, and whether it joins what it receives; false if nobody can say so. A VXLAN
+/// device joins what it decapsulated whatever the veth does, unless it is told as well.
+fn offload(way: &Way, whole: bool, join: bool) -> bool {
     let word = |on| if on { "on" } else { "off" };
     let features = "tso tx-udp_tnl-segmentation tx-udp_tnl-csum-segmentation tx-ipxip4-segmentation tx-udp-segmentation";
     let features: Vec<_> = features
         .split(' ')
         .map(|feature| format!("{feature} {}", word(whole)))
         .collect();
-    let line = format!("ethtool -K eth0 {} gro {}", features.join(" "), word(join));
-    [&pair.a, &pair.b]
+    let mut line = format!("ethtool -K eth0 {} gro {}", features.join(" "), word(join));
+    if way.name == "vxlan" {
+        line += &format!(" && ethtool -K vxlan0 gro {}", word(join));
+    }
+    [&way.pair.a, &way.pair.b]
         .iter()
         .all(|netns| try_sh(netns, &line).is_ok())
 }

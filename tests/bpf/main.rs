@@ -5,6 +5,7 @@
     reason = "what a raw socket alone must repair is asked of the user-space path only"
 )]
 
+mod drops;
 #[path = "../userspace/inbound.rs"]
 mod inbound;
 mod lifetime;
@@ -102,6 +103,13 @@ const TESTS: &[Test] = &[
         "missing_privilege_is_named",
         Needs::Root,
         lifetime::missing_privilege_is_named,
+    ),
+    ("bpf_drops", Needs::Root, drops::bpf_drops),
+    ("userspace_drops", Needs::Root, drops::userspace_drops),
+    (
+        "guard_tunnel_drops",
+        Needs::GuardedDriver,
+        drops::kernel_drops,
     ),
     ("bpf_to_bpf", Needs::Root, matrix::bpf_to_bpf),
     ("bpf_to_userspace", Needs::Root, matrix::bpf_to_userspace),

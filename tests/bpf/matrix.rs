@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipip_core::addr::{NodeAddr, TunnelAddr};
-use ipip_core::datapath::{Bpf, Userspace};
+use ipip_core::datapath::{Bpf, Counters, Userspace};
 use ipip_core::mtu::UnderlayMtu;
 use ipip_core::node::ensure_tunnel;
 use ipip_core::overlay::Tunnel;
@@ -17,26 +17,37 @@ use crate::world;
 use crate::world::{IN_A, IN_B, SOON, echo, header, inject, packet, peers, udp, udp_socket, whole};
 
 /// Who carries one node's packets.
-enum Carrier {
+pub(crate) enum Carrier {
     Kernel,
-    Bpf(#[expect(dead_code, reason = "held")] Bpf),
-    Userspace(#[expect(dead_code, reason = "held")] Userspace),
+    Bpf(Bpf),
+    Userspace(Userspace),
 }
 
-type Start = fn(&Netns, Ipv4Addr) -> Carrier;
+impl Carrier {
+    /// What it counted; the driver's numbers are at its device.
+    pub(crate) fn counters(&self) -> Option<Counters> {
+        match self {
+            Self::Kernel => None,
+            Self::Bpf(path) => Some(path.counters().unwrap()),
+            Self::Userspace(path) => Some(path.counters()),
+        }
+    }
+}
 
-fn kernel(netns: &Netns, local: Ipv4Addr) -> Carrier {
+pub(crate) type Start = fn(&Netns, Ipv4Addr) -> Carrier;
+
+pub(crate) fn kernel(netns: &Netns, local: Ipv4Addr) -> Carrier {
     let address = if local == A { IN_A } else { IN_B };
     let tunnel = Tunnel::new(TunnelAddr(address), UnderlayMtu::ETHERNET.tunnel());
     ensure_tunnel(netns, &tunnel).unwrap();
     Carrier::Kernel
 }
 
-fn bpf(netns: &Netns, local: Ipv4Addr) -> Carrier {
+pub(crate) fn bpf(netns: &Netns, local: Ipv4Addr) -> Carrier {
     Carrier::Bpf(Bpf::start(netns, &name("tunl0"), NodeAddr(local), peers()).unwrap())
 }
 
-fn userspace(netns: &Netns, local: Ipv4Addr) -> Carrier {
+pub(crate) fn userspace(netns: &Netns, local: Ipv4Addr) -> Carrier {
     Carrier::Userspace(Userspace::start(netns, &name("tunl0"), NodeAddr(local), peers()).unwrap())
 }
 

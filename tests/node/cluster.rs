@@ -54,6 +54,16 @@ impl Cluster {
     pub(crate) fn host(&self, name: &str, address: &str) -> Host {
         let space = Named::new(name);
         let _ = space.try_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
+        self.plug(&space, address);
+        Host {
+            name: NodeName::try_new(name).unwrap(),
+            space,
+            store: Arc::clone(&self.store),
+        }
+    }
+
+    /// An underlay interface with that address, and a default route.
+    fn plug(&self, space: &Named, address: &str) {
         static PORTS: AtomicU32 = AtomicU32::new(0);
         let port = format!("port{}", PORTS.fetch_add(1, Ordering::Relaxed));
         self.switch.sh(&format!(
@@ -65,11 +75,19 @@ impl Cluster {
             "ip link set lo up; ip addr add {address} dev eth0; ip link set eth0 up; \
              ip route add default via {router}.1"
         ));
-        Host {
-            name: NodeName::try_new(name).unwrap(),
-            space,
-            store: Arc::clone(&self.store),
-        }
+    }
+
+    /// Makes the underlay interface of `host` anew, as a driver does that is loaded again.
+    pub(crate) fn renew_underlay(&self, host: &Host, address: &str) {
+        host.space.sh("ip link del eth0");
+        self.plug(&host.space, address);
+    }
+
+    /// Has the pool be reached another way.
+    pub(crate) fn set_mode(&self, mode: IpipMode) {
+        let pools = self.ipam.pools().unwrap();
+        let pool = pools[0].clone().with_ipip_mode(mode);
+        self.ipam.update_pool(&pool).unwrap();
     }
 }
 

@@ -21,6 +21,21 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::NoDriver,
         lost_device,
     ),
+    (
+        "programs_that_somebody_took_away_are_put_back",
+        Needs::NoDriver,
+        lost_programs,
+    ),
+    (
+        "a_device_without_its_program_is_known_again",
+        Needs::NoDriver,
+        lost_while_away,
+    ),
+    (
+        "programs_go_when_no_pool_asks_for_a_tunnel",
+        Needs::NoDriver,
+        no_tunnel,
+    ),
     ("leave_takes_the_programs", Needs::NoDriver, leave),
     (
         "nodes_of_different_paths_reach_each_other",
@@ -87,6 +102,81 @@ fn lost_device() {
     let two = Two::new(IpipMode::Always);
     two.hosts[0].space.sh("ip link del tunl0");
     assert!(!two.pods[0].reaches(two.addrs[1]));
+    two.settle();
+    assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
+    two.assert_reach();
+}
+
+/// What `tc` can do at either end.
+const LOSSES: [&str; 4] = [
+    "tc filter del dev eth0 ingress",
+    "tc qdisc del dev eth0 clsact",
+    "tc qdisc del dev tunl0 clsact",
+    "tc qdisc del dev eth0 clsact; tc qdisc del dev tunl0 clsact",
+];
+
+/// Meanwhile the process carries the packets itself, as it does the odd ones.
+fn lost_programs() {
+    let two = Two::new(IpipMode::Always);
+    let count = || filters(&two.hosts[0]).matches("ipip:tunl0").count();
+    for loss in LOSSES {
+        assert_eq!(count(), 2, "before {loss}");
+        two.hosts[0].space.sh(loss);
+        assert!(count() < 2, "after {loss}");
+        two.assert_reach();
+        two.settle();
+        assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
+    }
+    two.cluster.renew_underlay(&two.hosts[0], "172.18.0.3/16");
+    assert_eq!(count(), 1, "with a new interface");
+    two.settle();
+    assert_eq!(count(), 2, "of a new interface");
+    two.assert_reach();
+}
+
+/// Nobody was there when it happened.
+fn lost_while_away() {
+    let Two {
+        cluster: _cluster,
+        hosts,
+        nodes: [node, other],
+        pods,
+        addrs,
+    } = Two::new(IpipMode::Always);
+    drop(node);
+    for loss in LOSSES {
+        hosts[0].space.sh(loss);
+        let node = open(&hosts[0]);
+        assert_carried_by(&settle(&node), DataPathKind::Bpf);
+        assert!(pods[0].reaches(addrs[1]), "after {loss}");
+    }
+    hosts[0].space.sh("tc qdisc del dev tunl0 clsact");
+    let left = open(&hosts[0]).leave(&LeaveOptions::default()).unwrap();
+    assert!(left.is_complete(), "{}", left.to_json());
+    let links = hosts[0].space.sh("ip -o link");
+    assert!(!links.contains("tunl0"), "{links}");
+    drop(other);
+}
+
+fn no_tunnel() {
+    let two = Two::new(IpipMode::Always);
+    two.cluster.set_mode(IpipMode::Never);
+    for (node, host) in two.nodes.iter().zip(&two.hosts) {
+        let synced = node.sync().unwrap();
+        assert_eq!(synced.data_path, DataPathState::Idle);
+        let said = synced.to_string();
+        assert!(said.contains("ip link delete tunl0"), "{said}");
+        let left = host
+            .space
+            .sh("ip -o link; tc qdisc; tc filter show dev eth0 ingress");
+        assert!(
+            !left.contains("tunl0") && !left.contains("clsact"),
+            "{left}"
+        );
+    }
+    two.settle();
+    two.assert_reach();
+    two.cluster.set_mode(IpipMode::Always);
     two.settle();
     assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
     two.assert_reach();

@@ -9,6 +9,7 @@ mod crash;
 mod data_path;
 mod detach;
 mod join;
+mod killed;
 mod leave;
 mod run;
 mod states;
@@ -21,6 +22,9 @@ mod unsteady;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(store) = std::env::var_os(killed::AGENT) {
+        return killed::agent(&store);
+    }
     let tests = [
         join::TESTS,
         attach::TESTS,
@@ -28,6 +32,7 @@ fn main() -> ExitCode {
         sync::TESTS,
         data_path::TESTS,
         crash::TESTS,
+        killed::TESTS,
         states::TESTS,
         leave::TESTS,
         run::TESTS,

@@ -147,11 +147,7 @@ fn mode_switch() {
         (IpipMode::Never, "eth0"),
         (IpipMode::Always, "tunl0"),
     ] {
-        let pools = two.cluster.ipam.pools().unwrap();
-        two.cluster
-            .ipam
-            .update_pool(&pools[0].clone().with_ipip_mode(mode))
-            .unwrap();
+        two.cluster.set_mode(mode);
         settle(&two.nodes[0]);
         if (before, mode) == (IpipMode::CrossSubnet, IpipMode::Always) {
             // One side has switched and the other has not. The other way round it would have to forward
@@ -409,11 +405,7 @@ fn later_pool() {
             .tunnel_addr(),
         None
     );
-    let pools = cluster.ipam.pools().unwrap();
-    cluster
-        .ipam
-        .update_pool(&pools[0].clone().with_ipip_mode(IpipMode::Always))
-        .unwrap();
+    cluster.set_mode(IpipMode::Always);
     let synced = settle(&node);
     assert!(
         matches!(synced.data_path, DataPathState::Running { .. }),

@@ -28,12 +28,19 @@ pub(crate) fn sh(netns: &Netns, line: &str) -> String {
     try_sh(netns, line).unwrap_or_else(|fault| panic!("{line}: {fault}"))
 }
 
-/// Waits until `condition` holds, up to two seconds.
+/// Waits until `condition` holds, up to two seconds, or twenty in a guest, where all takes longer.
 #[track_caller]
 pub(crate) fn soon(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let seconds = match std::env::var_os("IPIP_GUEST") {
+        Some(_) => 20,
+        None => 2,
+    };
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     while !condition() {
-        assert!(Instant::now() <= deadline, "not within two seconds: {what}");
+        assert!(
+            Instant::now() <= deadline,
+            "not within {seconds} seconds: {what}"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -31,6 +31,7 @@ use super::userspace::Userspace;
 use crate::addr::NodeAddr;
 use crate::error_chain;
 use crate::name::InterfaceName;
+use crate::netlink::Kernel;
 use crate::peers::Peers;
 use crate::sys::bpf::Program;
 use crate::sys::netns::Netns;
@@ -119,12 +120,13 @@ impl Bpf {
         })
     }
 
-    /// Whether `device` is one of these, of this process or an earlier one.
+    /// Whether `device` is one of these, of this process or an earlier one; with its program, or marked as a tunnel
+    /// device and held by nobody.
     ///
     /// # Errors
     /// [`DatapathError::Hook`] if the kernel cannot be asked.
     pub fn is_there(netns: &Netns, device: &InterfaceName) -> Result<bool, DatapathError> {
-        Ok(Hooks::open(netns, device)?.is_ours())
+        Ok(Hooks::open(netns, device)?.is_ours(netns))
     }
 
     /// Takes away what was made, by this process or an earlier one: programs, their hooks where they were made
@@ -134,7 +136,7 @@ impl Bpf {
     /// [`DatapathError::Hook`] if the kernel refuses; the other steps are done all the same.
     pub fn remove(netns: &Netns, device: &InterfaceName) -> Result<(), DatapathError> {
         let mut hooks = Hooks::open(netns, device)?;
-        let is_ours = hooks.is_ours();
+        let is_ours = hooks.is_ours(netns);
         hooks.remove(is_ours)
     }
 
@@ -178,6 +180,13 @@ impl Bpf {
     #[must_use]
     pub fn failure(&self) -> Option<&DatapathError> {
         self.odd.failure()
+    }
+
+    /// Whether both programs are where [`Bpf::start`] attached them. They go with an interface that is made anew, and
+    /// with a `tc qdisc del` of somebody else.
+    #[must_use]
+    pub fn is_attached(&self, kernel: &mut Kernel, underlay: &InterfaceName) -> bool {
+        hooks::are_attached(kernel, self.device(), underlay)
     }
 
     /// The device's name.

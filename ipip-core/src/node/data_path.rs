@@ -89,6 +89,16 @@ impl DataPath {
         }
     }
 
+    /// Whether what carries the packets is where it was put; only eBPF programs can be taken away by themselves.
+    #[cfg_attr(not(feature = "bpf"), expect(unused_variables))]
+    pub(super) fn is_attached(&self, kernel: &mut Kernel, underlay: &InterfaceName) -> bool {
+        match &self.carrier {
+            #[cfg(feature = "bpf")]
+            Carrier::Bpf(path) => path.is_attached(kernel, underlay),
+            _ => true,
+        }
+    }
+
     /// What it carried and dropped since it was started; `None` of the kernel's driver, which counts at its device.
     ///
     /// # Errors
@@ -191,7 +201,7 @@ fn driver_state(
     let observed = kernel.observe()?;
     let state = match observed.link(&Place::Node, &tunnel.device) {
         Some(link) if link.tunnel.is_some_and(TunnelEnds::is_any) => DriverState::Present,
-        Some(_) if is_look_alike(netns, tunnel)? => DriverState::LookAlike,
+        Some(_) if is_look_alike(netns, &tunnel.device)? => DriverState::LookAlike,
         Some(link) => DriverState::Foreign {
             kind: link.kind.clone(),
         },
@@ -206,13 +216,14 @@ fn driver_state(
     Ok((state, None))
 }
 
+/// Whether eBPF programs made `device`, in whatever process.
 #[cfg(feature = "bpf")]
-fn is_look_alike(netns: &Netns, tunnel: &Tunnel) -> Result<bool, NodeError> {
-    Ok(Bpf::is_there(netns, &tunnel.device)?)
+pub(super) fn is_look_alike(netns: &Netns, device: &InterfaceName) -> Result<bool, NodeError> {
+    Ok(Bpf::is_there(netns, device)?)
 }
 
 #[cfg(not(feature = "bpf"))]
-fn is_look_alike(_: &Netns, _: &Tunnel) -> Result<bool, NodeError> {
+pub(super) fn is_look_alike(_: &Netns, _: &InterfaceName) -> Result<bool, NodeError> {
     Ok(false)
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::agent::{Carrier, State};
 use super::apply::{Round, apply};
 use super::counters::add;
-use super::data_path::{DataPathConfig, ensure_data_path};
+use super::data_path::{DataPathConfig, ensure_data_path, is_look_alike, remove_programs};
 use super::guard::cannot_be_had;
-use super::synced::{DataPathState, Planned, Synced};
+use super::synced::{DataPathState, FailedStep, Planned, Synced};
 use super::{GuardState, Node, NodeError, Underlay};
 use crate::addr::NodeAddr;
 use crate::cluster::View;
@@ -83,7 +83,10 @@ impl Node {
         let stale = self.follow(&mut turn)?;
         let mut survey = self.survey(&mut turn, observed)?;
         self.guard(&turn, &mut kernel, &mut survey)?;
-        let plan = survey.plan(stale.is_some());
+        let mut plan = survey.plan(stale.is_some());
+        if stale.is_none() {
+            plan.steps.extend(self.superfluous_programs(&survey));
+        }
         Ok(Planned {
             steps: plan.steps,
             conflicts: plan.conflicts,
@@ -120,7 +123,7 @@ impl Node {
             stale = self.enrol_anew(state, &observed);
         }
         let mut survey = self.survey(state, observed)?;
-        let mut done = self.carry(state, &survey);
+        let mut done = self.carry(state, &mut kernel, &survey);
         // A path of this process has made the device that the routes lead through.
         if !done.is_empty() || survey.tunnel_exists != state.is_carried_outside() {
             survey = self.survey(state, kernel.observe()?)?;
@@ -147,6 +150,19 @@ impl Node {
                 break;
             }
             survey = self.survey(state, kernel.observe()?)?;
+        }
+        // Behind the plan: what was reached through them is reached another way by now.
+        if stale.is_none()
+            && let Some(step) = self.superfluous_programs(&survey)
+        {
+            match remove_programs(&self.netns, &self.config.policy.tunnel) {
+                Ok(()) => done.push(step),
+                Err(error) => last.failed.push(FailedStep {
+                    step,
+                    reason: crate::error_chain(&error),
+                    errno: None,
+                }),
+            }
         }
         self.log(&last);
         Ok(Synced {
@@ -245,7 +261,7 @@ impl Node {
     }
 
     /// Starts the data path if there is none and the node has a tunnel address; what that changed.
-    fn carry(&self, state: &mut State, survey: &Survey) -> Vec<Step> {
+    fn carry(&self, state: &mut State, kernel: &mut Kernel, survey: &Survey) -> Vec<Step> {
         let local = &survey.local;
         let addr = NodeAddr(local.address.addr);
         // The outer source is the path's from its start.
@@ -258,6 +274,7 @@ impl Node {
         };
         if let Carrier::This(path) = &state.data_path
             && path.failure().is_none()
+            && path.is_attached(kernel, &local.underlay)
         {
             if let Err(error) = path.set_peers(survey.peers.clone()) {
                 // What the programs know stays in the kernel; the next pass takes them up anew.
@@ -296,6 +313,21 @@ impl Node {
                 vec![]
             }
         }
+    }
+
+    /// The step that takes the device of eBPF programs, whoever's process they are of, where no pool asks for a tunnel
+    /// any more.
+    fn superfluous_programs(&self, survey: &Survey) -> Option<Step> {
+        let device = &survey.ownership.tunnel;
+        let is_there = survey.local.tunnel_address.is_none()
+            && is_tunnel_ours(&survey.observed, device)
+            && is_look_alike(&self.netns, device).unwrap_or_default();
+        is_there.then(|| Step {
+            place: Place::Node,
+            change: Change::DeleteLink {
+                name: device.clone(),
+            },
+        })
     }
 
     /// Adds the guard to what is desired and observed, where one is wanted and can be had. One that is not

@@ -64,6 +64,7 @@ impl Guard {
     ///
     /// - drops a packet of protocol 4 with an inner address in a pool, unless its outer source is a peer
     ///   and its inner source is behind that peer (as [`Peers::check`] has it) or is the peer itself,
+    /// - drops what such a peer has encapsulated twice,
     /// - drops every packet of protocol 4 that comes from a workload (Calico's default),
     /// - gives packets from a pool with `nat_outgoing` to an address in no pool the node's address; a
     ///   node counts as outside, as with Calico's `natOutgoingExclusions: IPPoolsOnly`,

@@ -9,10 +9,11 @@ use crate::datapath::error::DatapathError;
 use crate::datapath::userspace::{Place as Where, Userspace};
 use crate::name::InterfaceName;
 use crate::netlink::{Classifier, Hook, Kernel, NetlinkError};
-use crate::plan::{Change, Observed, ObservedLink, Place, Step};
+use crate::plan::{Change, Observed, ObservedLink, Place, Step, TUNNEL_MARK};
 use crate::sys::bpf::Program;
 use crate::sys::interface::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, Interfaces};
 use crate::sys::netns::Netns;
+use crate::sys::tun::Tun;
 
 /// Where in the order of filters the programs stand: first, unless somebody has taken care to be before. What is
 /// not theirs they pass on to the next.
@@ -59,7 +60,7 @@ impl<'a> Hooks<'a> {
         if self.observed.link(&Place::Node, self.device).is_none() {
             return Ok(true);
         }
-        if self.is_ours() {
+        if self.is_ours(netns) {
             return Ok(false);
         }
         Err(DatapathError::NameTaken {
@@ -126,7 +127,7 @@ impl<'a> Hooks<'a> {
         let classifier = Classifier {
             priority: PRIORITY,
             handle,
-            name: format!("{}{}", self.name(), if ours { OUR_HOOKS } else { "" }),
+            name: name_for(self.device) + if ours { OUR_HOOKS } else { "" },
         };
         let attached = self
             .kernel
@@ -172,14 +173,17 @@ impl<'a> Hooks<'a> {
         outcome
     }
 
-    /// Whether the device is one that an earlier process left, or this one made.
-    pub(super) fn is_ours(&mut self) -> bool {
+    /// Whether the device is one that an earlier process left, or this one made: by the program at it, or where
+    /// somebody took that away, by the mark of a tunnel device that nobody holds. One of user space goes with who
+    /// holds it.
+    pub(super) fn is_ours(&mut self, netns: &Netns) -> bool {
         let link = self.observed.link(&Place::Node, self.device);
-        let is_tun = link.is_some_and(|link| link.kind == "tun");
-        is_tun
-            && self
-                .ours(self.device, Hook::Egress)
-                .is_ok_and(|ours| !ours.is_empty())
+        let Some(link) = link.filter(|link| link.kind == "tun") else {
+            return false;
+        };
+        let is_marked = link.alias.as_deref() == Some(TUNNEL_MARK);
+        is_attached(&mut self.kernel, self.device, self.device, Hook::Egress)
+            || is_marked && matches!(netns.enter(|| Tun::persistent(self.device)), Ok(Ok(_)))
     }
 
     fn detach_from(&mut self, at: &InterfaceName) -> Result<(), DatapathError> {
@@ -209,19 +213,48 @@ impl<'a> Hooks<'a> {
         self.kernel.remove_hooks(at).map_err(failed)
     }
 
-    /// Our programs at a hook, told from others by their name.
+    /// Our programs at a hook.
     fn ours(&mut self, at: &InterfaceName, hook: Hook) -> Result<Vec<Classifier>, DatapathError> {
-        let found = self.kernel.classifiers(at, hook);
-        let mut found = found.map_err(|source| hook_error(self.device, source))?;
-        let name = self.name();
-        found.retain(|found| found.name.strip_suffix(OUR_HOOKS).unwrap_or(&found.name) == name);
-        Ok(found)
+        let found = ours(&mut self.kernel, self.device, at, hook);
+        found.map_err(|source| hook_error(self.device, source))
     }
+}
 
-    /// The name of our programs for this device.
-    fn name(&self) -> String {
-        format!("ipip:{}", self.device)
-    }
+/// Whether both programs of `device` are where they were attached. What cannot be asked for is not.
+pub(super) fn are_attached(
+    kernel: &mut Kernel,
+    device: &InterfaceName,
+    underlay: &InterfaceName,
+) -> bool {
+    is_attached(kernel, device, device, Hook::Egress)
+        && is_attached(kernel, device, underlay, Hook::Ingress)
+}
+
+fn is_attached(
+    kernel: &mut Kernel,
+    device: &InterfaceName,
+    at: &InterfaceName,
+    hook: Hook,
+) -> bool {
+    ours(kernel, device, at, hook).is_ok_and(|ours| !ours.is_empty())
+}
+
+/// The programs for `device` at a hook, told from others by their name.
+fn ours(
+    kernel: &mut Kernel,
+    device: &InterfaceName,
+    at: &InterfaceName,
+    hook: Hook,
+) -> Result<Vec<Classifier>, NetlinkError> {
+    let mut found = kernel.classifiers(at, hook)?;
+    let name = name_for(device);
+    found.retain(|found| found.name.strip_suffix(OUR_HOOKS).unwrap_or(&found.name) == name);
+    Ok(found)
+}
+
+/// The name of our programs for a device.
+fn name_for(device: &InterfaceName) -> String {
+    format!("ipip:{device}")
 }
 
 fn hook_error(device: &InterfaceName, source: NetlinkError) -> DatapathError {

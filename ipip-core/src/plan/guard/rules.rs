@@ -116,11 +116,16 @@ impl GuardTable {
 }
 
 /// The transport header of protocol 4 is the inner IPv4 header, wherever the options of the outer one
-/// end: its source is at bit 96, its destination at bit 128
+/// end: its protocol is at bit 72, its source at 96, its destination at 128
 /// (<https://www.rfc-editor.org/rfc/rfc791#section-3.1>).
 fn into_tunnel() -> Vec<Rule> {
     [
         ("ip protocol != 4 accept", "not IPIP"),
+        // From the peer itself, as where a route leads back into its tunnel: the driver would strip both.
+        (
+            "ip saddr . @th,96,32 @peers @th,72,8 4 counter drop",
+            "encapsulated twice",
+        ),
         (
             "ip saddr . @th,96,32 @peers accept",
             "a peer, from its own prefixes",

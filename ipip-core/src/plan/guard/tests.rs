@@ -163,6 +163,7 @@ fn the_words_of_nft() {
          ip protocol 4 iifname \"cali*\" counter drop comment \"no IPIP from cali*\"; }; \
          chain tunnel { type filter hook input priority -10; policy accept; \
          ip protocol != 4 accept comment \"not IPIP\"; \
+         ip saddr . @th,96,32 @peers @th,72,8 4 counter drop comment \"encapsulated twice\"; \
          ip saddr . @th,96,32 @peers accept comment \"a peer, from its own prefixes\"; \
          @th,96,32 @pools counter drop comment \"inner source in a pool, of no such peer\"; \
          @th,128,32 @pools counter drop comment \"inner destination in a pool, of no such peer\"; }; \
