@@ -19,59 +19,9 @@ use support::{Needs, Test};
 
 const TESTS: &[Test] = &[
     (
-        "echoes_come_back_and_are_counted",
-        Needs::Root,
-        traffic::echoes_come_back_and_are_counted,
-    ),
-    (
-        "tcp_and_udp_pass_both_ways",
-        Needs::Root,
-        traffic::tcp_and_udp_pass_both_ways,
-    ),
-    (
-        "the_mtu_is_used_to_the_last_octet",
-        Needs::Root,
-        traffic::the_mtu_is_used_to_the_last_octet,
-    ),
-    (
-        "a_packet_too_long_for_the_underlay_is_answered",
-        Needs::Root,
-        traffic::a_packet_too_long_for_the_underlay_is_answered,
-    ),
-    (
-        "a_packet_too_long_for_the_underlay_is_cut",
-        Needs::Root,
-        traffic::a_packet_too_long_for_the_underlay_is_cut,
-    ),
-    (
-        "peers_change_at_run_time",
-        Needs::Root,
-        traffic::peers_change_at_run_time,
-    ),
-    (
-        "outer_fragments_are_put_together",
-        Needs::Root,
-        inbound::outer_fragments_are_put_together,
-    ),
-    (
-        "a_flood_of_fragments_is_bounded",
-        Needs::Root,
-        inbound::a_flood_of_fragments_is_bounded,
-    ),
-    (
-        "spoofed_and_damaged_packets_are_dropped",
-        Needs::Root,
-        inbound::spoofed_and_damaged_packets_are_dropped,
-    ),
-    (
         "a_partial_checksum_arrives_finished",
         Needs::Root,
         inbound::a_partial_checksum_arrives_finished,
-    ),
-    (
-        "a_congestion_mark_is_handed_on",
-        Needs::Root,
-        inbound::a_congestion_mark_is_handed_on,
     ),
     (
         "joined_segments_pass_a_smaller_mtu",
@@ -106,5 +56,5 @@ fn main() -> ExitCode {
     }
     // One at a time: one counts the sockets that a stop leaves, and while another starts a program, the
     // child holds copies of them all until its exec.
-    support::run(1, TESTS)
+    support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat())
 }

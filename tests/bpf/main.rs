@@ -25,56 +25,6 @@ use support::{Needs, Test};
 
 const TESTS: &[Test] = &[
     (
-        "echoes_come_back_and_are_counted",
-        Needs::Root,
-        traffic::echoes_come_back_and_are_counted,
-    ),
-    (
-        "tcp_and_udp_pass_both_ways",
-        Needs::Root,
-        traffic::tcp_and_udp_pass_both_ways,
-    ),
-    (
-        "the_mtu_is_used_to_the_last_octet",
-        Needs::Root,
-        traffic::the_mtu_is_used_to_the_last_octet,
-    ),
-    (
-        "a_packet_too_long_for_the_underlay_is_answered",
-        Needs::Root,
-        traffic::a_packet_too_long_for_the_underlay_is_answered,
-    ),
-    (
-        "a_packet_too_long_for_the_underlay_is_cut",
-        Needs::Root,
-        traffic::a_packet_too_long_for_the_underlay_is_cut,
-    ),
-    (
-        "peers_change_at_run_time",
-        Needs::Root,
-        traffic::peers_change_at_run_time,
-    ),
-    (
-        "outer_fragments_are_put_together",
-        Needs::Root,
-        inbound::outer_fragments_are_put_together,
-    ),
-    (
-        "a_flood_of_fragments_is_bounded",
-        Needs::Root,
-        inbound::a_flood_of_fragments_is_bounded,
-    ),
-    (
-        "spoofed_and_damaged_packets_are_dropped",
-        Needs::Root,
-        inbound::spoofed_and_damaged_packets_are_dropped,
-    ),
-    (
-        "a_congestion_mark_is_handed_on",
-        Needs::Root,
-        inbound::a_congestion_mark_is_handed_on,
-    ),
-    (
         "strangers_fragments_are_dropped_at_once",
         Needs::Root,
         lifetime::strangers_fragments_are_dropped_at_once,
@@ -146,5 +96,5 @@ fn main() -> ExitCode {
         std::fs::write("/proc/sys/net/core/fb_tunnels_only_for_init_net", "2").unwrap();
     }
     // One at a time, as its neighbours.
-    support::run(1, TESTS)
+    support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat())
 }

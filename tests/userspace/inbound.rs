@@ -6,12 +6,36 @@ use std::net::Ipv4Addr;
 use ipip_core::capture::{Direction, Live};
 use ipip_core::wire::{self, Dscp, Ecn, FragmentOffset, Ipv4Header, Ipv4View, Layer};
 
-use crate::support::{A, B, Tcpdump, name, same, sh, soon};
+use crate::support::{A, B, Needs, Tcpdump, Test, name, same, sh, soon};
 use crate::world::{
     BRIEFLY, IN_A, IN_B, SOON, Tunnel, header, inject, packet, pod_behind, udp, udp_socket, whole,
 };
 
-pub(crate) fn outer_fragments_are_put_together() {
+/// What any data path of ours must do.
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "outer_fragments_are_put_together",
+        Needs::Root,
+        outer_fragments_are_put_together,
+    ),
+    (
+        "a_flood_of_fragments_is_bounded",
+        Needs::Root,
+        a_flood_of_fragments_is_bounded,
+    ),
+    (
+        "spoofed_and_damaged_packets_are_dropped",
+        Needs::Root,
+        spoofed_and_damaged_packets_are_dropped,
+    ),
+    (
+        "a_congestion_mark_is_handed_on",
+        Needs::Root,
+        a_congestion_mark_is_handed_on,
+    ),
+];
+
+fn outer_fragments_are_put_together() {
     let tunnel = Tunnel::new();
     let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
     let inner = udp(IN_A, &[9; 1000], whole);
@@ -37,7 +61,7 @@ pub(crate) fn outer_fragments_are_put_together() {
 }
 
 /// The kernel puts fragments together, in as much memory as its own limit says, and counts what it gives up.
-pub(crate) fn a_flood_of_fragments_is_bounded() {
+fn a_flood_of_fragments_is_bounded() {
     const FLOOD: u16 = 4000;
     let tunnel = Tunnel::new();
     let node = &tunnel.pair.b;
@@ -69,7 +93,7 @@ pub(crate) fn a_flood_of_fragments_is_bounded() {
     assert_eq!(tunnel.path_b.counters().received.packets, 1, "received");
 }
 
-pub(crate) fn spoofed_and_damaged_packets_are_dropped() {
+fn spoofed_and_damaged_packets_are_dropped() {
     let tunnel = Tunnel::new();
     // The kernel's own source check would hide ours.
     let no_check = "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.eth0.accept_local=1";
@@ -139,7 +163,7 @@ pub(crate) fn a_partial_checksum_arrives_finished() {
     assert_eq!(finished(), 1, "finished");
 }
 
-pub(crate) fn a_congestion_mark_is_handed_on() {
+fn a_congestion_mark_is_handed_on() {
     let tunnel = Tunnel::new();
     let mut live = Live::open(&tunnel.pair.b, &name("tunl0")).unwrap();
     let with_ecn = |protocol, source, destination, ecn| Ipv4Header {

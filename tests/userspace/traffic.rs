@@ -8,12 +8,46 @@ use ipip_core::sys::netns::Netns;
 use ipip_core::sys::raw::RawSocket;
 use ipip_core::wire::{Ipv4View, Layer};
 
-use crate::support::{Tcpdump, sh, soon};
+use crate::support::{Needs, Tcpdump, Test, sh, soon};
 use crate::world::{
     BRIEFLY, IN_A, IN_B, SOON, Tunnel, echo, peers, pod_behind, udp, udp_socket, whole,
 };
 
-pub(crate) fn echoes_come_back_and_are_counted() {
+/// What any data path of ours must do.
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "echoes_come_back_and_are_counted",
+        Needs::Root,
+        echoes_come_back_and_are_counted,
+    ),
+    (
+        "tcp_and_udp_pass_both_ways",
+        Needs::Root,
+        tcp_and_udp_pass_both_ways,
+    ),
+    (
+        "the_mtu_is_used_to_the_last_octet",
+        Needs::Root,
+        the_mtu_is_used_to_the_last_octet,
+    ),
+    (
+        "a_packet_too_long_for_the_underlay_is_answered",
+        Needs::Root,
+        a_packet_too_long_for_the_underlay_is_answered,
+    ),
+    (
+        "a_packet_too_long_for_the_underlay_is_cut",
+        Needs::Root,
+        a_packet_too_long_for_the_underlay_is_cut,
+    ),
+    (
+        "peers_change_at_run_time",
+        Needs::Root,
+        peers_change_at_run_time,
+    ),
+];
+
+fn echoes_come_back_and_are_counted() {
     let tunnel = Tunnel::new();
     let oracle = Tcpdump::start(&tunnel.pair.a, "eth0", "ip proto 4");
     for sequence in 1..=10 {
@@ -70,7 +104,7 @@ pub(crate) fn transfer(from: &Netns, to: &Netns, addr: Ipv4Addr, len: usize) {
     assert!(received == sent, "{} of {len} octets", received.len());
 }
 
-pub(crate) fn tcp_and_udp_pass_both_ways() {
+fn tcp_and_udp_pass_both_ways() {
     let tunnel = Tunnel::new();
     let pair = &tunnel.pair;
     transfer(&pair.a, &pair.b, IN_B, 4 << 20);
@@ -113,7 +147,7 @@ except OSError as error: print(error.errno)"
     said.trim_end().to_owned()
 }
 
-pub(crate) fn the_mtu_is_used_to_the_last_octet() {
+fn the_mtu_is_used_to_the_last_octet() {
     let tunnel = Tunnel::new();
     let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
     let oracle = Tcpdump::start(&tunnel.pair.b, "eth0", "ip proto 4");
@@ -136,7 +170,7 @@ fn with_a_narrow_underlay() -> Tunnel {
     tunnel
 }
 
-pub(crate) fn a_packet_too_long_for_the_underlay_is_answered() {
+fn a_packet_too_long_for_the_underlay_is_answered() {
     let tunnel = with_a_narrow_underlay();
     let node = &tunnel.pair.a;
     let pod = pod_behind(node, Ipv4Addr::new(10, 244, 79, 20));
@@ -171,7 +205,7 @@ for len in [1353, 1352]:
     except OSError as error:
         print(error.errno)";
 
-pub(crate) fn a_packet_too_long_for_the_underlay_is_cut() {
+fn a_packet_too_long_for_the_underlay_is_cut() {
     let tunnel = with_a_narrow_underlay();
     let there = udp_socket(&tunnel.pair.b, IN_B, 4000);
     let oracle = Tcpdump::start(&tunnel.pair.b, "eth0", "ip proto 4");
@@ -189,7 +223,7 @@ pub(crate) fn a_packet_too_long_for_the_underlay_is_cut() {
     assert_eq!(drops.total(), 0, "drops");
 }
 
-pub(crate) fn peers_change_at_run_time() {
+fn peers_change_at_run_time() {
     let tunnel = Tunnel::new();
     let (pair, path_a) = (&tunnel.pair, &tunnel.path_a);
     let came = echo(&pair.a, IN_B, 1, SOON);
