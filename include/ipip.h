@@ -2592,6 +2592,76 @@ struct ipip_run_event {
 typedef void (*ipip_run_callback)(const struct ipip_run_event *event, void *user_data);
 
 /**
+ * What a data path carried and dropped since it was started. Octets are those of the inner packets.
+ */
+struct ipip_traffic {
+    /**
+     * Packets taken from the device and sent to a node.
+     */
+    uint64_t sent_packets;
+    /**
+     * Their octets.
+     */
+    uint64_t sent_octets;
+    /**
+     * Packets received from a node and handed to the device.
+     */
+    uint64_t received_packets;
+    /**
+     * Their octets.
+     */
+    uint64_t received_octets;
+    /**
+     * Received packets whose partial transport checksum was finished here.
+     */
+    uint64_t checksums_finished;
+    /**
+     * Received packets whose two ECN fields should not have met (RFC 6040, 4.2).
+     */
+    uint64_t ecn_alarms;
+    /**
+     * Outbound, dropped: not IPv4.
+     */
+    uint64_t not_ipv4;
+    /**
+     * Outbound, dropped: may not be sent on, such as one whose TTL is 0.
+     */
+    uint64_t unsendable;
+    /**
+     * Outbound, dropped: the inner destination is behind no node.
+     */
+    uint64_t no_peer;
+    /**
+     * Outbound, dropped: longer than the way carries, and not to be cut; its sender is told.
+     */
+    uint64_t too_long;
+    /**
+     * Outbound, dropped: the kernel did not send it.
+     */
+    uint64_t send_failed;
+    /**
+     * Inbound, dropped: not IPv4 in IPv4, or headers that are damaged.
+     */
+    uint64_t malformed;
+    /**
+     * Inbound, dropped: the outer source is not another node that is known.
+     */
+    uint64_t unknown_node;
+    /**
+     * Inbound, dropped: the inner source is not behind the node that sent it.
+     */
+    uint64_t foreign_source;
+    /**
+     * Inbound, dropped: it met congestion, and its sender understands no other sign of that.
+     */
+    uint64_t congestion;
+    /**
+     * Inbound, dropped: the device did not take it.
+     */
+    uint64_t device_refused;
+};
+
+/**
  * One frame as it passed an interface.
  */
 struct ipip_frame {
@@ -5321,6 +5391,17 @@ enum ipip_status ipip_node_run(const struct ipip_node *node,
  * be called on any thread, and from a signal's handler. NULL is allowed.
  */
 void ipip_node_stop(const struct ipip_node *node);
+
+/**
+ * What the node's data path carried and dropped since this object started it; it waits for calls that
+ * change the kernel.
+ *
+ * IPIP_STATUS_NOT_FOUND where the kernel's driver carries, which counts at its device
+ * (`ip -s link show tunl0`), where another process does, and before the first pass;
+ * IPIP_STATUS_KERNEL if the kernel does not let the counters be read.
+ */
+enum ipip_status ipip_node_traffic(const struct ipip_node *node,
+                                   struct ipip_traffic *traffic_out);
 
 /**
  * Writes a frame as one line, as `tcpdump -n -S` prints it (with `-e` where there are MAC addresses):

@@ -72,6 +72,7 @@ mod node_guard;
 mod node_record;
 mod node_report;
 mod node_run;
+mod node_traffic;
 mod nodes;
 mod outcome;
 mod pcap;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 51] = [
+const ORDER: [&str; 52] = [
     "status",
     "error",
     "version",
@@ -49,6 +49,7 @@ const ORDER: [&str; 51] = [
     "node",
     "node_attach",
     "node_run",
+    "node_traffic",
     "frame",
     "capture",
     "reader",

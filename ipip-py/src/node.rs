@@ -210,6 +210,29 @@ impl Node {
         .into()
     }
 
+    /// What the data path of this object carried and dropped since it was started: "sent_packets",
+    /// "sent_octets", "received_packets", "received_octets" (of the inner packets), "checksums_finished",
+    /// "ecn_alarms", and each reason for a drop. None where the kernel's driver carries, which counts at
+    /// its device, where another process does, and before the first pass.
+    fn traffic(
+        &self,
+        py: Python<'_>,
+    ) -> PyResult<Option<std::collections::BTreeMap<&'static str, u64>>> {
+        let counters = self.call(py, node::Node::traffic)?;
+        Ok(counters.map(|counters| {
+            let carried = [
+                ("sent_packets", counters.sent.packets),
+                ("sent_octets", counters.sent.octets),
+                ("received_packets", counters.received.packets),
+                ("received_octets", counters.received.octets),
+                ("checksums_finished", counters.checksums_finished),
+                ("ecn_alarms", counters.ecn_alarms),
+            ];
+            let dropped = counters.drops.by_reason();
+            carried.into_iter().chain(dropped).collect()
+        }))
+    }
+
     fn __repr__(&self) -> String {
         format!("<Node {}>", self.0.name())
     }

@@ -72,6 +72,50 @@ static void joined_twice_and_synced_twice(void) {
     free_all();
 }
 
+static void what_a_data_path_carried_is_told(void) {
+    NEEDS_ROOT();
+    struct ipip_node_config config = cluster();
+    struct ipip_node_workload workload = container("podA", "c1");
+    struct ipip_node_report *report = NULL;
+    struct ipip_node_state state;
+    struct ipip_assignment other;
+    struct ipip_traffic traffic;
+    struct ipip_pool pool;
+    char far[16];
+    /* Without a tunnel nothing is carried. */
+    CHECK_OK(ipip_node_join(store, &config, &agent));
+    CHECK_FAILS(ipip_node_traffic(agent, &traffic), IPIP_STATUS_NOT_FOUND, "node node-a carries no packets here");
+    memset(&pool, 0, sizeof pool);
+    pool.name = "pods";
+    pool.cidr = prefix("10.244.0.0/16");
+    pool.block_len = 26;
+    pool.ipip_mode = IPIP_MODE_ALWAYS;
+    CHECK_OK(ipip_ipam_update_pool(ipam, &pool));
+    CHECK_OK(other_node("172.18.0.2", &other));
+    CHECK_OK(ipip_ipv4_to_text(&other.address, far, sizeof far, NULL));
+    ipip_node_free(agent);
+    agent = NULL;
+    config.data_path = IPIP_DATA_PATH_USERSPACE;
+    CHECK_OK(ipip_node_open(store, &config, &agent));
+    CHECK_OK(ipip_node_attach(agent, &workload, NULL, NULL));
+    CHECK_OK(ipip_node_sync(agent, &report));
+    CHECK_OK(ipip_node_report_state(report, &state));
+    CHECK(state.is_settled && state.data_path == IPIP_DATA_PATH_STATE_USERSPACE);
+    ipip_node_report_free(report);
+    CHECK_OK(ipip_node_traffic(agent, &traffic));
+    CHECK(traffic.sent_packets + traffic.send_failed == 0);
+    /* Datagrams of 5 octets by the shell, to a node whose neighbour entry is there. */
+    sh("ip -n %s neigh replace 172.18.0.2 lladdr 02:00:00:00:00:02 dev under", node_name);
+    for (int i = 0; i < 100 && traffic.sent_packets == 0; i++) {
+        sh("ip netns exec %s bash -c 'echo ipip >/dev/udp/%s/9'", pod_name, far);
+        usleep(20000);
+        CHECK_OK(ipip_node_traffic(agent, &traffic));
+    }
+    CHECK(traffic.sent_packets >= 1 && traffic.sent_octets == 33 * traffic.sent_packets);
+    CHECK(traffic.received_packets == 0 && traffic.no_peer == 0);
+    free_all();
+}
+
 static void a_route_in_the_way_is_told(void) {
     NEEDS_ROOT();
     struct ipip_node_config config = cluster();
@@ -248,6 +292,7 @@ static void two_nodes_of_one_address_are_refused(void) {
 
 int main(void) {
     RUN_IN_NET(joined_twice_and_synced_twice);
+    RUN_IN_NET(what_a_data_path_carried_is_told);
     RUN_IN_NET(a_route_in_the_way_is_told);
     RUN_IN_NET(a_node_that_left_leaves_nothing);
     RUN_IN_NET(a_run_follows_until_it_is_stopped);

@@ -133,6 +133,7 @@ static void what_is_NULL_is_named(void) {
     struct ipip_node_entry entry;
     struct ipip_node_state state;
     struct ipip_node_counts counts;
+    struct ipip_traffic traffic;
     struct ipip_attachments *attachments;
     struct ipip_detachments *detachments;
     memset(&config, 0, sizeof config);
@@ -147,6 +148,7 @@ static void what_is_NULL_is_named(void) {
     IS_NULL(ipip_node_plan(NULL, &report), "node");
     IS_NULL(ipip_node_leave(NULL, 0, &report, NULL), "node");
     IS_NULL(ipip_node_counters(NULL, &counts), "node");
+    IS_NULL(ipip_node_traffic(NULL, &traffic), "node");
     IS_NULL(ipip_node_run(NULL, NULL, NULL), "node");
     IS_NULL(ipip_node_attach(NULL, &workload, NULL, NULL), "node");
     IS_NULL(ipip_node_attach_many(NULL, &workload, 1, &attachments), "node");
@@ -176,6 +178,7 @@ static void a_nodes_calls_name_what_is_NULL(void) {
     IS_NULL(ipip_node_plan(agent, NULL), "report_out");
     IS_NULL(ipip_node_leave(agent, 1, NULL, NULL), "report_out");
     IS_NULL(ipip_node_counters(agent, NULL), "counts_out");
+    IS_NULL(ipip_node_traffic(agent, NULL), "traffic_out");
     IS_NULL(ipip_node_attach(agent, NULL, NULL, NULL), "workload");
     IS_NULL(ipip_node_attach_many(agent, NULL, 1, &attachments), "workloads");
     IS_NULL(ipip_node_attach_many(agent, &workload, 1, NULL), "attachments_out");

@@ -67,6 +67,16 @@ fn outlive() {
     let two = Two::new(IpipMode::Always);
     assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
     assert!(filters(&two.hosts[0]).contains("ipip:tunl0"));
+    two.assert_reach();
+    for node in &two.nodes {
+        let carried = node.traffic().unwrap().unwrap();
+        // An echo and a reply at least, and none refused.
+        assert!(
+            carried.sent.packets >= 2 && carried.received.packets >= 2,
+            "{carried:?}"
+        );
+        assert_eq!(carried.drops.unknown_node + carried.drops.foreign_source, 0);
+    }
     let Two {
         cluster: _cluster,
         hosts,

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,21 @@ def reaches(near: socket.socket, far: socket.socket) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("mode", "data_path"), [("Never", "idle"), ("Always", "userspace")])
+def has_carried(node: ipip.Node) -> bool:
+    """Whether its data path had a datagram of `reaches`, 20 + 8 + 5 octets, to carry, in and out."""
+    told = node.traffic()
+    if told is None:
+        return False
+    assert told["unknown_node"] == told["foreign_source"] == 0
+    return told["sent_packets"] > 0 and told["received_octets"] >= 33
+
+
+@pytest.mark.parametrize(("mode", "data_path"), [("Never", "idle"), ("Always", "userspace"), ("Always", "bpf")])
 def test_pods_of_two_nodes_reach_each_other(hosts: Hosts, pod: ipip.Netns, mode: str, data_path: str) -> None:
     store = store_of(mode)
+    chosen = "userspace" if data_path == "idle" else data_path
     first, second = (
-        ipip.Node.join(store, config(name, host, data_path="userspace"))
+        ipip.Node.join(store, config(name, host, data_path=chosen))
         for name, host in zip(("node-a", "node-b"), hosts, strict=True)
     )
     with ipip.Netns.create_unnamed() as far:
@@ -85,6 +96,8 @@ def test_pods_of_two_nodes_reach_each_other(hosts: Hosts, pod: ipip.Netns, mode:
         assert not any(node.plan() for node in (first, second))
         with bound(pod, near.address) as one, bound(far, there.address) as other:
             assert eventually(lambda: reaches(one, other)) and eventually(lambda: reaches(other, one))
+        for node in (first, second):
+            assert node.traffic() is None if data_path == "idle" else eventually(partial(has_carried, node))
         assert (near.host_veth, near.mtu) == ("cali7f94ce7c295", 1480)
         assert near.changes and near.mac and near.mac in inside(pod, "ip", "link", "show", "eth0")
         device = "tunl0" if mode == "Always" else "eth0"

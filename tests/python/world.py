@@ -76,7 +76,7 @@ def state(netns: ipip.Netns) -> object:
             found.pop(late, None)
         found["flags"] = sorted(set(found["flags"]) - {"LOWER_UP", "NO-CARRIER"})
     addresses = [(found["ifname"], found["addr_info"]) for found in ask_ip(netns, "-4", "addr", "show")]
-    return links, addresses, sorted(routes(netns))
+    return links, addresses, sorted(route.removesuffix(" linkdown") for route in routes(netns))
 
 
 def python(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ use super::underlay::{self, Underlay};
 use super::{DataPath, DataPathState, NodeConfig, NodeCounters, NodeError};
 use crate::addr::NodeAddr;
 use crate::cluster::View;
-use crate::datapath::DataPathKind;
+use crate::datapath::{Counters, DataPathKind};
 use crate::datastore::Store;
 use crate::ipam::{Ambient, Ipam};
 use crate::mtu::MtuChain;
@@ -107,6 +107,19 @@ impl Node {
     #[must_use]
     pub fn counters(&self) -> NodeCounters {
         self.tally.read()
+    }
+
+    /// What the data path of this value carried and dropped since it was started; it waits for calls that
+    /// change the kernel. `None` where the kernel's driver carries, which counts at its device
+    /// (`ip -s link show tunl0`), where another process does, and before the first pass.
+    ///
+    /// # Errors
+    /// [`NodeError::DataPath`] if the kernel does not let the counters of eBPF programs be read.
+    pub fn traffic(&self) -> Result<Option<Counters>, NodeError> {
+        match &self.turn().data_path {
+            Carrier::This(path) => path.counters(),
+            _ => Ok(None),
+        }
     }
 
     /// Waits until no other call of this value changes the kernel.
