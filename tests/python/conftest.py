@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 import ipip
+
+# A shell ignores SIGINT for what it runs in the background, and the tests interrupt themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _fresh() -> ipip.Netns:
