@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use crate::addresses::{check_queue, judge_addresses};
 use crate::operation::{Collection, Operation, tunnel_handle};
@@ -37,6 +38,8 @@ pub(crate) struct Effect {
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) state: State,
+    /// When Calico last counted less for a handle.
+    taken_back: BTreeMap<String, u64>,
     /// Handles whose records were lost.
     lost: BTreeMap<String, Loss>,
     /// All assignments that ever were.
@@ -367,6 +370,7 @@ impl Oracle {
 
     /// Takes over which records of handles are lost, and which repaired.
     fn lose(&mut self, committed: &Committed, permit: &Permit<'_>) {
+        self.lose_before(committed, permit);
         for (key, before, after) in &committed.changes {
             let Ok(Key::Handle(id)) = Key::of(key) else {
                 continue;
@@ -385,6 +389,32 @@ impl Oracle {
                     if let Some(loss) = self.lost.get_mut(id) {
                         // Who repairs what he saw of a loss before this one sees no difference.
                         loss.is_repaired = loss.at <= permit.since || counts_all;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The same in the other order: what one of Calico's counted, another took back before the first
+    /// wrote its block.
+    fn lose_before(&mut self, committed: &Committed, permit: &Permit<'_>) {
+        if !matches!(permit.operation, Operation::Calico(_)) {
+            return;
+        }
+        for (key, before, after) in &committed.changes {
+            match Key::of(key) {
+                Ok(Key::Handle(id)) if counted(before) > counted(after) => {
+                    self.taken_back.insert(id.to_owned(), committed.revision);
+                }
+                Ok(Key::Block(_)) => {
+                    let taken = self.taken_back.iter();
+                    let lost = |id: &str, at| at > permit.since && !self.counts_all(id);
+                    let ids = taken.filter(|(id, at)| lost(id, **at));
+                    let ids: Vec<_> = ids.map(|(id, _)| id.clone()).collect();
+                    for id in ids {
+                        let loss = self.lost.entry(id).or_default();
+                        (loss.at, loss.is_repaired) = (committed.revision, false);
                     }
                 }
                 _ => {}
@@ -457,4 +487,11 @@ impl Oracle {
             || format!("left at the end: {block:?}, {claim:?}, {handle:?}"),
         )
     }
+}
+
+/// How many addresses the record of a handle counts.
+fn counted(record: &Option<Arc<[u8]>>) -> i64 {
+    let record = record.as_deref().map(serde_json::from_slice::<Handle>);
+    let handle = record.and_then(Result::ok);
+    handle.map_or(0, |handle| handle.block.values().sum())
 }
