@@ -80,17 +80,11 @@ static void what_a_data_path_carried_is_told(void) {
     struct ipip_node_state state;
     struct ipip_assignment other;
     struct ipip_traffic traffic;
-    struct ipip_pool pool;
     char far[16];
     /* Without a tunnel nothing is carried. */
     CHECK_OK(ipip_node_join(store, &config, &agent));
     CHECK_FAILS(ipip_node_traffic(agent, &traffic), IPIP_STATUS_NOT_FOUND, "node node-a carries no packets here");
-    memset(&pool, 0, sizeof pool);
-    pool.name = "pods";
-    pool.cidr = prefix("10.244.0.0/16");
-    pool.block_len = 26;
-    pool.ipip_mode = IPIP_MODE_ALWAYS;
-    CHECK_OK(ipip_ipam_update_pool(ipam, &pool));
+    CHECK_OK(ask_for_the_tunnel());
     CHECK_OK(other_node("172.18.0.2", &other));
     CHECK_OK(ipip_ipv4_to_text(&other.address, far, sizeof far, NULL));
     ipip_node_free(agent);

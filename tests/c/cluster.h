@@ -42,6 +42,17 @@ static inline struct ipip_node_config cluster(void) {
     return config;
 }
 
+/* Lets the cluster's pool ask for the tunnel. */
+static inline enum ipip_status ask_for_the_tunnel(void) {
+    struct ipip_pool pool;
+    memset(&pool, 0, sizeof pool);
+    pool.name = "pods";
+    pool.cidr = prefix("10.244.0.0/16");
+    pool.block_len = 26;
+    pool.ipip_mode = IPIP_MODE_ALWAYS;
+    return ipip_ipam_update_pool(ipam, &pool);
+}
+
 static inline struct ipip_node_workload container(const char *name, const char *id) {
     struct ipip_node_workload workload;
     memset(&workload, 0, sizeof workload);

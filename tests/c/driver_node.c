@@ -1,20 +1,6 @@
 /* A whole node whose packets the kernel's driver carries. */
 #include "cluster.h"
 
-/* The cluster of `cluster.h`, whose pool asks for the tunnel. */
-static struct ipip_node_config tunnelled(void) {
-    struct ipip_node_config config = cluster();
-    struct ipip_pool pool;
-    memset(&pool, 0, sizeof pool);
-    pool.name = "pods";
-    pool.cidr = prefix("10.244.0.0/16");
-    pool.block_len = 26;
-    pool.ipip_mode = IPIP_MODE_ALWAYS;
-    if (ipip_ipam_update_pool(ipam, &pool) != IPIP_STATUS_OK) exit(2);
-    config.data_path = IPIP_DATA_PATH_KERNEL;
-    return config;
-}
-
 /* The line of `ip` for the route to the block of node-b. */
 static const char *route_to(const struct ipip_assignment *other) {
     static char route[128];
@@ -25,12 +11,14 @@ static const char *route_to(const struct ipip_assignment *other) {
 }
 
 static void a_node_is_synced_and_leaves(void) {
-    struct ipip_node_config config = tunnelled();
+    struct ipip_node_config config = cluster();
     struct ipip_node_workload workload = container("podA", "c1");
     struct ipip_node_report *report = NULL;
     struct ipip_node_state state;
     struct ipip_assignment other;
     char before[16384];
+    CHECK_OK(ask_for_the_tunnel());
+    config.data_path = IPIP_DATA_PATH_KERNEL;
     /* A device that was up once has another queue than one that never was. */
     CHECK_TEXT(sh("ip -n %s link set tunl0 up; ip -n %s link set tunl0 down", node_name, node_name), "");
     snprintf(before, sizeof before, "%s", kernel_of_node());

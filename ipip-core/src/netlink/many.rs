@@ -42,6 +42,12 @@ impl Applied {
         self.failed.is_empty() && self.unknown.is_empty()
     }
 
+    /// The places of the steps that are not known to be carried out: those that failed and the unknown.
+    pub(crate) fn undone(&self) -> HashSet<usize> {
+        let failed = self.failed.iter().map(|failed| failed.step);
+        failed.chain(self.unknown.iter().copied()).collect()
+    }
+
     /// Whether what was observed before no longer tells what there is, beyond the steps that were
     /// carried out: an answer was lost, or an object had appeared or gone.
     #[must_use]

@@ -126,9 +126,7 @@ impl Node {
         let mut unwired: BTreeMap<_, _> = links.keys().map(|name| (name.clone(), vec![])).collect();
         let mut kernel = self.kernel()?;
         let steps = plan::removal(&desired(links.into_values()), &kernel.observe()?).steps;
-        let applied = kernel.apply_all(&steps);
-        let failed = applied.failed.iter().map(|failed| failed.step);
-        let failed: HashSet<usize> = failed.chain(applied.unknown).collect();
+        let failed = kernel.apply_all(&steps).undone();
         for (number, step) in steps.into_iter().enumerate() {
             let Change::DeleteLink { name } = &step.change else {
                 continue;

@@ -87,9 +87,7 @@ impl Batch {
         }
         let before = kernel.observe()?;
         let batch = Self::plan(wires, &places, &before);
-        let applied = kernel.apply_all(&batch.steps);
-        let failed = applied.failed.iter().map(|failed| failed.step);
-        let failed: HashSet<usize> = failed.chain(applied.unknown).collect();
+        let failed = kernel.apply_all(&batch.steps).undone();
         let wired = batch
             .parts
             .into_iter()

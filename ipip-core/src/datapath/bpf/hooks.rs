@@ -120,10 +120,7 @@ impl<'a> Hooks<'a> {
         let failed = |source| hook_error(self.device, source);
         let earlier = self.ours(at, hook)?;
         let made = self.kernel.ensure_hooks(at).map_err(failed)?;
-        let ours = made
-            || earlier
-                .iter()
-                .any(|earlier| earlier.name.ends_with(OUR_HOOKS));
+        let ours = made || were_made(&earlier);
         let classifier = Classifier {
             priority: PRIORITY,
             handle,
@@ -194,10 +191,7 @@ impl<'a> Hooks<'a> {
             let detached = self.kernel.detach_classifier(at, Hook::Ingress, classifier);
             detached.map_err(failed)?;
         }
-        if !ours
-            .iter()
-            .any(|classifier| classifier.name.ends_with(OUR_HOOKS))
-        {
+        if !were_made(&ours) {
             return Ok(());
         }
         for hook in [Hook::Ingress, Hook::Egress] {
@@ -250,6 +244,11 @@ fn ours(
     let name = name_for(device);
     found.retain(|found| found.name.strip_suffix(OUR_HOOKS).unwrap_or(&found.name) == name);
     Ok(found)
+}
+
+/// Whether the hooks were made for these programs of ours.
+fn were_made(ours: &[Classifier]) -> bool {
+    ours.iter().any(|ours| ours.name.ends_with(OUR_HOOKS))
 }
 
 /// The name of our programs for a device.
