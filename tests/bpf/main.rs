@@ -87,14 +87,23 @@ const TESTS: &[Test] = &[
     ),
 ];
 
+/// Whether a new namespace gets the drivers' fallback devices.
+const FALLBACK: &str = "/proc/sys/net/core/fb_tunnels_only_for_init_net";
+
 fn main() -> ExitCode {
     if let Some(netns) = std::env::var_os(lifetime::CHILD) {
         return lifetime::child(&netns);
     }
-    if std::env::var_os("IPIP_GUEST").is_some() {
-        // In a guest the driver gives each new namespace a tunl0, whose name is wanted here.
-        std::fs::write("/proc/sys/net/core/fb_tunnels_only_for_init_net", "2").unwrap();
+    // In a guest the driver gives each new namespace a tunl0, whose name is wanted here.
+    let before = std::env::var_os("IPIP_GUEST").map(|_| std::fs::read_to_string(FALLBACK).unwrap());
+    if before.is_some() {
+        std::fs::write(FALLBACK, "2").unwrap();
     }
     // One at a time, as its neighbours.
-    support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat())
+    let code = support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat());
+    // The setting is the whole machine's, and other programs' tests come after these.
+    if let Some(before) = before {
+        std::fs::write(FALLBACK, before.trim()).unwrap();
+    }
+    code
 }

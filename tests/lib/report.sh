@@ -4,6 +4,7 @@
 
 ran=()
 results=()
+broken=()
 
 # read_log FILE: prints PASSED FAILED SKIPPED LATER LINES, summed over the result lines of the four forms in use:
 # libtest and libtest-mimic, pytest, `N passed, N failed, N skipped`, and `checked` below. LATER are ignored tests whose
@@ -66,6 +67,21 @@ elsewhere() {
     done | sort -u | comm -12 - <(trials ignored "$logs/$1.log") | wc -l
 }
 
+# failures FILE: what a log says of the tests that failed, in the words of libtest, pytest, tests/c/check.h and our scripts:
+# their names, and the line of the source with what was found there.
+failures() {
+    awk '
+        / Running .*\(.*\)$/ { target = $NF }
+        /^test .* \.\.\./ { name = $2 }
+        /(^|\.\.\. )FAILED$/ { print "FAILED: " name, target; next }
+        /^---- .* ----$/ { left = 12 }
+        /^test result: |^failures:$/ { left = 0 }
+        left > 0 { left--; print; next }
+        /panicked at / { left = 4; print; next }
+        /^(not ok|checked: .*FAILED|FAILED|FAIL) / || /^(E  |ERROR)/ || /: not so: / || /^error(\[|:)/ { print }
+    ' "$1" | cut -c1-400 | awk '!seen[$0]++' | head -n "${LOG_LINES:-60}"
+}
+
 # run_suite NAME: suite_NAME in a shell of its own, into a log.
 run_suite() {
     local name=$1 log=$logs/$1.log started=$SECONDS code=0 passed failed skipped later lines why=
@@ -90,8 +106,10 @@ run_suite() {
     printf '%d passed, %d failed, %d skipped, %d s\n' "$passed" "$failed" "$skipped" "$seconds"
     if [ "$later" != 0 ]; then echo "    $later more by tests/run long"; fi
     if [ "$failed" != 0 ]; then
-        echo "    ${why:+$why; }the end of $log:"
-        tail -n "${LOG_LINES:-60}" "$log" | sed 's/^/    | /'
+        echo "    ${why:+$why; }what failed in $log, and its end:"
+        failures "$log" | sed 's/^/    ! /'
+        tail -n 20 "$log" | sed 's/^/    | /'
+        broken+=("$name")
     fi
     ran+=("$name")
     results+=("$name $passed $failed $skipped $seconds")
@@ -121,6 +139,11 @@ report() {
         printf '\nskipped (among them those that another suite ran):\n'
         printf '    %s\n' "${reasons[@]}"
     fi
+    # Again, since the end is what is read first.
+    for name in "${broken[@]}"; do
+        printf '\nfailed in %s:\n' "$name"
+        failures "$logs/$name.log" | sed 's/^/    ! /'
+    done
     local bad=${all[1]}
     if [ "${CI-}" = true ] && [ "${all[2]}" != 0 ]; then
         printf '\nCI: every test must run; the %d skipped make this run fail\n' "${all[2]}"
