@@ -158,6 +158,10 @@ impl Default for Memory {
 }
 
 impl Store for Memory {
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         check_key(key)?;
         Ok(self.read().record(key))

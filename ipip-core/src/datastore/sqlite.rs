@@ -290,6 +290,10 @@ impl Store for Sqlite {
         let _keeper = self.turns.keeper();
         work();
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Sqlite {

@@ -142,6 +142,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn in_turn(&self, work: &mut dyn FnMut()) {
         work();
     }
+
+    /// Whether the store is on this machine and loses no reply: [`StoreError::Unknown`] says that its disk
+    /// failed, so the commit is left in doubt, since nothing that is read afterwards tells what the disk has.
+    /// What would tell the work of such a commit from another's need not be read before it then.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 impl Commit {

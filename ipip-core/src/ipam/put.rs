@@ -188,7 +188,7 @@ impl Ipam {
     ) -> Result<(), IpamError> {
         let key = key::handle(handle);
         let stored = match filled.source.right {
-            // It was read, and there was none.
+            // There is none: it was read, or the commit fails.
             Right::Remembered(_) => None,
             _ => self.read_handle(handle)?,
         };

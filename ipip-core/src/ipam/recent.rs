@@ -1,5 +1,5 @@
-//! Addresses of the block that served a node last, from what is remembered of it: the handle and the
-//! reservations are read, the rest is left to one commit.
+//! Addresses of the block that served a node last, from what is remembered of it: the reservations are
+//! read, and the handle where it must be, the rest is left to one commit.
 //!
 //! As a rule a node has room in that block, and nothing changed that its search would read: the block,
 //! its pool, and the node's claim. The commit compares each of them, so it fails where something did,
@@ -7,8 +7,11 @@
 //! blocks that are new, borrowed, or have addresses that cool down, and the node's record for pools
 //! that do not select every node.
 //!
-//! The handle must be new. If it was not, and the reply of the commit were lost, addresses that the
-//! handle got from the same state of the block before this call could be taken for the work of it.
+//! The handle must be new, which the commit compares too. If it was not, and the reply of the commit were
+//! lost, addresses that the handle got from the same state of the block before this call could be taken for
+//! the work of it; so it is read first where a reply can be lost ([`Store::is_local`]).
+//!
+//! [`Store::is_local`]: crate::datastore::Store::is_local
 
 use std::sync::Arc;
 
@@ -27,6 +30,7 @@ impl Search<'_> {
             return Ok(Step::Nothing);
         };
         if let Some(handle) = &self.wanted.handle
+            && !self.ipam.store.is_local()
             && self.ipam.store.get(&key::handle(handle))?.is_some()
         {
             return Ok(Step::Nothing);

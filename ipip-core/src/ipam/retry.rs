@@ -53,7 +53,9 @@ impl Ipam {
         match self.store.commit(commit) {
             Ok(Outcome::Committed(revision)) => Ok(Written::Yes(revision)),
             Ok(Outcome::Conflict) => Ok(Written::No),
-            Err(error @ StoreError::Unknown { .. }) => self.settle(fence, error),
+            Err(error @ StoreError::Unknown { .. }) if !self.store.is_local() => {
+                self.settle(fence, error)
+            }
             Err(error) => Err(error.into()),
         }
     }
