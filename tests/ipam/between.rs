@@ -87,16 +87,22 @@ fn network() -> Arc<Memory> {
     store
 }
 
+/// The network, and a store on it in which `deed` comes before the call `at`.
+fn between(at: u64, deed: fn(&Ipam)) -> (Arc<Memory>, Arc<Between>) {
+    let store = network();
+    let between = Between {
+        store: Arc::clone(&store),
+        calls: AtomicU64::new(0),
+        at,
+        deed,
+    };
+    (store, Arc::new(between))
+}
+
 /// Does `call` with `deed` before each of its calls of the store in turn, and lets `judge` see the end.
 fn at_every_call(deed: fn(&Ipam), call: impl Fn(&Ipam), judge: impl Fn(&Ipam)) {
     for at in iter::successors(Some(0), |at| Some(at + 1)) {
-        let store = network();
-        let between = Arc::new(Between {
-            store: Arc::clone(&store),
-            calls: AtomicU64::new(0),
-            at,
-            deed,
-        });
+        let (store, between) = between(at, deed);
         call(&allocator(Arc::<Between>::clone(&between)));
         if between.calls.load(Relaxed) <= at {
             assert!(at > 1, "the store was not called");
@@ -205,6 +211,37 @@ fn a_deletion_leaves_alone_the_pool_that_came_after() {
             assert!(blocks == 2 * ipam.pools().unwrap().len());
         },
     );
+}
+
+#[test]
+fn a_deletion_leaves_alone_the_pool_that_came_after_under_the_same_name() {
+    let begin_again = |ipam: &Ipam| {
+        // It may be gone.
+        let _ = ipam.delete_pool("p");
+        let later = Pool::try_new("p", "10.1.0.0/28".parse().unwrap(), 30).unwrap();
+        ipam.create_pool(&later).unwrap();
+        ipam.assign(&node("c"), addr("10.1.0.0"), &owner("z"))
+            .unwrap();
+    };
+    let delete = |ipam: &Ipam| drop(ipam.delete_pool("p"));
+    let is_untouched = |ipam: &Ipam| {
+        let pools = ipam.pools().unwrap();
+        assert!(pools.iter().all(Pool::is_enabled), "{pools:?}");
+        let blocks = ipam.blocks_of(&node("c")).unwrap().len();
+        assert_eq!(blocks, pools.len());
+    };
+    for at in 1..30 {
+        let (store, between) = between(at, begin_again);
+        delete(&allocator(Arc::<Between>::clone(&between)));
+        // Before the first read it is the later one that is asked for.
+        let was_there = between.calls.load(Relaxed) > at;
+        assert!(was_there || at > 3, "the store was not called");
+        if was_there {
+            let quiet = allocator(store);
+            is_untouched(&quiet);
+            assert_eq!(quiet.pools().unwrap().len(), 1, "before call {at}");
+        }
+    }
 }
 
 #[test]

@@ -45,22 +45,23 @@ impl Ipam {
     /// disabled; calling again goes on.
     ///
     /// # Errors
-    /// [`IpamError::PoolMissing`]. [`IpamError::Value`] if one of its blocks is damaged; the pool is as
+    /// [`IpamError::PoolMissing`], also if somebody else deleted the pool meanwhile: one that was then created
+    /// under the same name is left alone, which its unique id tells. [`IpamError::Value`] if one of its blocks is damaged; the pool is as
     /// before then.
     pub fn delete_pool(&self, name: &str) -> Result<PoolDeletion, IpamError> {
-        let cidr = self.read_pool(name)?.value.cidr();
-        self.blocks_in(cidr)?;
-        self.disable_pool(name)?;
+        let pool = self.read_pool(name)?.value;
+        self.blocks_in(pool.cidr())?;
+        self.disable_this(&pool)?;
         let mut deletion = PoolDeletion::default();
         let mut unsure = false;
         self.retry(&format_args!("pool {name}"), || {
-            let stored = match self.read_pool(name) {
+            let stored = match self.read_this(&pool) {
                 Err(IpamError::PoolMissing { .. }) if unsure => return Ok(Some(())),
                 stored => stored?,
             };
             if stored.value.is_enabled() {
                 // By somebody else, meanwhile: what is given up could be claimed again.
-                self.disable_pool(name)?;
+                self.disable_this(&pool)?;
                 return Ok(None);
             }
             // Until nothing is found: Calico's nodes may have been claiming when it was disabled.

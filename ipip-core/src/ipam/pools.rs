@@ -116,6 +116,22 @@ impl Ipam {
         })
     }
 
+    /// Disables `pool`, and no later one of its name.
+    pub(super) fn disable_this(&self, pool: &Pool) -> Result<(), IpamError> {
+        let disabled = |stored: &Pool| {
+            check_same(pool, stored)?;
+            Ok(stored.clone().with_disabled(true))
+        };
+        self.change_pool(pool.name(), disabled).map(|_| ())
+    }
+
+    /// `pool` as it is now, and no later one of its name.
+    pub(super) fn read_this(&self, pool: &Pool) -> Result<Stored<Arc<Pool>>, IpamError> {
+        let stored = self.read_pool(pool.name())?;
+        check_same(pool, &stored.value)?;
+        Ok(stored)
+    }
+
     /// The pool `name`, which must be there.
     pub(super) fn read_pool(&self, name: &str) -> Result<Stored<Arc<Pool>>, IpamError> {
         let mut pools = self.read_pools()?.into_iter();
@@ -160,4 +176,13 @@ fn check_beside(pool: &Pool, others: &[Pool]) -> Result<(), IpamError> {
         }
     }
     Ok(())
+}
+
+/// `stored` has the name of `pool`; another one of it means that `pool` is gone.
+fn check_same(pool: &Pool, stored: &Pool) -> Result<(), IpamError> {
+    if pool.is_same(stored) {
+        return Ok(());
+    }
+    let pool = pool.name().to_owned();
+    Err(IpamError::PoolMissing { pool })
 }

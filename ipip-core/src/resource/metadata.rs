@@ -21,6 +21,10 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
+    pub(super) fn uid(&self) -> &str {
+        &self.uid
+    }
+
     /// What the datastore demands of each record: a unique id and the time of its creation.
     /// Calico's clients refuse to update a record without them.
     pub(super) fn record(&mut self, uid: String, created: String) {

@@ -131,6 +131,12 @@ impl Pool {
         self
     }
 
+    /// Whether `other` is this pool at another time, and not one that was created anew under the same name.
+    /// Of pools that were stored without a unique id nobody can tell.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.metadata.uid() == other.metadata.uid()
+    }
+
     /// What to store where `self` is stored and `wanted` is asked for: the fields of `wanted`, with
     /// the id and times of `self`, its status, and its fields that we do not know.
     ///
