@@ -11,6 +11,10 @@ use crate::world::{World, increment, keys, land, put, puts, value};
 pub(crate) const CASES: &[Case] = &[
     ("revisions_increase", revisions_increase),
     ("a_compare_that_fails_stops_the_commit", compares),
+    (
+        "a_compare_of_a_written_key_counts_as_well",
+        compares_of_written_keys,
+    ),
     ("nobody_sees_half_a_commit", nobody_sees_half_a_commit),
     ("lists_are_in_the_order_of_octets", order_of_octets),
     ("a_prefix_is_complete", a_prefix_is_complete),
@@ -93,6 +97,47 @@ fn compares(world: &World) {
         revision > a.revision,
         "a key that comes back does not look like the old one"
     );
+}
+
+fn compares_of_written_keys(world: &World) {
+    let old = put(world.view(0), "/a", "1");
+    let new = put(world.view(1), "/a", "2");
+    let unchanged = |key: &str, revision| Compare::Unchanged(key.into(), revision);
+    for (number, (compare, holds)) in [
+        (unchanged("/a", old), false),
+        (unchanged("/a", Revision(new.0 + 1)), false),
+        (unchanged("/b", new), false),
+        (Compare::Absent("/a".into()), false),
+        (Compare::Absent("/b".into()), true),
+        (unchanged("/a", new), true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let key = compare.key();
+        let mut delete = puts(&[("/x", "")]);
+        delete.delete(key);
+        // The deletion first: where it is done, there is nothing to be put over.
+        for mut commit in [delete, puts(&[("/x", ""), (key, "3")])] {
+            let before = world.view(number + 1).list("/").unwrap();
+            commit.compares.push(compare.clone());
+            let outcome = world.view(number).commit(commit.clone()).unwrap();
+            let after = world.view(number + 2).list("/").unwrap();
+            if holds {
+                assert_eq!(outcome, Outcome::Committed(after.revision), "{commit:?}");
+                assert_ne!(after.entries, before.entries);
+                break;
+            }
+            assert_eq!(outcome, Outcome::Conflict, "{commit:?}");
+            assert_eq!(after, before, "{commit:?}");
+        }
+    }
+    assert_eq!(keys(world.view(0), "/"), ["/x"]);
+    let last = put(world.view(0), "/a", "4");
+    let mut again = puts(&[("/a", "5")]);
+    again.expect("/a", Some(last));
+    land(world.view(1), again);
+    assert_eq!(value(world.view(2), "/a").as_deref(), Some("5"));
 }
 
 /// A writer keeps two keys equal; whoever lists sees them equal.

@@ -21,6 +21,10 @@ pub(crate) const TESTS: &[Test] = &[
         each_commit_waits_for_the_disk,
     ),
     (
+        "a_commit_asks_for_no_times_of_the_log",
+        a_commit_asks_for_no_times_of_the_log,
+    ),
+    (
         "nothing_is_acknowledged_before_it_is_on_the_disk",
         nothing_is_acknowledged_before_it_is_on_the_disk,
     ),
@@ -85,6 +89,28 @@ fn each_commit_waits_for_the_disk() {
     let (power, process) = (syncs("power"), syncs("process"));
     assert!((50..60).contains(&power), "{power}");
     assert!(process < 10, "{process}");
+}
+
+/// Whoever asks for the times of the log makes its next sync write them (`sys::file::links`).
+fn a_commit_asks_for_no_times_of_the_log() {
+    let scratch = Scratch::new();
+    let options = ["-e", "trace=fdatasync,statx,newfstatat,fstat,stat"];
+    let (said, trace) = traced(&options, "commit-fifty", &scratch.file("power"));
+    assert_eq!(
+        said,
+        "done
+"
+    );
+    let mut lines = trace.lines().skip_while(|line| !line.contains("fdatasync"));
+    let asked: Vec<_> = lines
+        .by_ref()
+        .filter(|line| line.contains("-wal>") && line.contains("stat"))
+        .filter(|line| !line.contains("fdatasync"))
+        .collect();
+    assert!(asked.len() >= 50, "{trace}");
+    for line in asked {
+        assert!(line.contains("AT_EMPTY_PATH, STATX_NLINK, {"), "{line}");
+    }
 }
 
 /// Commits, and says each one that was acknowledged; so much that the log is begun anew a few times.

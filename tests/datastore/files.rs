@@ -32,20 +32,15 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_stuck_turn_is_done_without", a_stuck_turn_is_done_without),
     ("a_file_taken_away_is_said", a_file_taken_away_is_said),
     ("odd_names_are_names", odd_names_are_names),
-    ("python_reads_what_we_wrote", python_reads_what_we_wrote),
-    (
-        "a_file_of_the_version_before_goes_on",
-        a_file_of_the_version_before_goes_on,
-    ),
 ];
 
-fn python(script: &str, path: &Path) -> Command {
+pub(crate) fn python(script: &str, path: &Path) -> Command {
     let mut command = Command::new("python3");
     command.args(["-c", script]).arg(path);
     command
 }
 
-fn sql(path: &Path, script: &str) {
+pub(crate) fn sql(path: &Path, script: &str) {
     let program = format!(
         "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1])\ndb.executescript({script:?})\ndb.commit(); db.close()"
     );
@@ -447,49 +442,4 @@ fn odd_names_are_names() {
     let Outcome::Committed(_) = open(&scratch.file("x")).commit(puts(&[])).unwrap() else {
         panic!()
     };
-}
-
-fn python_reads_what_we_wrote() {
-    let scratch = Scratch::new();
-    let path = scratch.file("store");
-    let store = open(&path);
-    put(&store, "/b", "{\"n\":18446744073709551615}");
-    put(&store, "/a", "ä");
-    let script = "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1])\n\
-        print(db.execute('PRAGMA integrity_check').fetchone()[0], db.execute('PRAGMA journal_mode').fetchone()[0])\n\
-        for row in db.execute('SELECT key, value, revision FROM record ORDER BY key'): print(row[0], row[1].decode(), row[2])";
-    let output = python(script, &path).output().unwrap();
-    let expected = "ok wal\n/a ä 2\n/b {\"n\":18446744073709551615} 1\n";
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
-}
-
-/// In version 1 the log of changes was an index.
-fn a_file_of_the_version_before_goes_on() {
-    let scratch = Scratch::new();
-    let path = scratch.file("store");
-    let store = open(&path);
-    for value in ["1", "2"] {
-        put(&store, "/b", value);
-        put(&store, "/a", value);
-    }
-    let _ = store.commit(puts(&[])).unwrap();
-    let before = store.watch("/", Revision(1), Duration::ZERO).unwrap();
-    drop(store);
-    sql(
-        &path,
-        "ALTER TABLE change RENAME TO new;
-        CREATE TABLE change (revision INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (revision, key))
-            STRICT, WITHOUT ROWID;
-        INSERT INTO change SELECT revision, key FROM new;
-        DROP TABLE new;
-        PRAGMA user_version = 1",
-    );
-    let store = open(&path);
-    let after = store.watch("/", Revision(1), Duration::ZERO).unwrap();
-    assert_eq!((after.revision, &after), (Revision(5), &before));
-    let keys: Vec<_> = after.changes.iter().map(|change| &*change.key).collect();
-    assert_eq!(keys, ["/b", "/a"]);
-    put(&store, "/c", "1");
-    assert_eq!(open(&path).list("/").unwrap().revision, Revision(6));
-    store.verify().unwrap();
 }

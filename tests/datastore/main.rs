@@ -18,6 +18,7 @@ mod remote;
 #[path = "../support/scratch.rs"]
 mod scratch;
 mod transfer;
+mod versions;
 mod watch;
 mod world;
 
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         files::TESTS,
         limits::TESTS,
         transfer::TESTS,
+        versions::TESTS,
     ];
     trials.extend(tests.concat().iter().map(|&(name, test)| trial(name, test)));
     libtest_mimic::run(&arguments, trials).exit_code()
