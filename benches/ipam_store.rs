@@ -2,7 +2,8 @@
 //!
 //! Contestants take turns within a round, commit by commit where they write, so that a busy machine
 //! and a busy disk slow all of them alike; each figure is the median over rounds, each ratio the median
-//! of the rounds' own ratios.
+//! of the rounds' own ratios. A round of commits is long enough that each log is emptied in it, some twice: in
+//! shorter ones half would have that cost and half not, and the median would be chance.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -18,14 +19,17 @@ use ipip_core::name::NodeName;
 use ipip_core::resource::{Attribute, Block, Pool, Sequence};
 use rusqlite::{Connection, params};
 
-const ROUNDS: usize = 41;
-/// Commits per round and contestant, one at a turn: of a node that assigns one is a claim.
+/// Commits per round and contestant, one at a turn. SQLite empties its log after 1,000 pages, about 120 of them.
 const COMMITS: Turns = Turns {
-    calls: 64,
+    rounds: 11,
+    calls: 256,
     at_once: 1,
 };
+/// Addresses of each node, which are those of a block: the first one of it is a claim as well.
+const PODS: usize = 64;
 /// Reads per round and contestant, all in one turn.
 const READS: Turns = Turns {
+    rounds: 41,
     calls: 2_000,
     at_once: 2_000,
 };
@@ -131,12 +135,12 @@ fn handle_key(number: usize) -> String {
 }
 
 /// What an assignment commits: a block that is compared and changed, and a handle that is new.
-struct Assigning<'a> {
-    store: &'a dyn Store,
+struct Assigning {
+    store: Box<dyn Store>,
     block: Option<Revision>,
 }
 
-impl Assigning<'_> {
+impl Assigning {
     fn commit(&mut self, number: usize) {
         let block = "/calico/ipam/v2/assignment/ipv4/block/10.244.79.0-26";
         let handle = handle_key(number);
@@ -152,17 +156,21 @@ impl Assigning<'_> {
     }
 }
 
+/// What is measured, told the number of the call.
+type Contestant<'a> = Box<dyn FnMut(usize) + 'a>;
+
 /// The calls of each contestant in one round, and how many it makes before the next one's turn.
 #[derive(Clone, Copy)]
 struct Turns {
+    rounds: usize,
     calls: usize,
     at_once: usize,
 }
 
 /// Nanoseconds per call of each contestant in each round.
-fn rounds(turns: Turns, contestants: &mut [&mut dyn FnMut(usize)]) -> Vec<Vec<f64>> {
-    let mut figures = vec![vec![0.0; ROUNDS]; contestants.len()];
-    for round in 0..ROUNDS {
+fn rounds(turns: Turns, contestants: &mut [Contestant<'_>]) -> Vec<Vec<f64>> {
+    let mut figures = vec![vec![0.0; turns.rounds]; contestants.len()];
+    for round in 0..turns.rounds {
         for turn in (0..turns.calls).step_by(turns.at_once) {
             for (contestant, figures) in contestants.iter_mut().zip(&mut figures) {
                 let started = Instant::now();
@@ -190,58 +198,91 @@ fn open(directory: &Scratch, name: &str, durability: Durability) -> Sqlite {
     Sqlite::open(directory.0.join(name), options).unwrap()
 }
 
-fn commits(directory: &Scratch) {
-    let by_hand = ByHand::new(&directory.0.join("by-hand"));
-    let assigned_by_hand = ByHand::new(&directory.0.join("assigned-by-hand"));
-    let bare = Bare::new(&directory.0.join("bare"), "FULL");
-    let full = Bare::new(&directory.0.join("full"), "FULL");
-    let fdatasync = Bare::new(&directory.0.join("fdatasync"), "NORMAL");
-    let power = open(directory, "power", Durability::Power);
-    let process = open(directory, "process", Durability::Process);
-    let memory = Memory::new();
-    let blocks = block_lens();
-    let ipam = Ipam::new(
-        Arc::new(open(directory, "ipam", Durability::Power)),
-        Ambient::system(),
-    );
+fn bare(
+    directory: &Scratch,
+    name: &str,
+    synchronous: &str,
+    len: impl Fn(usize) -> usize + 'static,
+) -> Contestant<'static> {
+    let bare = Bare::new(&directory.0.join(name), synchronous);
+    Box::new(move |number| bare.commit(number, len(number)))
+}
+
+/// Commits of as many octets as those of an allocator.
+fn by_hand(
+    directory: &Scratch,
+    name: &str,
+    len: impl Fn(usize) -> (usize, usize) + 'static,
+) -> Contestant<'static> {
+    let by_hand = ByHand::new(&directory.0.join(name));
+    Box::new(move |number| {
+        let (block, octets) = len(number);
+        by_hand.commit(block_key(block), octets, number);
+    })
+}
+
+fn assigning(store: impl Store + 'static) -> Contestant<'static> {
+    let store = Box::new(store);
+    let mut assigning = Assigning { store, block: None };
+    Box::new(move |number| assigning.commit(number))
+}
+
+fn allocator(directory: &Scratch) -> Contestant<'static> {
+    let store = Arc::new(open(directory, "ipam", Durability::Power));
+    let ipam = Ipam::new(store, Ambient::system());
     let pool = Pool::try_new("pods", "10.0.0.0/8".parse().unwrap(), 26).unwrap();
     ipam.create_pool(&pool).unwrap();
-    let pods: Vec<_> = (0..ROUNDS * COMMITS.calls).map(pod).collect();
-    let assign = |number: usize| {
+    let pods: Vec<_> = (0..COMMITS.rounds * COMMITS.calls).map(pod).collect();
+    Box::new(move |number| {
         let (node, attribute) = &pods[number];
         ipam.assign_any(node, attribute).unwrap();
-    };
-    let assigning = |store| Assigning { store, block: None };
-    let (mut power, mut process) = (assigning(&power), assigning(&process));
-    let mut memory = assigning(&memory);
-    let figures = rounds(
-        COMMITS,
-        &mut [
-            &mut |number| by_hand.commit(block_key(0), BLOCK, number),
-            &mut |number| power.commit(number),
-            &mut |number| process.commit(number),
-            &mut |number| memory.commit(number),
-            &mut |number| assign(number),
-            &mut |number| {
-                let block = block_key(number / COMMITS.calls);
-                assigned_by_hand.commit(block, blocks[number % COMMITS.calls], number);
-            },
-            &mut |number| bare.commit(number, BLOCK + HANDLE),
-            &mut |number| full.commit(number, blocks[number % COMMITS.calls] + HANDLE),
-            &mut |number| fdatasync.commit(number, blocks[number % COMMITS.calls] + HANDLE),
-        ],
-    );
-    let names = [
-        "a block and a handle by hand",
-        "Sqlite, Durability::Power",
-        "Sqlite, Durability::Process",
-        "Memory",
-        "Ipam::assign_any on Sqlite, Power",
-        "the same rows by hand",
-        "one INSERT as long as a commit",
-        "one INSERT as long as those",
-        "the same, fdatasync by hand",
-    ];
+    })
+}
+
+/// The contestants who write, with their names.
+fn writers(directory: &Scratch) -> [(&'static str, Contestant<'static>); 9] {
+    let blocks: Arc<[usize]> = block_lens().into();
+    let (of_block, to_sync) = (Arc::clone(&blocks), Arc::clone(&blocks));
+    let in_one = Arc::clone(&blocks);
+    let power = open(directory, "power", Durability::Power);
+    let process = open(directory, "process", Durability::Process);
+    [
+        (
+            "a block and a handle by hand",
+            by_hand(directory, "by-hand", |_| (0, BLOCK)),
+        ),
+        ("Sqlite, Durability::Power", assigning(power)),
+        ("Sqlite, Durability::Process", assigning(process)),
+        ("Memory", assigning(Memory::new())),
+        ("Ipam::assign_any on Sqlite, Power", allocator(directory)),
+        (
+            "the same rows by hand",
+            by_hand(directory, "assigned-by-hand", move |number| {
+                (number / PODS, of_block[number % PODS])
+            }),
+        ),
+        (
+            "one INSERT as long as a commit",
+            bare(directory, "bare", "FULL", |_| BLOCK + HANDLE),
+        ),
+        (
+            "one INSERT as long as those",
+            bare(directory, "full", "FULL", move |number| {
+                in_one[number % PODS] + HANDLE
+            }),
+        ),
+        (
+            "the same, fdatasync by hand",
+            bare(directory, "fdatasync", "NORMAL", move |number| {
+                to_sync[number % PODS] + HANDLE
+            }),
+        ),
+    ]
+}
+
+fn commits(directory: &Scratch) {
+    let (names, mut contestants): (Vec<_>, Vec<_>) = writers(directory).into_iter().unzip();
+    let figures = rounds(COMMITS, &mut contestants);
     for (name, figures) in names.iter().zip(&figures) {
         let ns = median(figures.iter().copied());
         println!("{name:32} {:10.1} us {:10.0} commits/s", ns / 1e3, 1e9 / ns);
@@ -250,6 +291,7 @@ fn commits(directory: &Scratch) {
         let pairs = figures[bare].iter().zip(&figures[ours]);
         median(pairs.map(|(bare, ours)| bare / ours))
     };
+    // Judged by what does the same work: what is stored under a key can be found again, and one INSERT cannot.
     for (what, bare, ours) in [
         ("durable commits, of the same rows by hand", 0, 1),
         ("durable assignments, of the same rows by hand", 5, 4),
@@ -269,7 +311,7 @@ fn commits(directory: &Scratch) {
 
 /// A node for each block, so that half of it is full on average.
 fn pod(number: usize) -> (NodeName, Attribute) {
-    let node = NodeName::try_new(&format!("node-{}", number / COMMITS.calls)).unwrap();
+    let node = NodeName::try_new(&format!("node-{}", number / PODS)).unwrap();
     let attribute = super::pod(number, node.as_str());
     (node, attribute)
 }
@@ -277,7 +319,7 @@ fn pod(number: usize) -> (NodeName, Attribute) {
 /// How many octets a block takes with one address assigned, two, and so on.
 fn block_lens() -> Vec<usize> {
     let mut block = Block::new("10.244.79.0/26".parse().unwrap(), Sequence(0));
-    let assigned = (0..COMMITS.calls).map(|number| {
+    let assigned = (0..PODS).map(|number| {
         block.assign_any(super::pod(number, "node-0")).unwrap();
         block.to_json().len()
     });
@@ -299,16 +341,16 @@ fn reads(directory: &Scratch) {
         let figures = rounds(
             READS,
             &mut [
-                &mut |number| {
+                Box::new(|number| {
                     assert!(black_box(store.get(&key(number))).unwrap().is_some());
-                },
-                &mut |number| {
+                }),
+                Box::new(|number| {
                     let prefix = format!("/b/10.{}.{}.", number % 39, number % 256);
                     assert_eq!(
                         black_box(store.list_keys(&prefix)).unwrap().entries.len(),
                         1
                     );
-                },
+                }),
             ],
         );
         for (what, figures) in ["get", "list_keys of one"].iter().zip(figures) {
