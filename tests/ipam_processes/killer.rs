@@ -58,26 +58,7 @@ pub(crate) fn run(plan: &Plan) {
     ipam.create_pool(&pool).unwrap();
 
     let (started, before) = (Instant::now(), worked());
-    let dir = scratch.file("");
-    let start = |number, random: &mut Random| {
-        worker::start(number, plan.each, random.below(u64::MAX - 1) + 1, &dir)
-    };
-    let numbers = 0..plan.workers;
-    let mut workers = Workers(numbers.map(|number| start(number, &mut random)).collect());
-    for _ in 0..plan.kills {
-        let pause = random.below(2 * plan.pause_ms * 1000);
-        std::thread::sleep(Duration::from_micros(pause));
-        workers.none_ended();
-        let (victim, writing) = workers.victim(&files.store, &mut random);
-        workers.0[victim].kill().unwrap();
-        workers.0[victim].wait().unwrap();
-        log.write(victim, &Event::Killed(writing)).unwrap();
-        workers.0[victim] = start(victim, &mut random);
-    }
-    fs::write(&files.enough, "").unwrap();
-    for (number, child) in workers.0.iter_mut().enumerate() {
-        assert!(child.wait().unwrap().success(), "worker {number} failed");
-    }
+    work_and_kill(plan, &files, &scratch.file(""), &log, &mut random);
     let took = started.elapsed();
     let others = of_others(before, took);
     store.verify().unwrap();
@@ -89,6 +70,29 @@ pub(crate) fn run(plan: &Plan) {
     );
     let is_timed = plan.is_timed && others < MOST_FOR_OTHERS;
     verdict.demand(&Plan { is_timed, ..*plan });
+}
+
+/// Lets the workers work in `dir`, kills and replaces some, and waits until all have done enough.
+fn work_and_kill(plan: &Plan, files: &Files, dir: &Path, log: &Log, random: &mut Random) {
+    let start = |number, random: &mut Random| {
+        worker::start(number, plan.each, random.below(u64::MAX - 1) + 1, dir)
+    };
+    let numbers = 0..plan.workers;
+    let mut workers = Workers(numbers.map(|number| start(number, random)).collect());
+    for _ in 0..plan.kills {
+        let pause = random.below(2 * plan.pause_ms * 1000);
+        std::thread::sleep(Duration::from_micros(pause));
+        workers.none_ended();
+        let (victim, writing) = workers.victim(&files.store, random);
+        workers.0[victim].kill().unwrap();
+        workers.0[victim].wait().unwrap();
+        log.write(victim, &Event::Killed(writing)).unwrap();
+        workers.0[victim] = start(victim, random);
+    }
+    fs::write(&files.enough, "").unwrap();
+    for (number, child) in workers.0.iter_mut().enumerate() {
+        assert!(child.wait().unwrap().success(), "worker {number} failed");
+    }
 }
 
 /// Which part of the processors others had since `before`, which is `took` ago.
