@@ -133,6 +133,8 @@ impl Ipam {
         if let Some(latest) = filled.source.latest(prefix, revision) {
             self.cache.set_latest(wanted.node, latest);
         }
+        self.cache
+            .note_if_full(&filled.block, revision, wanted.node);
         self.keep_block(filled.block, revision);
         for assigned in &assigned {
             log::debug!("address {} assigned on node {}", assigned.addr, wanted.node);
