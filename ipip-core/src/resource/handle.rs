@@ -36,7 +36,13 @@ impl Handle {
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         let mut object = ObjectWriter::new(&mut out);
-        object.field("block", &self.blocks);
+        object.field_with("block", |out| {
+            let mut counts = ObjectWriter::new(out);
+            for (block, count) in &self.blocks {
+                counts.field(block, count);
+            }
+            counts.close();
+        });
         object.field("deleted", &self.deleted);
         object.end(&self.extra);
         out

@@ -189,9 +189,12 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
+fn last_two(number: u64) -> [u8; 2] {
+    PAIRS[usize::try_from(number % 100).unwrap_or(0)]
+}
+
 /// Writes `number` at the end of `out`, as [`value_into`] does; a block has hundreds of them.
 pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
-    let last_two = |number: u64| PAIRS[usize::try_from(number % 100).unwrap_or(0)];
     if number < 10 {
         return out.push(last_two(number)[1]);
     }
@@ -205,6 +208,34 @@ pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
     }
     at += usize::from(digits[at] == b'0');
     out.extend_from_slice(&digits[at..]);
+}
+
+/// Writes numbers of which each is near the one before as a rule: then its last four digits alone are
+/// made anew.
+#[derive(Debug, Default)]
+pub(crate) struct NearNumbers {
+    /// The last number without those four digits.
+    high: u64,
+    /// Its digits.
+    digits: Vec<u8>,
+}
+
+impl NearNumbers {
+    /// Writes `number` at the end of `out`, as [`number_into`] does.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, number: u64) {
+        let (high, low) = (number / 10_000, number % 10_000);
+        if high == 0 {
+            return number_into(out, number);
+        }
+        if high != self.high {
+            self.high = high;
+            self.digits.clear();
+            number_into(&mut self.digits, high);
+        }
+        out.extend_from_slice(&self.digits);
+        out.extend_from_slice(&last_two(low / 100));
+        out.extend_from_slice(&last_two(low));
+    }
 }
 
 /// Writes a list, each entry by `write`.
@@ -247,10 +278,15 @@ impl<'a> ObjectWriter<'a> {
         write(self.name(name));
     }
 
-    /// Writes `"name":"value"`, unless the text is empty.
+    /// Writes `"name":"value"`.
+    pub(crate) fn any_text(&mut self, name: &str, value: &str) {
+        text_into(self.name(name), value);
+    }
+
+    /// The same, unless the text is empty.
     pub(crate) fn text(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            self.field(name, value);
+            self.any_text(name, value);
         }
     }
 
@@ -283,10 +319,27 @@ impl<'a> ObjectWriter<'a> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
-        value_into(self.out, name);
+        text_into(self.out, name);
         self.out.push(b':');
         self.out
     }
+}
+
+/// Writes `text` at the end of `out`, as [`value_into`] does. Nearly no text has anything to escape.
+pub(crate) fn text_into(out: &mut Vec<u8>, text: &str) {
+    let is_plain =
+        |octet| matches!(octet, b' '..=b'~') & !matches!(octet, b'"' | b'\\' | b'<' | b'>' | b'&');
+    // Every octet is looked at, so that many can be at once.
+    if !text
+        .bytes()
+        .fold(true, |plain, octet| plain & is_plain(octet))
+    {
+        return value_into(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 /// Writes `value` at the end of `out`, escaped as Go escapes.
@@ -327,6 +380,7 @@ impl serde_json::ser::Formatter for GoFormatter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     fn written<T: Serialize + ?Sized>(value: &T) -> String {
@@ -358,6 +412,30 @@ mod tests {
             let mut out = b"x".to_vec();
             number_into(&mut out, number);
             assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_ways_write_the_same(
+            texts in prop::collection::vec(any::<String>(), 0..9),
+            numbers in prop::collection::vec((any::<u64>(), 0..30_000u64, 0..64u32), 0..9),
+        ) {
+            let octets = (0..=0x7fu8).map(|octet| format!("a{}b", char::from(octet)));
+            for text in octets.chain(texts) {
+                let mut out = Vec::new();
+                text_into(&mut out, &text);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), written(&text));
+            }
+            let (mut near, mut expected, mut found) = (NearNumbers::default(), vec![], vec![]);
+            for (number, step, shift) in numbers {
+                let number = number >> shift;
+                for number in [number, number.saturating_add(step), number.saturating_sub(step)] {
+                    number_into(&mut expected, number);
+                    near.write(&mut found, number);
+                }
+            }
+            prop_assert_eq!(expected, found);
         }
     }
 

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::attributes::Attributes;
 use super::{Block, Sequence};
 use crate::name::NodeName;
-use crate::resource::json::{Object, ObjectWriter, Text, number_into, write_list};
+use crate::resource::json::{NearNumbers, Object, ObjectWriter, Text, number_into, write_list};
 use crate::resource::{Affinity, Attribute, BlockPrefix, ResourceError};
 
 /// Reads the queue of free ordinals.
@@ -75,10 +75,13 @@ impl Block {
         let octets = attributes.map_or(0, <[u8]>::len);
         let mut out = Vec::with_capacity(512 + 32 * self.allocations.len() + octets);
         let mut object = ObjectWriter::new(&mut out);
-        object.field("cidr", &self.prefix.to_string());
-        object.field("affinity", &self.affinity.as_ref().map(ToString::to_string));
+        object.any_text("cidr", &self.prefix.to_string());
+        match &self.affinity {
+            Some(owner) => object.any_text("affinity", &owner.to_string()),
+            None => object.field("affinity", &()),
+        }
         if let Some(time) = &self.claim_time {
-            object.field("affinity_claim_time", time);
+            object.any_text("affinity_claim_time", time);
         }
         object.field_with("allocations", |out| self.write_allocations(out));
         object.field_with("unallocated", |out| {
@@ -114,6 +117,7 @@ impl Block {
 
     fn write_sequences(&self, out: &mut Vec<u8>) {
         let mut is_first = true;
+        let mut numbers = NearNumbers::default();
         out.push(b'{');
         each_in_text_order(self.sequences.len(), &mut |place| {
             let Some(Some(sequence)) = self.sequences.get(place) else {
@@ -125,7 +129,7 @@ impl Block {
             out.push(b'"');
             number_into(out, u64::try_from(place).unwrap_or(u64::MAX));
             out.extend_from_slice(b"\":");
-            number_into(out, *sequence);
+            numbers.write(out, *sequence);
         });
         out.push(b'}');
     }
