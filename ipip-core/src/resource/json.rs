@@ -195,8 +195,8 @@ fn last_two(number: u64) -> [u8; 2] {
 
 /// Writes `number` at the end of `out`, as [`value_into`] does; a block has hundreds of them.
 pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
-    if number < 10 {
-        return out.push(last_two(number)[1]);
+    if number < 100 {
+        return out.extend_from_slice(&last_two(number)[usize::from(number < 10)..]);
     }
     // 20: the digits of 2^64 - 1.
     let mut digits = [b'0'; 20];

@@ -71,8 +71,8 @@ impl Block {
     /// The value to be stored: byte for byte what Calico writes, then the fields we do not know.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let attributes = self.attributes.as_ref().map(Attributes::text);
-        let octets = attributes.map_or(0, <[u8]>::len);
+        let attributes = self.attributes.as_ref();
+        let octets = attributes.map_or(0, Attributes::written_len);
         let mut out = Vec::with_capacity(512 + 32 * self.allocations.len() + octets);
         let mut object = ObjectWriter::new(&mut out);
         object.any_text("cidr", &self.prefix.to_string());
@@ -93,7 +93,7 @@ impl Block {
             None => out.extend_from_slice(b"null"),
             Some(list) => {
                 out.push(b'[');
-                out.extend_from_slice(list);
+                list.write(out);
                 out.push(b']');
             }
         });
