@@ -193,11 +193,18 @@ fn last_two(number: u64) -> [u8; 2] {
     PAIRS[usize::try_from(number % 100).unwrap_or(0)]
 }
 
-/// Writes `number` at the end of `out`, as [`value_into`] does; a block has hundreds of them.
+/// Writes `number` at the end of `out`, as [`value_into`] does; a block has hundreds of them, most of
+/// them small.
+#[inline]
 pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
-    if number < 100 {
-        return out.extend_from_slice(&last_two(number)[usize::from(number < 10)..]);
+    match number {
+        0..10 => out.push(last_two(number)[1]),
+        10..100 => out.extend_from_slice(&last_two(number)),
+        _ => large_number_into(out, number),
     }
+}
+
+fn large_number_into(out: &mut Vec<u8>, number: u64) {
     // 20: the digits of 2^64 - 1.
     let mut digits = [b'0'; 20];
     let (mut rest, mut at) = (number, digits.len());
@@ -216,7 +223,7 @@ pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
 pub(crate) struct NearNumbers {
     /// The last number without those four digits.
     high: u64,
-    /// Its digits.
+    /// All digits of the last number.
     digits: Vec<u8>,
 }
 
@@ -224,17 +231,18 @@ impl NearNumbers {
     /// Writes `number` at the end of `out`, as [`number_into`] does.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, number: u64) {
         let (high, low) = (number / 10_000, number % 10_000);
-        if high == 0 {
-            return number_into(out, number);
-        }
-        if high != self.high {
-            self.high = high;
-            self.digits.clear();
-            number_into(&mut self.digits, high);
+        match self.digits.last_chunk_mut() {
+            Some([a, b, c, d]) if high > 0 && high == self.high => {
+                [*a, *b] = last_two(low / 100);
+                [*c, *d] = last_two(low);
+            }
+            _ => {
+                self.high = high;
+                self.digits.clear();
+                number_into(&mut self.digits, number);
+            }
         }
         out.extend_from_slice(&self.digits);
-        out.extend_from_slice(&last_two(low / 100));
-        out.extend_from_slice(&last_two(low));
     }
 }
 
