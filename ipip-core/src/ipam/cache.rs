@@ -176,6 +176,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::{Affinity, Attribute, Release, Sequence};
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn a_value_is_given_only_at_its_revision() {
@@ -187,6 +189,34 @@ mod tests {
         assert_eq!(shelf.get("/a", Revision(1)), None);
         shelf.forget(&"/a".to_owned());
         assert_eq!(shelf.get("/a", Revision(2)), None);
+    }
+
+    #[test]
+    fn only_a_block_with_nothing_to_give_is_known_as_full() {
+        let [node, other] = ["a", "b"].map(|name| NodeName::try_new(name).unwrap());
+        let prefix: BlockPrefix = "10.0.0.0/31".parse().unwrap();
+        let block = |owner: &NodeName, assigned: usize| {
+            let owner = Affinity::Host(owner.clone());
+            let mut block = Block::new(prefix, Sequence(0)).claimed_by(owner, UNIX_EPOCH);
+            let _ = block.assign_many(assigned, &Attribute::default(), |_| false);
+            block
+        };
+        let mut cooling = block(&node, 2);
+        let release = Release::of("10.0.0.1".parse().unwrap());
+        cooling.release_many(&[release], Some(UNIX_EPOCH)).unwrap();
+        assert_eq!(cooling.free_count(), 0);
+        for (block, full) in [
+            (block(&node, 2), true),
+            (block(&node, 1), false),
+            (block(&other, 2), false),
+            (cooling, false),
+        ] {
+            let cache = Cache::default();
+            cache.note_if_full(&block, Revision(7), &node);
+            assert_eq!(cache.is_full(prefix, Revision(7), &node), full, "{block:?}");
+            assert!(!cache.is_full(prefix, Revision(8), &node));
+            assert!(!cache.is_full(prefix, Revision(7), &other));
+        }
     }
 
     #[test]
