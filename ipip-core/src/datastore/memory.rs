@@ -99,7 +99,7 @@ impl Inner {
     /// Does the write; the key if that changed anything.
     fn write(&mut self, write: Write, revision: Revision) -> Option<Arc<str>> {
         match write {
-            Write::Put(key, value) => Some(self.put(key, value.into(), revision)),
+            Write::Put(key, value) => Some(self.put(key, value, revision)),
             Write::Delete(key) => {
                 let (key, _) = self.records.remove_entry(key.as_str())?;
                 self.keys.remove(&key);

@@ -65,7 +65,7 @@ pub enum Compare {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// Puts this value under this key, whether there is one or not.
-    Put(String, Vec<u8>),
+    Put(String, Arc<[u8]>),
     /// Removes this key; no matter if there is none.
     Delete(String),
 }
@@ -162,8 +162,8 @@ impl Commit {
     }
 
     /// Adds the write of `value` under `key`.
-    pub fn put(&mut self, key: &str, value: Vec<u8>) -> &mut Self {
-        self.writes.push(Write::Put(key.to_owned(), value));
+    pub fn put(&mut self, key: &str, value: impl Into<Arc<[u8]>>) -> &mut Self {
+        self.writes.push(Write::Put(key.to_owned(), value.into()));
         self
     }
 

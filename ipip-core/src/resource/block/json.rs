@@ -1,7 +1,9 @@
 //! The block's JSON, as Calico writes and reads it.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
@@ -16,6 +18,9 @@ pub(super) type Queue =
     fn(&mut Object, BlockPrefix, &[Option<u16>]) -> Result<VecDeque<u16>, ResourceError>;
 /// Reads the sequence numbers of the ordinals.
 pub(super) type Numbers = fn(&mut Object, BlockPrefix) -> Result<Vec<Option<u64>>, ResourceError>;
+
+/// So many octets are kept for the next block to be written: a full one of /26 has 20,000 as a rule.
+const DRAFT_MAX: usize = 64 << 10;
 
 impl Block {
     /// Reads the stored value, and checks that every address is either assigned to an attribute
@@ -71,10 +76,31 @@ impl Block {
     /// The value to be stored: byte for byte what Calico writes, then the fields we do not know.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+
+    /// The same, to be shared: written where the last block was, which is still at hand, so that the
+    /// shared copy is the only memory that has to be fetched.
+    pub(crate) fn to_shared_json(&self) -> Arc<[u8]> {
+        thread_local! {
+            static DRAFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        DRAFT.with_borrow_mut(|draft| {
+            draft.clear();
+            // A block of a /20 has a megabyte, and is rare.
+            draft.shrink_to(DRAFT_MAX);
+            self.write(draft);
+            Arc::from(draft.as_slice())
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
         let attributes = self.attributes.as_ref();
         let octets = attributes.map_or(0, Attributes::written_len);
-        let mut out = Vec::with_capacity(512 + 32 * self.allocations.len() + octets);
-        let mut object = ObjectWriter::new(&mut out);
+        out.reserve(512 + 32 * self.allocations.len() + octets);
+        let mut object = ObjectWriter::new(out);
         object.any_text("cidr", &self.prefix.to_string());
         match &self.affinity {
             Some(owner) => object.any_text("affinity", &owner.to_string()),
@@ -103,7 +129,6 @@ impl Block {
         });
         object.field("deleted", &self.deleted);
         object.end(&self.extra);
-        out
     }
 
     fn write_allocations(&self, out: &mut Vec<u8>) {
