@@ -57,12 +57,12 @@ impl Keys {
     pub(super) fn below(&self, prefix: &str) -> Vec<&Arc<str>> {
         let (directory, begin) = split(prefix);
         let mut found = Vec::new();
-        if !begin.is_empty() {
-            if let Some(places) = self.directories.get(directory) {
-                let from = Place::new(begin, &prefix.into());
-                let keys = places.range(from..).map(|place| &place.key);
-                found.extend(keys.take_while(|key| key.starts_with(prefix)));
-            }
+        if !begin.is_empty()
+            && let Some(places) = self.directories.get(directory)
+        {
+            let from = Place::new(begin, &prefix.into());
+            let keys = places.range(from..).map(|place| &place.key);
+            found.extend(keys.take_while(|key| key.starts_with(prefix)));
         }
         let from = (Bound::Included(prefix), Bound::Unbounded);
         let directories = self.directories.range::<str, _>(from);
