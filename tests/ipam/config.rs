@@ -64,7 +64,7 @@ fn what_we_do_not_know_stays_also_if_it_came_meanwhile() {
             |_, store| {
                 let mut commit = Commit::new();
                 let text = r#"{"auto_allocate_blocks":true,"new":1}"#;
-                commit.put(key::config(), text.as_bytes());
+                commit.put(key::config(), text.into());
                 let _ = store.commit(commit).unwrap();
             },
         );

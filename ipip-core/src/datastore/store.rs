@@ -162,8 +162,13 @@ impl Commit {
     }
 
     /// Adds the write of `value` under `key`.
-    pub fn put(&mut self, key: &str, value: impl Into<Arc<[u8]>>) -> &mut Self {
-        self.writes.push(Write::Put(key.to_owned(), value.into()));
+    pub fn put(&mut self, key: &str, value: Vec<u8>) -> &mut Self {
+        self.put_shared(key, value.into())
+    }
+
+    /// The same; a store in memory keeps `value` as it is.
+    pub fn put_shared(&mut self, key: &str, value: Arc<[u8]>) -> &mut Self {
+        self.writes.push(Write::Put(key.to_owned(), value));
         self
     }
 

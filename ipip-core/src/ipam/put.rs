@@ -116,7 +116,7 @@ impl Ipam {
         filled: Filled<'_>,
     ) -> Result<Put, IpamError> {
         let prefix = filled.block.prefix();
-        commit.put(&key::block(prefix.into()), filled.block.to_shared_json());
+        commit.put_shared(&key::block(prefix.into()), filled.block.to_shared_json());
         if let Some(handle) = &wanted.handle {
             self.count_up(&mut commit, handle, &filled)?;
         }
