@@ -57,7 +57,7 @@ fn naive(map: &mut Map, commit: &Commit, next: Revision) -> bool {
     }
     for write in &commit.writes {
         match write {
-            Write::Put(key, value) => map.insert(key.clone(), (value.as_slice().into(), next)),
+            Write::Put(key, value) => map.insert(key.clone(), (Arc::clone(value), next)),
             Write::Delete(key) => map.remove(key),
         };
     }

@@ -99,3 +99,17 @@ fn an_address_that_another_assigned_is_released_with_the_others() {
     assert_eq!(released, [addr("10.0.0.0"), more.addr]);
     assert!(other.release(&Release::of(more.addr)).is_err());
 }
+
+#[test]
+fn an_address_that_another_released_in_a_full_block_is_found() {
+    let net = network(&["10.0.0.0/24"], 30);
+    let other = Ipam::new(Arc::<Memory>::clone(&net.store), Ambient::system());
+    let assign = |name: &str| net.ipam.assign_any(&node("a"), &owner(name)).unwrap();
+    // Three blocks, and three looks through those that are full.
+    let all: Vec<_> = (0..12).map(|n| assign(&n.to_string())).collect();
+    for gone in [all[1], all[6], all[11], all[1]] {
+        other.release(&Release::of(gone.addr)).unwrap();
+        assert_eq!(assign("again").addr, gone.addr);
+    }
+    assert!(all.iter().all(|one| one.block != assign("new").block));
+}

@@ -112,7 +112,7 @@ impl Truth {
         let mut changes = Vec::with_capacity(writes.len());
         for write in writes {
             let (key, after) = match write {
-                Write::Put(key, value) => (key, Some(Arc::from(value))),
+                Write::Put(key, value) => (key, Some(value)),
                 Write::Delete(key) => (key, None),
             };
             let before = self.at(&key, u64::MAX).map(|(_, value)| value);

@@ -1,9 +1,12 @@
 //! The store that ends with its process.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::ops::Bound;
+mod keys;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
+
+use keys::Keys;
 
 use super::bell::Bell;
 use super::store::{check_key, check_prefix};
@@ -35,8 +38,8 @@ pub struct Memory {
 struct Inner {
     /// By key: keys are long and much alike, so finding one in order takes many comparisons.
     records: HashMap<Arc<str>, Entry>,
-    /// The keys of the records, in order.
-    keys: BTreeSet<Arc<str>>,
+    /// The keys of the records.
+    keys: Keys,
     revision: Revision,
     /// The keys that each of the last commits changed; the last entry is that of `revision`.
     log: VecDeque<Vec<Arc<str>>>,
@@ -74,12 +77,6 @@ impl Memory {
 }
 
 impl Inner {
-    fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
-        let from = (Bound::Included(prefix), Bound::Unbounded);
-        let keys = self.keys.range::<str, _>(from);
-        keys.take_while(move |key| key.starts_with(prefix))
-    }
-
     fn record(&self, key: &str) -> Option<Record> {
         let entry = self.records.get(key)?;
         Some(Record {
@@ -102,7 +99,7 @@ impl Inner {
     /// Does the write; the key if that changed anything.
     fn write(&mut self, write: Write, revision: Revision) -> Option<Arc<str>> {
         match write {
-            Write::Put(key, value) => Some(self.put(key, value.into(), revision)),
+            Write::Put(key, value) => Some(self.put(key, value, revision)),
             Write::Delete(key) => {
                 let (key, _) = self.records.remove_entry(key.as_str())?;
                 self.keys.remove(&key);
@@ -170,7 +167,8 @@ impl Store for Memory {
     fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
         check_prefix(prefix)?;
         let inner = self.read();
-        let entries = inner.below(prefix).filter_map(|key| inner.record(key));
+        let keys = inner.keys.below(prefix).into_iter();
+        let entries = keys.filter_map(|key| inner.record(key));
         Ok(Listing {
             entries: entries.collect(),
             revision: inner.revision,
@@ -180,8 +178,9 @@ impl Store for Memory {
     fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
         check_prefix(prefix)?;
         let inner = self.read();
+        let keys = inner.keys.below(prefix).into_iter();
         Ok(Listing {
-            entries: inner.below(prefix).map(|key| key.to_string()).collect(),
+            entries: keys.map(|key| key.to_string()).collect(),
             revision: inner.revision,
         })
     }

@@ -65,7 +65,7 @@ pub enum Compare {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// Puts this value under this key, whether there is one or not.
-    Put(String, Vec<u8>),
+    Put(String, Arc<[u8]>),
     /// Removes this key; no matter if there is none.
     Delete(String),
 }
@@ -170,6 +170,11 @@ impl Commit {
 
     /// Adds the write of `value` under `key`.
     pub fn put(&mut self, key: &str, value: Vec<u8>) -> &mut Self {
+        self.put_shared(key, value.into())
+    }
+
+    /// The same; a store in memory keeps `value` as it is.
+    pub fn put_shared(&mut self, key: &str, value: Arc<[u8]>) -> &mut Self {
         self.writes.push(Write::Put(key.to_owned(), value));
         self
     }

@@ -109,7 +109,7 @@ impl Ipam {
                     let mut block = self.to_change(block.value);
                     // Written, not only compared: Calico may be giving it up, in several commits.
                     block.touch();
-                    commit.put(&key::block(prefix.into()), block.to_json());
+                    commit.put_shared(&key::block(prefix.into()), block.to_shared_json());
                     confirm(&mut commit, node, prefix, affinity);
                     let done = self.commit(commit)?.revision();
                     Ok(done.map(|_| claimed(prefix, false)))
@@ -245,7 +245,7 @@ impl Ipam {
         prefix: BlockPrefix,
     ) -> Result<Written, IpamError> {
         let (block, mut commit) = self.new_block(owner, pool, prefix, Site::Free)?;
-        commit.put(&key::block(prefix.into()), block.to_json());
+        commit.put_shared(&key::block(prefix.into()), block.to_shared_json());
         let written = self.commit(commit)?;
         if let Some(revision) = written.revision() {
             log::debug!("node {} claimed block {prefix}", owner.node);

@@ -229,7 +229,7 @@ impl Ipam {
                 borrowed: false,
             });
         }
-        commit.put(&key::block(prefix.into()), block.to_json());
+        commit.put_shared(&key::block(prefix.into()), block.to_shared_json());
         match self.commit(commit)? {
             Written::Yes(revision) => {
                 self.keep_block(block, revision);

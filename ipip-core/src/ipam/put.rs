@@ -116,7 +116,7 @@ impl Ipam {
         filled: Filled<'_>,
     ) -> Result<Put, IpamError> {
         let prefix = filled.block.prefix();
-        commit.put(&key::block(prefix.into()), filled.block.to_json());
+        commit.put_shared(&key::block(prefix.into()), filled.block.to_shared_json());
         if let Some(handle) = &wanted.handle {
             self.count_up(&mut commit, handle, &filled)?;
         }
@@ -133,6 +133,8 @@ impl Ipam {
         if let Some(latest) = filled.source.latest(prefix, revision) {
             self.cache.set_latest(wanted.node, latest);
         }
+        self.cache
+            .note_if_full(&filled.block, revision, wanted.node);
         self.keep_block(filled.block, revision);
         for assigned in &assigned {
             log::debug!("address {} assigned on node {}", assigned.addr, wanted.node);

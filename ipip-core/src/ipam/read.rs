@@ -31,17 +31,26 @@ impl Ipam {
         &self,
         prefix: BlockPrefix,
     ) -> Result<Option<Stored<Arc<Block>>>, IpamError> {
-        let Some(record) = self.store.get(&key::block(prefix.into()))? else {
-            return Ok(None);
-        };
+        let record = self.store.get(&key::block(prefix.into()))?;
+        record
+            .map(|record| self.kept_block(prefix, record))
+            .transpose()
+    }
+
+    /// The block `prefix` of `record`, and remembers it.
+    pub(super) fn kept_block(
+        &self,
+        prefix: BlockPrefix,
+        record: Record,
+    ) -> Result<Stored<Arc<Block>>, IpamError> {
         let revision = record.revision;
         if let Some(value) = self.cache.blocks.get(&prefix, revision) {
-            return Ok(Some(Stored { value, revision }));
+            return Ok(Stored { value, revision });
         }
         let block = self.parse_block(record)?;
         let kept = Arc::clone(&block.value);
         self.cache.blocks.keep(prefix, revision, kept);
-        Ok(Some(block))
+        Ok(block)
     }
 
     /// The block as it is remembered, which may be out of date.

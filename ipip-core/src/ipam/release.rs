@@ -334,7 +334,7 @@ pub(super) fn put_released(commit: &mut Commit, block: &Block, revision: Revisio
     commit.expect(&key, Some(revision));
     let stays = !block.is_empty() || block.affinity().is_some();
     if stays {
-        commit.put(&key, block.to_json());
+        commit.put_shared(&key, block.to_shared_json());
     } else {
         commit.delete(&key);
     }

@@ -10,7 +10,7 @@ use super::put::{Filled, Put, Right, Source, Wanted, change};
 use super::read::{Claim, Stored};
 use super::terms::Terms;
 use super::{Assigned, Assignments, Ipam, IpamError, Request, Shortfall};
-use crate::datastore::{Commit, Revision};
+use crate::datastore::{Commit, Revision, key};
 use crate::resource::{Block, BlockAffinity, BlockPrefix, Pool, Reserved};
 
 /// One search, from its first block to its last.
@@ -228,27 +228,40 @@ impl<'a> Search<'a> {
         if seen.terms.is_reserved(prefix) {
             return Ok(Step::Nothing);
         }
-        match self.ipam.read_block(prefix)? {
-            Some(block) if !decide::is_owned_by(&block.value, self.wanted.node) => {
-                let gone = self.ipam.forget_claim(self.wanted.node, &block)?;
-                seen.owned -= u32::from(gone);
-                Ok(Step::Nothing)
+        let Some(record) = self.ipam.store.get(&key::block(prefix.into()))? else {
+            let step = self.of_blockless(seen, pool, claim)?;
+            if let Step::Found(_, revision) = &step {
+                // It was counted as the node's before.
+                seen.owner = Some(*revision);
             }
-            Some(block) => self.of_block(seen, pool, block, claim.affinity),
-            None if prefix.len() == pool.value.block_len()
-                && self.ipam.has_no_overlap(prefix)? =>
-            {
-                // Without its claim, which was given up meanwhile, it would be one that nobody asked for.
-                let site = Site::Claimed(claim.affinity);
-                let step = self.fill_new(seen, pool, prefix, site)?;
-                if let Step::Found(_, revision) = &step {
-                    // It was counted as the node's before.
-                    seen.owner = Some(*revision);
-                }
-                Ok(step)
-            }
-            None => Ok(Step::Nothing),
+            return Ok(step);
+        };
+        let cache = &self.ipam.cache;
+        if cache.is_full(prefix, record.revision, self.wanted.node) {
+            return Ok(Step::Nothing);
         }
+        let block = self.ipam.kept_block(prefix, record)?;
+        if !decide::is_owned_by(&block.value, self.wanted.node) {
+            let gone = self.ipam.forget_claim(self.wanted.node, &block)?;
+            seen.owned -= u32::from(gone);
+            return Ok(Step::Nothing);
+        }
+        self.of_block(seen, pool, block, claim.affinity)
+    }
+
+    /// Addresses of the block of `claim`, which is yet to be made.
+    fn of_blockless(
+        &mut self,
+        seen: &Seen,
+        pool: &Stored<Arc<Pool>>,
+        claim: Claim,
+    ) -> Result<Step, IpamError> {
+        let prefix = claim.block;
+        if prefix.len() != pool.value.block_len() || !self.ipam.has_no_overlap(prefix)? {
+            return Ok(Step::Nothing);
+        }
+        // Without its claim, which was given up meanwhile, it would be one that nobody asked for.
+        self.fill_new(seen, pool, prefix, Site::Claimed(claim.affinity))
     }
 
     /// Addresses of `block`, which the node claims by `affinity`.
@@ -260,6 +273,9 @@ impl<'a> Search<'a> {
         affinity: Stored<BlockAffinity>,
     ) -> Result<Step, IpamError> {
         let node = self.wanted.node;
+        self.ipam
+            .cache
+            .note_if_full(&block.value, block.revision, node);
         let mut commit = change(&block, pool);
         let right = match decide::standing(node, Some(affinity.value.state), Some(&block.value)) {
             // Not compared: a claim that was read is given up only with the block, which is.

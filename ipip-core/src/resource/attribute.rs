@@ -187,13 +187,14 @@ impl Fields {
     fn write(&self, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::new(out);
         if let Some(handle) = &self.handle_id {
-            object.field("handle_id", handle);
+            object.any_text("handle_id", handle);
         }
         if !self.secondary.is_empty() {
-            object.field("secondary", &self.secondary);
+            object.field_with("secondary", |out| self.secondary.write(out));
         }
         if !self.alternate_owner.is_empty() {
-            object.field("alternateOwnerAttrs", &self.alternate_owner);
+            let texts = &self.alternate_owner;
+            object.field_with("alternateOwnerAttrs", |out| texts.write(out));
         }
         if let Some(at) = &self.released_at {
             object.field("releasedAt", at);

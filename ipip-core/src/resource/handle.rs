@@ -23,6 +23,13 @@ impl Handle {
     /// # Errors
     /// [`ResourceError`] naming the field.
     pub fn from_json(text: &[u8]) -> Result<Self, ResourceError> {
+        if let Some(common) = Self::common(text) {
+            return Ok(common);
+        }
+        Self::any(text)
+    }
+
+    fn any(text: &[u8]) -> Result<Self, ResourceError> {
         let mut object = Object::parse(text)?;
         Ok(Self {
             blocks: object.take("block")?.unwrap_or_default(),
@@ -31,12 +38,36 @@ impl Handle {
         })
     }
 
+    /// Reads what nearly every handle has, addresses in one IPv4 block, as Calico and we write it.
+    fn common(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let (block, rest) = text.strip_prefix(r#"{"block":{""#)?.split_once(r#"":"#)?;
+        let count = rest.strip_suffix(r#"},"deleted":false}"#)?;
+        let is_plain = block
+            .bytes()
+            .all(|octet| octet.is_ascii_digit() || matches!(octet, b'.' | b'/'));
+        // Other numbers are for those who know what a number is.
+        let is_count = count.starts_with(|first| matches!(first, '1'..='9'))
+            && count.bytes().all(|octet| octet.is_ascii_digit());
+        let count = count.parse().ok().filter(|_| is_plain && is_count)?;
+        Some(Self {
+            blocks: [(block.to_owned(), count)].into(),
+            ..Self::default()
+        })
+    }
+
     /// The value to be stored.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         let mut object = ObjectWriter::new(&mut out);
-        object.field("block", &self.blocks);
+        object.field_with("block", |out| {
+            let mut counts = ObjectWriter::new(out);
+            for (block, count) in &self.blocks {
+                counts.field(block, count);
+            }
+            counts.close();
+        });
         object.field("deleted", &self.deleted);
         object.end(&self.extra);
         out
@@ -149,5 +180,40 @@ mod tests {
             assert!(Handle::from_json(text.as_bytes()).unwrap().is_empty());
         }
         assert!(Handle::from_json(br#"{"block":{"a":"1"}}"#).is_err());
+    }
+
+    #[test]
+    fn the_common_form_is_read_as_any_other() {
+        for (block, count, is_common) in [
+            ("10.0.0.0/26", "1", true),
+            ("10.0.0.0/26", "4096", true),
+            ("7", "9223372036854775807", true),
+            ("10.0.0.0/26", "9223372036854775808", false),
+            ("10.0.0.0/26", "0", false),
+            ("10.0.0.0/26", "-1", false),
+            ("10.0.0.0/26", "+1", false),
+            ("10.0.0.0/26", "01", false),
+            ("10.0.0.0/26", "1.0", false),
+            ("10.0.0.0/26", "", false),
+            ("10.0.0.0/26", "null", false),
+            ("10.0.0.0/26", r#"1,"10.0.1.0/26":2"#, false),
+            (r"10.0.0.0\u002f26", "1", false),
+            ("fd80::/122", "1", false),
+        ] {
+            let text = format!(r#"{{"block":{{"{block}":{count}}},"deleted":false}}"#);
+            let (common, any) = (
+                Handle::common(text.as_bytes()),
+                Handle::any(text.as_bytes()),
+            );
+            assert_eq!(common.is_some(), is_common, "{text}");
+            assert!(common.is_none() || common == any.ok(), "{text}");
+        }
+        for text in [
+            r#"{"block":{"10.0.0.0/26":1},"deleted":true}"#,
+            r#"{"block":{"10.0.0.0/26":1},"deleted":false,"x":1}"#,
+            r#"{"block":{"10.0.0.0/26":1},"block":{"10.0.1.0/26":1},"deleted":false}"#,
+        ] {
+            assert_eq!(Handle::common(text.as_bytes()), None, "{text}");
+        }
     }
 }

@@ -189,12 +189,22 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// Writes `number` at the end of `out`, as [`value_into`] does; a block has hundreds of them.
+fn last_two(number: u64) -> [u8; 2] {
+    PAIRS[usize::try_from(number % 100).unwrap_or(0)]
+}
+
+/// Writes `number` at the end of `out`, as [`value_into`] does; a block has hundreds of them, most of
+/// them small.
+#[inline]
 pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
-    let last_two = |number: u64| PAIRS[usize::try_from(number % 100).unwrap_or(0)];
-    if number < 10 {
-        return out.push(last_two(number)[1]);
+    match number {
+        0..10 => out.push(last_two(number)[1]),
+        10..100 => out.extend_from_slice(&last_two(number)),
+        _ => large_number_into(out, number),
     }
+}
+
+fn large_number_into(out: &mut Vec<u8>, number: u64) {
     // 20: the digits of 2^64 - 1.
     let mut digits = [b'0'; 20];
     let (mut rest, mut at) = (number, digits.len());
@@ -205,6 +215,35 @@ pub(crate) fn number_into(out: &mut Vec<u8>, number: u64) {
     }
     at += usize::from(digits[at] == b'0');
     out.extend_from_slice(&digits[at..]);
+}
+
+/// Writes numbers of which each is near the one before as a rule: then its last four digits alone are
+/// made anew.
+#[derive(Debug, Default)]
+pub(crate) struct NearNumbers {
+    /// The last number without those four digits.
+    high: u64,
+    /// All digits of the last number.
+    digits: Vec<u8>,
+}
+
+impl NearNumbers {
+    /// Writes `number` at the end of `out`, as [`number_into`] does.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, number: u64) {
+        let (high, low) = (number / 10_000, number % 10_000);
+        match self.digits.last_chunk_mut() {
+            Some([a, b, c, d]) if high > 0 && high == self.high => {
+                [*a, *b] = last_two(low / 100);
+                [*c, *d] = last_two(low);
+            }
+            _ => {
+                self.high = high;
+                self.digits.clear();
+                number_into(&mut self.digits, number);
+            }
+        }
+        out.extend_from_slice(&self.digits);
+    }
 }
 
 /// Writes a list, each entry by `write`.
@@ -247,10 +286,15 @@ impl<'a> ObjectWriter<'a> {
         write(self.name(name));
     }
 
-    /// Writes `"name":"value"`, unless the text is empty.
+    /// Writes `"name":"value"`.
+    pub(crate) fn any_text(&mut self, name: &str, value: &str) {
+        text_into(self.name(name), value);
+    }
+
+    /// The same, unless the text is empty.
     pub(crate) fn text(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            self.field(name, value);
+            self.any_text(name, value);
         }
     }
 
@@ -283,10 +327,27 @@ impl<'a> ObjectWriter<'a> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
-        value_into(self.out, name);
+        text_into(self.out, name);
         self.out.push(b':');
         self.out
     }
+}
+
+/// Writes `text` at the end of `out`, as [`value_into`] does. Nearly no text has anything to escape.
+pub(crate) fn text_into(out: &mut Vec<u8>, text: &str) {
+    let is_plain =
+        |octet| matches!(octet, b' '..=b'~') & !matches!(octet, b'"' | b'\\' | b'<' | b'>' | b'&');
+    // Every octet is looked at, so that many can be at once.
+    if !text
+        .bytes()
+        .fold(true, |plain, octet| plain & is_plain(octet))
+    {
+        return value_into(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 /// Writes `value` at the end of `out`, escaped as Go escapes.
@@ -327,6 +388,7 @@ impl serde_json::ser::Formatter for GoFormatter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     fn written<T: Serialize + ?Sized>(value: &T) -> String {
@@ -358,6 +420,30 @@ mod tests {
             let mut out = b"x".to_vec();
             number_into(&mut out, number);
             assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_ways_write_the_same(
+            texts in prop::collection::vec(any::<String>(), 0..9),
+            numbers in prop::collection::vec((any::<u64>(), 0..30_000u64, 0..64u32), 0..9),
+        ) {
+            let octets = (0..=0x7fu8).map(|octet| format!("a{}b", char::from(octet)));
+            for text in octets.chain(texts) {
+                let mut out = Vec::new();
+                text_into(&mut out, &text);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), written(&text));
+            }
+            let (mut near, mut expected, mut found) = (NearNumbers::default(), vec![], vec![]);
+            for (number, step, shift) in numbers {
+                let number = number >> shift;
+                for number in [number, number.saturating_add(step), number.saturating_sub(step)] {
+                    number_into(&mut expected, number);
+                    near.write(&mut found, number);
+                }
+            }
+            prop_assert_eq!(expected, found);
         }
     }
 

@@ -7,25 +7,27 @@ use crate::resource::Attribute;
 /// The attributes of a block in the order in which they came.
 ///
 /// An attribute that nothing points to any more keeps its number until many have gone, so that a
-/// release does not renumber the others; what is written leaves it out.
+/// release neither renumbers the others nor moves their text; what is written leaves it out.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Attributes {
     entries: Vec<Entry>,
     /// How many entries are pointed to.
     live: usize,
+    /// How many of these stand for addresses that cool down.
+    cooling: usize,
     /// The entry that was found last: who asks for several addresses asks for it again.
     last: usize,
-    /// What is written, once it was: changed with the entries, so that they need not be gathered from
-    /// all over the memory each time.
+    /// The text of the entries, once they were written: changed with them, so that it need not be
+    /// gathered from all over the memory each time.
     text: OnceLock<Text>,
 }
 
-/// The entries that are pointed to as they are written, a comma behind each.
+/// All entries as they are written, a comma behind each.
 #[derive(Debug, Clone, Default)]
 struct Text {
     octets: Vec<u8>,
-    /// Of each entry, with its comma.
-    lens: Vec<usize>,
+    /// Where each entry ends, with its comma.
+    ends: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -67,7 +69,10 @@ impl Attributes {
     /// Lets one more address point to the entry `index`, which must be there.
     pub(super) fn point_to(&mut self, index: u16) {
         let entry = &mut self.entries[usize::from(index)];
-        self.live += usize::from(entry.references == 0);
+        if entry.references == 0 {
+            self.live += 1;
+            self.cooling += usize::from(entry.cooling);
+        }
         entry.references += 1;
     }
 
@@ -103,16 +108,17 @@ impl Attributes {
 
     /// Lets one address fewer point to the entry `index`.
     pub(super) fn remove(&mut self, index: u16) {
-        let (before, rest) = self.entries.split_at_mut(usize::from(index));
-        rest[0].references -= 1;
-        if rest[0].references == 0 {
+        let entry = &mut self.entries[usize::from(index)];
+        entry.references -= 1;
+        if entry.references == 0 {
             self.live -= 1;
-            if let Some(text) = self.text.get_mut() {
-                text.remove(before.iter().filter(|entry| entry.references > 0).count());
-            }
+            self.cooling -= usize::from(entry.cooling);
         }
         while self.entries.last().is_some_and(|last| last.references == 0) {
             self.entries.pop();
+            if let Some(text) = self.text.get_mut() {
+                text.pop();
+            }
         }
     }
 
@@ -133,6 +139,7 @@ impl Attributes {
             *index = numbers[usize::from(*index)];
         }
         self.entries.retain(|entry| entry.references > 0);
+        self.text.take();
         self.last = 0;
     }
 
@@ -165,18 +172,45 @@ impl Attributes {
 
     /// Whether one of them stands for addresses that cool down.
     pub(super) fn has_cooling(&self) -> bool {
-        let live = |entry: &Entry| entry.cooling && entry.references > 0;
-        self.entries.iter().any(live)
+        self.cooling > 0
     }
 
-    /// Those that are pointed to as they are written, with a comma between them.
-    pub(super) fn text(&self) -> &[u8] {
-        let text = self.text.get_or_init(|| {
+    /// Writes those that are pointed to at the end of `out`, with a comma between them.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        let text = self.text();
+        // What stands between two entries that nothing points to is copied at once.
+        let (mut from, mut to) = (0, 0);
+        for (entry, end) in self.entries.iter().zip(&text.ends) {
+            if entry.references == 0 {
+                out.extend_from_slice(&text.octets[from..to]);
+                from = *end;
+            }
+            to = *end;
+        }
+        out.extend_from_slice(&text.octets[from..to]);
+        if out.len() > start {
+            out.pop();
+        }
+    }
+
+    /// How many octets [`Attributes::write`] writes, with a comma at the end.
+    pub(super) fn written_len(&self) -> usize {
+        let mut from = 0;
+        let len = |(entry, end): (&Entry, &usize)| {
+            let len = end - std::mem::replace(&mut from, *end);
+            if entry.references > 0 { len } else { 0 }
+        };
+        self.entries.iter().zip(&self.text().ends).map(len).sum()
+    }
+
+    fn text(&self) -> &Text {
+        self.text.get_or_init(|| {
             let mut text = Text::default();
-            self.iter().for_each(|attribute| text.push(attribute));
+            let attributes = self.entries.iter().map(|entry| &entry.attribute);
+            attributes.for_each(|attribute| text.push(attribute));
             text
-        });
-        text.octets.split_last().map_or(&[], |(_, list)| list)
+        })
     }
 
     /// Those that are pointed to, in order.
@@ -194,16 +228,14 @@ fn end_of(handle: &str) -> u64 {
 
 impl Text {
     fn push(&mut self, attribute: &Attribute) {
-        let json = attribute.json();
-        self.octets.extend_from_slice(json);
+        self.octets.extend_from_slice(attribute.json());
         self.octets.push(b',');
-        self.lens.push(json.len() + 1);
+        self.ends.push(self.octets.len());
     }
 
-    /// Removes the entry that has `number` others before it.
-    fn remove(&mut self, number: usize) {
-        let start: usize = self.lens[..number].iter().sum();
-        let len = self.lens.remove(number);
-        self.octets.drain(start..start + len);
+    /// Removes the last entry.
+    fn pop(&mut self) {
+        self.ends.pop();
+        self.octets.truncate(self.ends.last().copied().unwrap_or(0));
     }
 }

@@ -1,14 +1,16 @@
 //! The block's JSON, as Calico writes and reads it.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::attributes::Attributes;
 use super::{Block, Sequence};
 use crate::name::NodeName;
-use crate::resource::json::{Object, ObjectWriter, Text, number_into, write_list};
+use crate::resource::json::{NearNumbers, Object, ObjectWriter, Text, number_into, write_list};
 use crate::resource::{Affinity, Attribute, BlockPrefix, ResourceError};
 
 /// Reads the queue of free ordinals.
@@ -16,6 +18,9 @@ pub(super) type Queue =
     fn(&mut Object, BlockPrefix, &[Option<u16>]) -> Result<VecDeque<u16>, ResourceError>;
 /// Reads the sequence numbers of the ordinals.
 pub(super) type Numbers = fn(&mut Object, BlockPrefix) -> Result<Vec<Option<u64>>, ResourceError>;
+
+/// So many octets are kept for the next block to be written: a full one of /26 has 20,000 as a rule.
+const DRAFT_MAX: usize = 64 << 10;
 
 impl Block {
     /// Reads the stored value, and checks that every address is either assigned to an attribute
@@ -71,14 +76,38 @@ impl Block {
     /// The value to be stored: byte for byte what Calico writes, then the fields we do not know.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let attributes = self.attributes.as_ref().map(Attributes::text);
-        let octets = attributes.map_or(0, <[u8]>::len);
-        let mut out = Vec::with_capacity(512 + 32 * self.allocations.len() + octets);
-        let mut object = ObjectWriter::new(&mut out);
-        object.field("cidr", &self.prefix.to_string());
-        object.field("affinity", &self.affinity.as_ref().map(ToString::to_string));
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+
+    /// The same, to be shared: written where the last block was, which is still at hand, so that the
+    /// shared copy is the only memory that has to be fetched.
+    pub(crate) fn to_shared_json(&self) -> Arc<[u8]> {
+        thread_local! {
+            static DRAFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        DRAFT.with_borrow_mut(|draft| {
+            draft.clear();
+            // A block of a /20 has a megabyte, and is rare.
+            draft.shrink_to(DRAFT_MAX);
+            self.write(draft);
+            Arc::from(draft.as_slice())
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let attributes = self.attributes.as_ref();
+        let octets = attributes.map_or(0, Attributes::written_len);
+        out.reserve(512 + 32 * self.allocations.len() + octets);
+        let mut object = ObjectWriter::new(out);
+        object.any_text("cidr", &self.prefix.to_string());
+        match &self.affinity {
+            Some(owner) => object.any_text("affinity", &owner.to_string()),
+            None => object.field("affinity", &()),
+        }
         if let Some(time) = &self.claim_time {
-            object.field("affinity_claim_time", time);
+            object.any_text("affinity_claim_time", time);
         }
         object.field_with("allocations", |out| self.write_allocations(out));
         object.field_with("unallocated", |out| {
@@ -90,7 +119,7 @@ impl Block {
             None => out.extend_from_slice(b"null"),
             Some(list) => {
                 out.push(b'[');
-                out.extend_from_slice(list);
+                list.write(out);
                 out.push(b']');
             }
         });
@@ -100,7 +129,6 @@ impl Block {
         });
         object.field("deleted", &self.deleted);
         object.end(&self.extra);
-        out
     }
 
     fn write_allocations(&self, out: &mut Vec<u8>) {
@@ -114,6 +142,7 @@ impl Block {
 
     fn write_sequences(&self, out: &mut Vec<u8>) {
         let mut is_first = true;
+        let mut numbers = NearNumbers::default();
         out.push(b'{');
         each_in_text_order(self.sequences.len(), &mut |place| {
             let Some(Some(sequence)) = self.sequences.get(place) else {
@@ -125,7 +154,7 @@ impl Block {
             out.push(b'"');
             number_into(out, u64::try_from(place).unwrap_or(u64::MAX));
             out.extend_from_slice(b"\":");
-            number_into(out, *sequence);
+            numbers.write(out, *sequence);
         });
         out.push(b'}');
     }

@@ -128,6 +128,8 @@ proptest! {
             // Reading checks every invariant; a stray attribute would survive it, so count them.
             let read = read(&written(&block)).unwrap();
             prop_assert_eq!(&read, &block);
+            prop_assert!(read.assigned().eq(block.assigned()), "each attribute stands where it is pointed to");
+            prop_assert_eq!(&*block.to_shared_json(), &*block.to_json());
             let mut owners: Vec<u8> = model.owners.iter().flatten().map(|(h, _)| *h).collect();
             owners.sort_unstable();
             owners.dedup();
