@@ -12,6 +12,8 @@ mod refused;
 mod support;
 #[path = "userspace/traffic.rs"]
 mod traffic;
+#[path = "userspace/underlay.rs"]
+mod underlay;
 #[path = "userspace/world.rs"]
 mod world;
 
@@ -66,5 +68,8 @@ fn main() -> ExitCode {
     }
     // One at a time: one counts the sockets that a stop leaves, and while another starts a program, the
     // child holds copies of them all until its exec.
-    support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat())
+    support::run(
+        1,
+        &[traffic::TESTS, inbound::TESTS, underlay::TESTS, TESTS].concat(),
+    )
 }

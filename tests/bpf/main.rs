@@ -16,6 +16,8 @@ mod path;
 mod support;
 #[path = "../userspace/traffic.rs"]
 mod traffic;
+#[path = "../userspace/underlay.rs"]
+mod underlay;
 #[path = "../userspace/world.rs"]
 mod world;
 
@@ -96,5 +98,8 @@ fn main() -> ExitCode {
         std::fs::write("/proc/sys/net/core/fb_tunnels_only_for_init_net", "2").unwrap();
     }
     // One at a time, as its neighbours.
-    support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat())
+    support::run(
+        1,
+        &[traffic::TESTS, inbound::TESTS, underlay::TESTS, TESTS].concat(),
+    )
 }

@@ -1,4 +1,4 @@
-//! The data path in this process: a TUN device, a raw socket, and a thread for each direction.
+//! The data path in this process: a TUN device, a raw socket, a thread for each direction, and one for ICMP errors.
 //!
 //! ```text
 //!  tunl0 (TUN) ── read ── cut ──▶ peers.node_of(inner destination) ── encapsulate ──▶ raw socket, protocol 4
@@ -13,11 +13,15 @@
 //!
 //! It lives in an object of the process that holds it: when that ends, device and routes go with it.
 //! The kernel reassembles outer fragments before the raw socket sees them, and cuts inner packets to
-//! the device's MTU before they are read, so neither happens here. Where the underlay carries less than
-//! that, `too_long` cuts, or answers with "fragmentation needed".
+//! the device's MTU before they are read, so neither happens here. It keeps fragments for `ipfrag_time` (30 s) in no more
+//! memory than `ipfrag_high_thresh` (4 MiB), 64 behind each other from one source (`ipfrag_max_dist`). Where the underlay
+//! carries less than the device's MTU, `too_long` cuts, or answers with "fragmentation needed". What routers of the
+//! underlay say of our packets `relay` says to those who sent them; the kernel keeps what they say of MTUs, with
+//! its routes and for 10 minutes (`mtu_expires`).
 
 mod inward;
 mod outward;
+mod relay;
 mod too_long;
 
 use std::io;
@@ -54,6 +58,8 @@ pub struct Userspace {
 struct Shared {
     tun: Tun,
     raw: RawSocket,
+    /// Receives what routers of the underlay say of our packets.
+    icmp: RawSocket,
     /// For the MTU of the device and of the ways to other nodes; opened in its namespace.
     interfaces: Interfaces,
     /// Whether the device takes joined segments; not after it refused one.
@@ -112,17 +118,25 @@ impl Userspace {
             device,
             netns: netns.path(),
         };
-        let (raw, interfaces, tun, offload) =
-            netns.enter(|| open(&at, local, make)).map_err(|source| {
-                DatapathError::Namespace {
-                    device: device.clone(),
-                    source,
-                }
-            })??;
+        let (
+            Sockets {
+                raw,
+                icmp,
+                interfaces,
+            },
+            tun,
+            offload,
+        ) = netns.enter(|| open(&at, local, make)).map_err(|source| {
+            DatapathError::Namespace {
+                device: device.clone(),
+                source,
+            }
+        })??;
         let wake = Wake::new().map_err(|source| at.system("make an event", source))?;
         let shared = Shared {
             tun,
             raw,
+            icmp,
             interfaces,
             joins: AtomicBool::new(true),
             device: device.clone(),
@@ -135,11 +149,12 @@ impl Userspace {
         };
         let mut path = Self {
             shared: Arc::new(shared),
-            threads: Vec::with_capacity(2),
+            threads: Vec::with_capacity(3),
         };
-        // If the second thread cannot be had, dropping `path` ends the first.
+        // If a thread cannot be had, dropping `path` ends those before it.
         path.spawn("ipip-out", Shared::carry_out)?;
         path.spawn("ipip-in", Shared::carry_in)?;
+        path.spawn("ipip-errors", Shared::carry_errors)?;
         log::debug!(
             "user-space data path on {device} in {netns} for node {local}, offload {offload:?}"
         );
@@ -267,13 +282,20 @@ impl Shared {
     }
 }
 
+/// What is opened beside the device.
+struct Sockets {
+    raw: RawSocket,
+    icmp: RawSocket,
+    interfaces: Interfaces,
+}
+
 /// Opens everything in the namespace of the calling thread. The device comes last: what fails before
 /// leaves no trace.
 fn open(
     at: &Place<'_>,
     local: NodeAddr,
     make: fn(&InterfaceName) -> io::Result<Tun>,
-) -> Result<(RawSocket, Interfaces, Tun, Offload), DatapathError> {
+) -> Result<(Sockets, Tun, Offload), DatapathError> {
     let nowhere = || DatapathError::NodeAddr {
         addr: local,
         netns: at.netns.to_owned(),
@@ -292,10 +314,17 @@ fn open(
             opening(source)
         }
     })?;
+    let icmp = RawSocket::icmp_errors().map_err(opening)?;
+    icmp.bind(local.0).map_err(opening)?;
     let interfaces = Interfaces::open().map_err(opening)?;
     let tun = make(at.device).map_err(|source| at.creating(source))?;
     let offload = tun.take_on();
-    Ok((raw, interfaces, tun, offload))
+    let sockets = Sockets {
+        raw,
+        icmp,
+        interfaces,
+    };
+    Ok((sockets, tun, offload))
 }
 
 /// Where a data path is, for its errors.

@@ -30,6 +30,19 @@ impl RawSocket {
         socket::open(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP).map(|fd| Self { fd })
     }
 
+    /// As [`RawSocket::icmp`], but receives only "destination unreachable", "time exceeded" and "parameter problem".
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_NET_RAW`.
+    pub fn icmp_errors() -> io::Result<Self> {
+        // linux/icmp.h: the types not wanted, a bit each.
+        const ICMP_FILTER: c_int = 1;
+        let refused = !((1_u32 << 3) | (1 << 11) | (1 << 12));
+        let socket = Self::icmp()?;
+        socket::set_option(&socket.fd, libc::SOL_RAW, ICMP_FILTER, &refused)?;
+        Ok(socket)
+    }
+
     /// Sends packets that begin with their own IPv4 header (`IP_HDRINCL`: the kernel still fills the
     /// total length, the checksum, and an identification or source of zero), and receives every
     /// packet of protocol 4 (RFC 2003). While it is open the kernel answers none with "protocol
