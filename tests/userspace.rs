@@ -7,9 +7,13 @@ mod inbound;
 mod lifetime;
 #[path = "userspace/path.rs"]
 mod path;
+#[path = "userspace/refused.rs"]
+mod refused;
 mod support;
 #[path = "userspace/traffic.rs"]
 mod traffic;
+#[path = "userspace/underlay.rs"]
+mod underlay;
 #[path = "userspace/world.rs"]
 mod world;
 
@@ -48,13 +52,24 @@ const TESTS: &[Test] = &[
         Needs::Root,
         lifetime::missing_privilege_is_named,
     ),
+    (
+        "it_carries_where_offloads_are_refused",
+        Needs::Root,
+        refused::it_carries_where_offloads_are_refused,
+    ),
 ];
 
 fn main() -> ExitCode {
     if std::env::var_os(lifetime::CHILD).is_some() {
         return lifetime::unprivileged_child();
     }
+    if let Some(netns) = std::env::var_os(refused::CHILD) {
+        return refused::child(&netns);
+    }
     // One at a time: one counts the sockets that a stop leaves, and while another starts a program, the
     // child holds copies of them all until its exec.
-    support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat())
+    support::run(
+        1,
+        &[traffic::TESTS, inbound::TESTS, underlay::TESTS, TESTS].concat(),
+    )
 }

@@ -16,6 +16,8 @@ mod path;
 mod support;
 #[path = "../userspace/traffic.rs"]
 mod traffic;
+#[path = "../userspace/underlay.rs"]
+mod underlay;
 #[path = "../userspace/world.rs"]
 mod world;
 
@@ -100,7 +102,8 @@ fn main() -> ExitCode {
         std::fs::write(FALLBACK, "2").unwrap();
     }
     // One at a time, as its neighbours.
-    let code = support::run(1, &[traffic::TESTS, inbound::TESTS, TESTS].concat());
+    let tests = [traffic::TESTS, inbound::TESTS, underlay::TESTS, TESTS].concat();
+    let code = support::run(1, &tests);
     // The setting is the whole machine's, and other programs' tests come after these.
     if let Some(before) = before {
         std::fs::write(FALLBACK, before.trim()).unwrap();

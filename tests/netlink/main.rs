@@ -147,6 +147,11 @@ fn main() -> ExitCode {
             monitored::events_are_those_that_ip_monitor_prints,
         ),
         (
+            "a_filter_that_goes_is_told",
+            Needs::Root,
+            monitored::a_filter_that_goes_is_told,
+        ),
+        (
             "an_overrun_is_reported",
             Needs::Root,
             monitored::an_overrun_is_reported,

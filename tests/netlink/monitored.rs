@@ -105,6 +105,23 @@ fn as_ours(line: &str) -> Option<String> {
     }
 }
 
+/// Whoever attached a program there hears of it at once.
+pub(crate) fn a_filter_that_goes_is_told() {
+    let node = Named::new("node");
+    node.sh("ip link add eth0 type veth peer name other");
+    for take in [
+        "tc filter del dev eth0 ingress",
+        "tc qdisc del dev eth0 clsact",
+    ] {
+        node.sh("tc qdisc replace dev eth0 clsact; tc filter add dev eth0 ingress protocol ip bpf bytecode '1,6 0 0 0' flowid 1:1");
+        let mut monitor = Monitor::open(&node.netns).unwrap();
+        node.sh(take);
+        let events = monitor.wait(SOON).unwrap();
+        let is_told = |event: &Event| matches!(event, Event::FilterGone { name: Some(found), .. } if *found == name("eth0"));
+        assert!(events.iter().any(is_told), "{take}: {events:?}");
+    }
+}
+
 /// More than its buffer holds: told so once, and from then on every change again.
 pub(crate) fn an_overrun_is_reported() {
     let node = Named::new("node");

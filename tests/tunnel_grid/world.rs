@@ -132,7 +132,7 @@ impl Node {
 
     /// Puts a packet before the node, as received from the underlay.
     pub(crate) fn receives(&self, packet: &[u8]) {
-        assert!(self.underlay.write(packet, Note::Plain).unwrap(), "full");
+        assert!(self.underlay.write(&[packet], Note::Plain).unwrap(), "full");
     }
 
     /// Does so with many, and returns what comes to the device at `at`, `expected` packets; more would be a

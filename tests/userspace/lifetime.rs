@@ -18,7 +18,8 @@ pub(crate) fn a_stop_leaves_nothing() {
         path_b,
         pair,
     } = Tunnel::new();
-    assert_eq!(open_raw_sockets(&pair.a), 1, "raw sockets while it runs");
+    // One for protocol 4 and one for ICMP.
+    assert_eq!(open_raw_sockets(&pair.a), 2, "raw sockets while it runs");
     let came = echo(&pair.a, IN_B, 1, SOON);
     assert!(came, "no echo");
     let counters = path_a.stop();

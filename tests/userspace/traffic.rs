@@ -190,13 +190,13 @@ fn a_packet_too_long_for_the_underlay_is_answered() {
 
 /// Sends with DF what is too long, says which MTU the socket knows once it has been told (`IP_MTU` is 14) and
 /// the error that waits on it (`SO_ERROR` is 4, `EMSGSIZE` 90), and sends one octet too many and one less.
-const TOLD: &str = "import socket, time
+pub(crate) const TOLD: &str = "import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(0, 10, 2)
 s.connect(('10.244.244.65', 4000))
 before = s.getsockopt(0, 14)
 s.send(bytes(1452))
-for _ in range(200):
+for _ in range(1000):
     if s.getsockopt(0, 14) != before: break
     time.sleep(.01)
 print(s.getsockopt(0, 14), s.getsockopt(1, 4))

@@ -19,6 +19,8 @@ mod choose;
 mod counters;
 mod error;
 mod forward;
+mod join;
+mod segment;
 mod userspace;
 
 #[cfg(feature = "bpf")]

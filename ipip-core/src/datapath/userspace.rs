@@ -1,36 +1,47 @@
-//! The data path in this process: a TUN device, a raw socket, and a thread for each direction.
+//! The data path in this process: a TUN device, a raw socket, a thread for each direction, and one for ICMP errors.
 //!
 //! ```text
-//!  tunl0 (TUN) ── read ──▶ peers.node_of(inner destination) ── encapsulate ──▶ raw socket, protocol 4
-//!        ◀── write ── finish partial checksum ◀── peers.check(outer, inner source) ◀── receive
+//!  tunl0 (TUN) ── read ── cut ──▶ peers.node_of(inner destination) ── encapsulate ──▶ raw socket, protocol 4
+//!        ◀── write ── join ◀── finish checksum ◀── peers.check(outer, inner source) ◀── receive
 //! ```
+//!
+//! What one system call costs is the most of what a packet costs here, so the kernel hands over TCP (and where it
+//! can UDP) uncut, up to 64 KiB at once, `outward` cuts it, and a batch is sent with one call; a batch is received
+//! with one call, `inward` joins the segments of a connection, and the kernel takes them as one. Where the kernel
+//! refuses any of it, packets go one by one. The underlay sees every packet by itself in any case: the notes with
+//! which a packet could be left to the kernel to cut (`struct virtio_net_hdr`) know no TCP inside IPv4 inside IPv4.
 //!
 //! It lives in an object of the process that holds it: when that ends, device and routes go with it.
 //! The kernel reassembles outer fragments before the raw socket sees them, and cuts inner packets to
-//! the device's MTU before they are read, so neither happens here. Where the underlay carries less than
-//! that, `too_long` cuts, or answers with "fragmentation needed".
+//! the device's MTU before they are read, so neither happens here. It keeps fragments for `ipfrag_time` (30 s) in no more
+//! memory than `ipfrag_high_thresh` (4 MiB), 64 behind each other from one source (`ipfrag_max_dist`). Where the underlay
+//! carries less than the device's MTU, `too_long` cuts, or answers with "fragmentation needed". What routers of the
+//! underlay say of our packets `relay` says to those who sent them; the kernel keeps what they say of MTUs, with
+//! its routes and for 10 minutes (`mtu_expires`).
 
+mod inward;
+mod outward;
+mod relay;
 mod too_long;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::counters::{Counters, Reason, Tally};
+use super::counters::{Counters, Tally};
 use super::error::DatapathError;
-use super::forward::{inbound, outbound};
 use crate::addr::NodeAddr;
 use crate::name::InterfaceName;
 use crate::peers::Peers;
 use crate::sys::interface::Interfaces;
 use crate::sys::netns::Netns;
 use crate::sys::raw::RawSocket;
-use crate::sys::tun::{NOTE_LEN, Tun};
+use crate::sys::tun::{Offload, Tun};
 use crate::sys::wake::{Ended, Wake};
-use crate::wire::{self, HEADER_LEN, MAX_PACKET_LEN};
 
 /// What we ask of the kernel as receive buffer, in octets: some 80 packets of the longest kind, or
 /// thousands of usual ones, for the time that the reading thread is not scheduled.
@@ -47,8 +58,12 @@ pub struct Userspace {
 struct Shared {
     tun: Tun,
     raw: RawSocket,
+    /// Receives what routers of the underlay say of our packets.
+    icmp: RawSocket,
     /// For the MTU of the device and of the ways to other nodes; opened in its namespace.
     interfaces: Interfaces,
+    /// Whether the device takes joined segments; not after it refused one.
+    joins: AtomicBool,
     device: InterfaceName,
     netns: PathBuf,
     local: NodeAddr,
@@ -103,18 +118,27 @@ impl Userspace {
             device,
             netns: netns.path(),
         };
-        let (raw, interfaces, tun) =
-            netns.enter(|| open(&at, local, make)).map_err(|source| {
-                DatapathError::Namespace {
-                    device: device.clone(),
-                    source,
-                }
-            })??;
+        let (
+            Sockets {
+                raw,
+                icmp,
+                interfaces,
+            },
+            tun,
+            offload,
+        ) = netns.enter(|| open(&at, local, make)).map_err(|source| {
+            DatapathError::Namespace {
+                device: device.clone(),
+                source,
+            }
+        })??;
         let wake = Wake::new().map_err(|source| at.system("make an event", source))?;
         let shared = Shared {
             tun,
             raw,
+            icmp,
             interfaces,
+            joins: AtomicBool::new(true),
             device: device.clone(),
             netns: at.netns.to_owned(),
             local,
@@ -125,12 +149,15 @@ impl Userspace {
         };
         let mut path = Self {
             shared: Arc::new(shared),
-            threads: Vec::with_capacity(2),
+            threads: Vec::with_capacity(3),
         };
-        // If the second thread cannot be had, dropping `path` ends the first.
+        // If a thread cannot be had, dropping `path` ends those before it.
         path.spawn("ipip-out", Shared::carry_out)?;
         path.spawn("ipip-in", Shared::carry_in)?;
-        log::debug!("user-space data path on {device} in {netns} for node {local}");
+        path.spawn("ipip-errors", Shared::carry_errors)?;
+        log::debug!(
+            "user-space data path on {device} in {netns} for node {local}, offload {offload:?}"
+        );
         Ok(path)
     }
 
@@ -224,82 +251,6 @@ impl Shared {
         self.wake.ring();
     }
 
-    fn carry_out(&self) -> Failed {
-        const ACTION: &str = "read from the TUN device";
-        // The kernel's note stands where the outer header will: the packet begins behind both.
-        const NOTE_AT: usize = HEADER_LEN - NOTE_LEN;
-        let mut buffer = vec![0; HEADER_LEN + MAX_PACKET_LEN];
-        self.until_woken(self.tun.as_fd(), ACTION, || {
-            let place = buffer.get_mut(NOTE_AT..).unwrap_or_default();
-            let Some(read) = self.tun.read(place)? else {
-                return Ok(false);
-            };
-            let packet = buffer.get_mut(..HEADER_LEN + read.len);
-            let packet = packet.unwrap_or_default();
-            if read.checksum_pending {
-                // What cannot be read is refused below.
-                let inner = packet.get_mut(HEADER_LEN..).unwrap_or_default();
-                let _ = wire::finish_partial_checksum(inner);
-            }
-            if let Err(reason) = self.send(packet) {
-                self.tally.dropped(reason);
-            }
-            Ok(true)
-        })
-    }
-
-    fn send(&self, buffer: &mut [u8]) -> Result<(), Reason> {
-        let outbound = outbound(buffer, self.local, &self.peers())?;
-        match self.raw.send(outbound.packet, outbound.node.0) {
-            Ok(true) => {
-                self.tally.sent(outbound.packet.len() - HEADER_LEN);
-                Ok(())
-            }
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                let inner = outbound.packet.get(HEADER_LEN..).unwrap_or_default();
-                self.send_in_pieces(inner, outbound.node)?;
-                self.tally.sent(inner.len());
-                Ok(())
-            }
-            Ok(false) | Err(_) => Err(Reason::SendFailed),
-        }
-    }
-
-    fn carry_in(&self) -> Failed {
-        let mut buffer = vec![0; MAX_PACKET_LEN];
-        self.until_woken(self.raw.as_fd(), "receive from the underlay", || {
-            let Some(len) = self.raw.receive(&mut buffer)? else {
-                return Ok(false);
-            };
-            // A longer packet would be cut, and is then refused as truncated.
-            let packet = match buffer.get_mut(..len) {
-                Some(packet) => packet,
-                None => &mut buffer,
-            };
-            if let Err(reason) = self.deliver(packet) {
-                self.tally.dropped(reason);
-            }
-            Ok(true)
-        })
-    }
-
-    fn deliver(&self, buffer: &mut [u8]) -> Result<(), Reason> {
-        let mtu = || self.interfaces.mtu(&self.device).ok();
-        let inbound = inbound(buffer, self.local, &self.peers(), mtu)?;
-        // The device refuses while it is down (EIO) and when its queue is full.
-        if !matches!(self.tun.write(inbound.packet, inbound.note), Ok(true)) {
-            return Err(Reason::DeviceRefused);
-        }
-        self.tally.received(inbound.packet.len());
-        if inbound.checksum_finished {
-            self.tally.checksum_finished();
-        }
-        if inbound.alarm.is_some() {
-            self.tally.ecn_alarm();
-        }
-        Ok(())
-    }
-
     /// Repeats `step` while it finds something to do, and waits for `fd` when it does not.
     fn until_woken(
         &self,
@@ -331,13 +282,20 @@ impl Shared {
     }
 }
 
+/// What is opened beside the device.
+struct Sockets {
+    raw: RawSocket,
+    icmp: RawSocket,
+    interfaces: Interfaces,
+}
+
 /// Opens everything in the namespace of the calling thread. The device comes last: what fails before
 /// leaves no trace.
 fn open(
     at: &Place<'_>,
     local: NodeAddr,
     make: fn(&InterfaceName) -> io::Result<Tun>,
-) -> Result<(RawSocket, Interfaces, Tun), DatapathError> {
+) -> Result<(Sockets, Tun, Offload), DatapathError> {
     let nowhere = || DatapathError::NodeAddr {
         addr: local,
         netns: at.netns.to_owned(),
@@ -356,10 +314,17 @@ fn open(
             opening(source)
         }
     })?;
+    let icmp = RawSocket::icmp_errors().map_err(opening)?;
+    icmp.bind(local.0).map_err(opening)?;
     let interfaces = Interfaces::open().map_err(opening)?;
-    let made = make(at.device).and_then(|tun| tun.leave_checksums().map(|()| tun));
-    let tun = made.map_err(|source| at.creating(source))?;
-    Ok((raw, interfaces, tun))
+    let tun = make(at.device).map_err(|source| at.creating(source))?;
+    let offload = tun.take_on();
+    let sockets = Sockets {
+        raw,
+        icmp,
+        interfaces,
+    };
+    Ok((sockets, tun, offload))
 }
 
 /// Where a data path is, for its errors.

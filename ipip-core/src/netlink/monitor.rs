@@ -10,15 +10,15 @@ use super::NetlinkError;
 use super::error::Fault;
 use super::message::link::{self, LinkFacts};
 use super::message::reply::{self, Names};
-use super::message::{Frame, frames, route};
+use super::message::{Frame, frames, route, u32_at};
 use super::socket::{DATAGRAM_MAX, NONE, RequestSocket, configure, open, receive_datagram};
 use crate::name::InterfaceName;
 use crate::plan::{InterfaceAddr, Place, Route};
 use crate::sys::netns::Netns;
 use crate::sys::wake::{Ended, Wake};
 
-/// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV4_ROUTE`.
-const GROUPS: [u32; 3] = [1, 5, 7];
+/// `RTNLGRP_LINK`, `RTNLGRP_TC`, `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV4_ROUTE`.
+const GROUPS: [u32; 4] = [1, 4, 5, 7];
 
 /// Octets, which hold some 2,500 events. Not more: once it is half full the kernel makes whoever causes
 /// an event give way to all other processes (`yield` in `netlink_broadcast_filtered`), which on a busy
@@ -28,7 +28,7 @@ const BUFFER: libc::c_int = 1024 * 1024;
 /// How many datagrams one call takes in at most, so that it ends where changes never do.
 const DATAGRAMS_MAX: usize = 16 * 1024;
 
-/// The links, IPv4 addresses and IPv4 routes of one namespace, change by change.
+/// The links, IPv4 addresses and IPv4 routes of one namespace, change by change, and filters (`tc`) that go.
 ///
 /// What is there already is not told: open the monitor first, then observe, and no change is missed.
 /// Three things come without an event of their own. When a link goes down, the kernel drops its routes
@@ -101,6 +101,14 @@ pub enum Event {
     Route(Route),
     /// The main table no longer has this route.
     RouteGone(Route),
+    /// A filter, or a queueing discipline with its filters, was taken from a link: programs may be gone that were
+    /// attached there.
+    FilterGone {
+        /// The link's number.
+        index: u32,
+        /// The link's name; `None` if the link is gone.
+        name: Option<InterfaceName>,
+    },
     /// Changes came faster than they were taken, and some were lost, links, addresses and routes alike:
     /// observe again.
     Overrun,
@@ -268,6 +276,13 @@ fn event(frame: &Frame<'_>, place: &Place, names: &mut Names) -> Result<Option<E
                 Event::RouteGone
             };
             Ok(route::route(frame, place, names)?.map(event))
+        }
+        libc::RTM_DELTFILTER | libc::RTM_DELQDISC => {
+            // struct tcmsg of linux/rtnetlink.h: the family and its padding, then the link.
+            const LINK_AT: usize = 4;
+            let index = u32_at(frame.payload, LINK_AT).ok_or("cut short")?;
+            let name = names.get(&index).cloned();
+            Ok(Some(Event::FilterGone { index, name }))
         }
         _ => Ok(None),
     }

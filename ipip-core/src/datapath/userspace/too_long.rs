@@ -21,7 +21,8 @@ impl Shared {
         let packet = Ipv4View::parse(inner, Layer::Inner).map_err(|_| Reason::Unsendable)?;
         let fragments = Fragments::new(&packet, mtu).map_err(|error| {
             if matches!(error, FragmentError::DontFragment { .. }) {
-                self.tell_sender(inner, mtu);
+                let mtu = u16::try_from(mtu.octets()).unwrap_or(u16::MAX);
+                self.tell_sender(inner, IcmpError::FragmentationNeeded { mtu });
             }
             Reason::TooLong
         })?;
@@ -39,15 +40,14 @@ impl Shared {
     }
 
     /// What the way to a node leaves inside the tunnel.
-    fn tunnel_mtu(&self, node: NodeAddr) -> Option<TunnelMtu> {
+    pub(super) fn tunnel_mtu(&self, node: NodeAddr) -> Option<TunnelMtu> {
         let way = self.interfaces.mtu_of_way(node.0).ok()?;
         Some(UnderlayMtu::try_new(way).ok()?.tunnel())
     }
 
-    /// Tells the sender of `original`, on this node or in a pod, how long a packet may be. At no limited
-    /// rate: path MTU discovery lives on these, and the kernel does not limit its own either
-    /// (`icmpv4_mask_allow`).
-    fn tell_sender(&self, original: &[u8], mtu: TunnelMtu) {
+    /// Tells the sender of `original`, on this node or in a pod, what became of it. At no limited rate: path MTU
+    /// discovery lives on these, and the kernel does not limit its own either (`icmpv4_mask_allow`).
+    pub(super) fn tell_sender(&self, original: &[u8], error: IcmpError) {
         let Ok(quoted) = Quoted::parse(original, Layer::Inner) else {
             return;
         };
@@ -55,9 +55,6 @@ impl Shared {
             return;
         }
         let mut buffer = [0; MAX_ICMP_ERROR_LEN];
-        let error = IcmpError::FragmentationNeeded {
-            mtu: u16::try_from(mtu.octets()).unwrap_or(u16::MAX),
-        };
         let written = error.emit(self.local.0, original, &mut buffer);
         if let Some(answer) = written.ok().and_then(|len| buffer.get(..len)) {
             // From here and not through the device: a packet that comes in with an address of this node as
