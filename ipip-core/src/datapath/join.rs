@@ -50,10 +50,15 @@ struct Open<'a> {
 /// kernel will make new ones.
 pub(super) fn join<'a>(packets: impl Iterator<Item = (&'a [u8], bool)>) -> Vec<Run> {
     let mut runs: Vec<Open<'a>> = Vec::new();
+    // How many runs stand before a packet that stays alone: nothing overtakes it.
+    let mut ended = 0;
     for (number, (packet, may_join)) in packets.enumerate() {
         let segment = Segment::parse(packet).filter(|_| may_join);
+        if segment.is_none() {
+            ended = runs.len();
+        }
         if let Some(segment) = &segment
-            && let Some(run) = runs.iter_mut().rev().find(|run| run.is_of(segment))
+            && let Some(run) = runs.iter_mut().skip(ended).rfind(|run| run.is_of(segment))
             && run.takes(segment)
         {
             run.push(number, segment);

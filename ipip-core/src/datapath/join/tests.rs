@@ -144,6 +144,17 @@ fn connections_are_joined_side_by_side_and_stay_in_order() {
 }
 
 #[test]
+fn nothing_overtakes_an_acknowledgement() {
+    let packets = [
+        segment(1, 0, 100, ACK),
+        segment(1, 100, 0, ACK),
+        segment(1, 100, 100, ACK),
+        segment(1, 200, 100, ACK),
+    ];
+    assert_eq!(numbers(&packets), [vec![0], vec![1], vec![2, 3]]);
+}
+
+#[test]
 fn a_joined_packet_is_no_longer_than_a_packet_can_be() {
     let packets: Vec<_> = (0..50)
         .map(|number| segment(1, number * 1440, 1440, ACK))
