@@ -1,6 +1,7 @@
 //! What a node is told about itself.
 
 use std::ffi::c_char;
+use std::time::Duration;
 
 use ipip_core::datapath::Choice;
 use ipip_core::mtu::TunnelMtu;
@@ -72,6 +73,11 @@ pub struct ipip_node_config {
     pub adopt_felix: u8,
     /// 1 if the tunnel device is ours alone, so that foreign addresses on it go; else 0.
     pub exclusive: u8,
+    /// How long a pass of `ipip_node_run` takes at most, in milliseconds; 0 for 30,000. A pass whose time is
+    /// over ends between two batches of changes in the kernel, but never before the first, and the next one
+    /// goes on where it ended; a store that has not answered by then, or for 5 s if that is longer, counts
+    /// as one that cannot be read. Other calls take the time that they need.
+    pub deadline_ms: u32,
 }
 
 impl ipip_node_config {
@@ -99,6 +105,9 @@ impl ipip_node_config {
             .fold(config, |config, (key, value)| config.with_label(key, value));
         if let Some(network) = network {
             config = config.with_network(network);
+        }
+        if self.deadline_ms != 0 {
+            config = config.with_deadline(Duration::from_millis(self.deadline_ms.into()));
         }
         if self.mtu != 0 {
             config = config.with_mtu(TunnelMtu::try_new(self.mtu)?);

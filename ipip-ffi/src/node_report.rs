@@ -33,9 +33,12 @@ pub enum ipip_node_list {
     Released = 5,
     /// What else could not be done when it left: the store's words.
     Faults = 6,
+    /// The steps that were not begun, as the time of a pass of `ipip_node_run` was over; the next one goes
+    /// on with them.
+    Postponed = 7,
 }
 
-const LISTS: [ipip_node_list; 7] = [
+const LISTS: [ipip_node_list; 8] = [
     ipip_node_list::Steps,
     ipip_node_list::Failed,
     ipip_node_list::Conflicts,
@@ -43,6 +46,7 @@ const LISTS: [ipip_node_list; 7] = [
     ipip_node_list::Withheld,
     ipip_node_list::Released,
     ipip_node_list::Faults,
+    ipip_node_list::Postponed,
 ];
 
 /// One thing in a list of a report; its texts live as long as the `ipip_node_report` that it is from.
@@ -95,7 +99,7 @@ pub enum ipip_guard_state {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ipip_node_state {
-    /// 1 if nothing is left to be done: nothing failed, nothing is in the way, the store was read, the
+    /// 1 if nothing is left to be done: nothing failed or was postponed, nothing is in the way, the store was read, the
     /// packets are carried; of a plan, if there is no step either. Else 0.
     pub is_settled: u8,
     /// Who carries the packets.
@@ -295,6 +299,7 @@ impl From<Synced> for ipip_node_report {
             lists: Lists::default()
                 .with(ipip_node_list::Steps, &synced.done)
                 .failed(&synced.failed)
+                .with(ipip_node_list::Postponed, &synced.postponed)
                 .with(ipip_node_list::Conflicts, &synced.conflicts)
                 .with(ipip_node_list::Adopted, &synced.adopted)
                 .with(ipip_node_list::Withheld, &synced.withheld),

@@ -44,6 +44,7 @@ static void joined_twice_and_synced_twice(void) {
     strcat(route, " via 172.18.0.2 dev under");
     CHECK_OK(ipip_node_plan(agent, &report));
     CHECK(ipip_node_report_count(report, IPIP_NODE_LIST_STEPS) >= 1);
+    CHECK(ipip_node_report_count(report, IPIP_NODE_LIST_POSTPONED) == 0);
     CHECK_OK(ipip_node_report_state(report, &state));
     CHECK(!state.is_settled && state.data_path == IPIP_DATA_PATH_STATE_UNTOLD && state.data_path_text == NULL);
     ipip_node_report_free(report);
@@ -202,6 +203,7 @@ static void *run(void *status_out) {
 static void a_run_follows_until_it_is_stopped(void) {
     NEEDS_ROOT();
     struct ipip_node_config config = cluster();
+    config.deadline_ms = 10000;
     struct ipip_node_counts counts;
     struct ipip_assignment other;
     enum ipip_status status = IPIP_STATUS_INTERNAL;
@@ -224,6 +226,7 @@ static void a_run_follows_until_it_is_stopped(void) {
     CHECK(heard.passes >= 1 && heard.settled == heard.passes && heard.failed == 0);
     CHECK_OK(ipip_node_counters(agent, &counts));
     CHECK(counts.passes == (uint64_t)heard.passes + 1 && counts.applied >= 1 && counts.errors == 0 && counts.failed == 0);
+    CHECK(counts.cut_short == 0);
     /* It stays stopped, and the node itself as it is. */
     CHECK_OK(ipip_node_run(agent, NULL, NULL));
     CHECK_PART(sh("ip -n %s route show %s", node_name, block), "via 172.18.0.2 dev under");

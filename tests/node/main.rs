@@ -7,6 +7,7 @@ mod churn;
 mod cluster;
 mod crash;
 mod data_path;
+mod deadline;
 mod detach;
 mod join;
 mod killed;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         states::TESTS,
         leave::TESTS,
         run::TESTS,
+        deadline::TESTS,
         churn::TESTS,
     ];
     support::run(1, &tests.concat())

@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 
 use super::agent::Carrier;
-use super::apply::apply_part;
+use super::apply::{Round, apply_part};
 use super::data_path::remove_programs;
 use super::synced::{FailedStep, json, texts};
 use super::{Node, NodeError, remove_guard};
 use crate::ipam::NodeRemoval;
+use crate::netlink::Deadline;
 use crate::plan::{self, Step};
 
 /// How a node leaves.
@@ -57,10 +58,11 @@ impl Node {
         let programs = remove_programs(&self.netns, &self.config.policy.tunnel);
         let survey = self.survey(&mut state, kernel.observe()?)?;
         let plan = plan::leave(&survey.observed, &survey.ownership, &state.before);
-        let (done, failed) = apply_part(&mut kernel, &plan.steps, &mut false);
+        let (mut round, mut deadline) = (Round::default(), Deadline::never());
+        apply_part(&mut kernel, &plan.steps, &mut deadline, &mut round);
         let mut left = Left {
-            done,
-            failed,
+            done: round.done,
+            failed: round.failed,
             ..Left::default()
         };
         if let Err(error) = programs {

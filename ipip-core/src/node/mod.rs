@@ -25,7 +25,7 @@
 //! | `config`, `underlay`, `workload` | what a node is told, where the others reach it, what it wires |
 //! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
 //! | `sync`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
-//! | `run`, `counters` | passes whenever something changed |
+//! | `run`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
 //! | `ensure`, `data_path`, `guard` | one object at a time |
 //!
 //! # One object at a time
@@ -54,6 +54,7 @@ mod detach;
 mod ensure;
 mod error;
 mod guard;
+mod in_time;
 mod join;
 mod leave;
 mod run;

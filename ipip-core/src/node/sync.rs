@@ -12,7 +12,7 @@ use super::{GuardState, Node, NodeError, Underlay};
 use crate::addr::NodeAddr;
 use crate::cluster::View;
 use crate::name::InterfaceName;
-use crate::netlink::Kernel;
+use crate::netlink::{Deadline, Kernel};
 use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Policy, Tunnel};
 use crate::peers::Peers;
 use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
@@ -69,7 +69,7 @@ impl Node {
     /// read, [`NodeError::Cluster`] if the store never could; nothing was changed then.
     pub fn sync(&self) -> Result<Synced, NodeError> {
         let mut turn = self.turn();
-        self.pass(&mut turn)
+        self.pass(&mut turn, Deadline::never())
     }
 
     /// What [`Node::sync`] would do in the kernel now. Nothing is changed, in the store neither.
@@ -99,21 +99,26 @@ impl Node {
 
 impl Node {
     /// One pass, in the caller's turn.
-    pub(super) fn pass(&self, state: &mut State) -> Result<Synced, NodeError> {
+    pub(super) fn pass(
+        &self,
+        state: &mut State,
+        mut deadline: Deadline,
+    ) -> Result<Synced, NodeError> {
         add(&self.tally.passes, 1);
-        let result = self.rounds(state);
+        let result = self.rounds(state, &mut deadline);
         match &result {
             Ok(synced) => {
                 add(&self.tally.applied, synced.done.len());
                 add(&self.tally.failed, synced.failed.len());
                 add(&self.tally.conflicts, synced.conflicts.len());
+                add(&self.tally.cut_short, (!synced.postponed.is_empty()).into());
             }
             Err(_) => add(&self.tally.errors, 1),
         }
         result
     }
 
-    fn rounds(&self, state: &mut State) -> Result<Synced, NodeError> {
+    fn rounds(&self, state: &mut State, deadline: &mut Deadline) -> Result<Synced, NodeError> {
         let mut kernel = self.kernel()?;
         // Before the store: whoever attaches a workload commits its address before it makes its link, so
         // that no link is seen here of which the store does not know.
@@ -135,7 +140,7 @@ impl Node {
             guard = self.guard(state, &mut kernel, &mut survey)?;
             let plan = survey.plan(stale.is_some());
             state.remember(plan.settings_before(&survey.observed));
-            last = apply(&mut kernel, plan);
+            last = apply(&mut kernel, plan, deadline);
             state.notice(&mut last.adopted, &last.done);
             if let Some(reason) = last.no_guard.take() {
                 log::warn!(
@@ -146,13 +151,14 @@ impl Node {
                 guard = GuardState::Unavailable { reason };
             }
             done.append(&mut last.done);
-            if !last.moved || round == ROUNDS {
+            if !last.moved || round == ROUNDS || deadline.is_over() {
                 break;
             }
             survey = self.survey(state, kernel.observe()?)?;
         }
         // Behind the plan: what was reached through them is reached another way by now.
         if stale.is_none()
+            && last.postponed.is_empty()
             && let Some(step) = self.superfluous_programs(&survey)
         {
             match remove_programs(&self.netns, &self.config.policy.tunnel) {
@@ -168,6 +174,7 @@ impl Node {
         Ok(Synced {
             done,
             failed: last.failed,
+            postponed: last.postponed,
             conflicts: last.conflicts,
             adopted: last.adopted,
             withheld: survey.overlay.withheld,
