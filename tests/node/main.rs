@@ -17,6 +17,7 @@ mod states;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod torn;
 mod two;
 mod unsteady;
 
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
     if let Some(store) = std::env::var_os(killed::AGENT) {
         return killed::agent(&store);
     }
+    if let Some(store) = std::env::var_os(torn::DOOMED) {
+        return torn::doomed(&store);
+    }
     let tests = [
         join::TESTS,
         attach::TESTS,
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
         sync::TESTS,
         data_path::TESTS,
         crash::TESTS,
+        torn::TESTS,
         killed::TESTS,
         states::TESTS,
         leave::TESTS,
