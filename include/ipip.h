@@ -2459,6 +2459,11 @@ struct ipip_node_config {
      */
     uint8_t exclusive;
     /**
+     * 1 if the routes to a node go by one next hop object (`ip nexthop`), for very many nodes; it needs Linux
+     * 5.3 and the kernel's default `net.ipv4.nexthop_compat_mode` 1; else 0.
+     */
+    uint8_t next_hop_objects;
+    /**
      * How long a pass of `ipip_node_run` takes at most, in milliseconds; 0 for 30,000. A pass whose time is
      * over ends between two batches of changes in the kernel, but never before the first, and the next one
      * goes on where it ended; a store that has not answered by then, or for 5 s if that is longer, counts

@@ -263,6 +263,7 @@ static void fields_of_a_node_are_checked(void) {
     REFUSED(route_mtu, 2, IPIP_STATUS_INVALID_ARGUMENT, "route_mtu is 2");
     REFUSED(adopt_felix, 2, IPIP_STATUS_INVALID_ARGUMENT, "adopt_felix is 2");
     REFUSED(exclusive, 2, IPIP_STATUS_INVALID_ARGUMENT, "exclusive is 2");
+    REFUSED(next_hop_objects, 2, IPIP_STATUS_INVALID_ARGUMENT, "next_hop_objects is 2");
     REFUSED(device, "a b", IPIP_STATUS_INVALID_ARGUMENT, "interface name \"a b\"");
     REFUSED(labels_len, 1, IPIP_STATUS_NULL_ARGUMENT, "labels is NULL");
     REFUSED(underlay, "wire", IPIP_STATUS_NO_UNDERLAY, "wire has no IPv4 address");

@@ -63,6 +63,8 @@ fn text(event: &Event) -> Option<String> {
         Event::AddressGone { index, address, .. } => format!("gone address {index} {address}"),
         Event::Route(route) => format!("route {route}"),
         Event::RouteGone(route) => format!("gone route {route}"),
+        Event::NextHop(id) => format!("next hop {id}"),
+        Event::NextHopGone(id) => format!("gone next hop {id}"),
         other => panic!("{other:?}"),
     })
 }
@@ -92,6 +94,7 @@ fn as_ours(line: &str) -> Option<String> {
             Some(format!("{gone}link {index} {name}{up}"))
         }
         "ADDR" if words[2] == "inet" => Some(format!("{gone}address {index} {}", words[3])),
+        "NEXTHOP" => Some(format!("{gone}next hop {}", words[1])),
         "ROUTE" if !rest.contains(" table ") && !rest.contains("::") => {
             let text = rest.replace(" linkdown", "").replace(" dead", "");
             // Beside a next hop that is an object `ip` prints what is inside.

@@ -12,6 +12,7 @@ mod detach;
 mod join;
 mod killed;
 mod leave;
+mod next_hops;
 mod run;
 mod states;
 #[path = "../support/mod.rs"]
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         killed::TESTS,
         states::TESTS,
         leave::TESTS,
+        next_hops::TESTS,
         run::TESTS,
         deadline::TESTS,
         churn::TESTS,

@@ -412,6 +412,10 @@ impl Survey {
                 !matches!(&route.target, Target::Device { device, .. } if *device == tunnel)
             });
             desired.links.retain(|link| link.name != tunnel);
+            let is_through = |target: &Target| matches!(target, Target::Device { device, .. } if *device == tunnel);
+            desired
+                .next_hops
+                .retain(|object| !is_through(&object.target));
         }
     }
 }
@@ -431,7 +435,10 @@ fn guard_pool(pool: &Pool) -> GuardPool {
 
 fn takes_away(change: &Change) -> bool {
     match change {
-        Change::DeleteLink { .. } | Change::DeleteAddress { .. } | Change::DeleteRoute(_) => true,
+        Change::DeleteLink { .. }
+        | Change::DeleteAddress { .. }
+        | Change::DeleteRoute(_)
+        | Change::DeleteNextHop(_) => true,
         Change::Guard(GuardChange::Update { delete, .. }) => !delete.is_empty(),
         Change::Guard(GuardChange::Delete) => true,
         _ => false,

@@ -1220,6 +1220,7 @@ class NodeConfig:
         route_mtu: bool = False,
         adopt_felix: bool = False,
         exclusive: bool = False,
+        next_hop_objects: bool = False,
         deadline: float = 30.0,
     ) -> Self: ...
     @property

@@ -95,6 +95,7 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
     add("--metric", metavar="NUMBER", type=int, default=0, help="of the routes to other nodes; default: 0")
     add("--route-mtu", action="store_true", help="let routes through the tunnel bear its MTU")
     add("--adopt-felix", action="store_true", help="take over Felix's routes")
+    add("--next-hop-objects", action="store_true", help="let the routes to a node go by one object of `ip nexthop`")
 
 
 def _add_container(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +134,7 @@ def _config(options: argparse.Namespace, netns: Netns) -> NodeConfig:
         route_mtu=options.route_mtu,
         adopt_felix=options.adopt_felix,
         exclusive=options.exclusive,
+        next_hop_objects=options.next_hop_objects,
         deadline=getattr(options, "deadline", 30.0),
     )
 
