@@ -482,7 +482,8 @@ enum ipip_shortfall {
  */
 enum ipip_data_path_state {
     /**
-     * The report does not say: of a plan, and of a node that left.
+     * The report does not say: of a node that left, and of a plan where none would be started that makes the
+     * tunnel device itself.
      */
     IPIP_DATA_PATH_STATE_UNTOLD = 0,
     /**

@@ -65,7 +65,8 @@ pub struct ipip_node_entry {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ipip_data_path_state {
-    /// The report does not say: of a plan, and of a node that left.
+    /// The report does not say: of a node that left, and of a plan where none would be started that makes the
+    /// tunnel device itself.
     Untold = 0,
     /// Nobody need: the node has no tunnel address, as no pool asks for a tunnel.
     Idle = 1,
@@ -319,7 +320,10 @@ impl From<Planned> for ipip_node_report {
                 .with(ipip_node_list::Conflicts, &planned.conflicts)
                 .with(ipip_node_list::Adopted, &planned.adopted)
                 .with(ipip_node_list::Withheld, &planned.withheld),
-            data_path: (ipip_data_path_state::Untold, None),
+            data_path: match &planned.data_path {
+                Some(state) => (state.into(), Some(c_text(&state.to_string()))),
+                None => (ipip_data_path_state::Untold, None),
+            },
             guard: (ipip_guard_state::Untold, None),
             stale: planned.stale.as_deref().map(c_text),
             source: Source::Planned(planned),

@@ -13,6 +13,7 @@ mod join;
 mod killed;
 mod leave;
 mod next_hops;
+mod planned;
 mod run;
 mod states;
 #[path = "../support/mod.rs"]
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         states::TESTS,
         leave::TESTS,
         next_hops::TESTS,
+        planned::TESTS,
         run::TESTS,
         deadline::TESTS,
         churn::TESTS,

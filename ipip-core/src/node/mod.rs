@@ -25,6 +25,7 @@
 //! | `config`, `underlay`, `workload` | what a node is told, where the others reach it, what it wires |
 //! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
 //! | `sync`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
+//! | `trial` | which data path it would start |
 //! | `run`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
 //! | `ensure`, `data_path`, `guard` | one object at a time |
 //!
@@ -60,6 +61,7 @@ mod leave;
 mod run;
 mod sync;
 mod synced;
+mod trial;
 mod underlay;
 mod wiring;
 mod workload;

@@ -8,8 +8,9 @@ use super::counters::add;
 use super::data_path::{DataPathConfig, ensure_data_path, is_look_alike, remove_programs};
 use super::guard::cannot_be_had;
 use super::synced::{DataPathState, FailedStep, Planned, Synced};
+use super::trial::try_data_path;
 use super::{GuardState, Node, NodeError, Underlay};
-use crate::addr::NodeAddr;
+use crate::addr::{NodeAddr, TunnelAddr};
 use crate::cluster::View;
 use crate::name::InterfaceName;
 use crate::netlink::{Deadline, Kernel};
@@ -72,7 +73,9 @@ impl Node {
         self.pass(&mut turn, Deadline::never())
     }
 
-    /// What [`Node::sync`] would do in the kernel now. Nothing is changed, in the store neither.
+    /// What [`Node::sync`] would do in the kernel now. Nothing is changed, in the store neither; which data
+    /// path it would start is tried in a namespace that ends with the call, for which the kernel may load its
+    /// driver.
     ///
     /// # Errors
     /// As [`Node::sync`].
@@ -82,13 +85,17 @@ impl Node {
         let observed = kernel.observe()?;
         let stale = self.follow(&mut turn)?;
         let mut survey = self.survey(&mut turn, observed)?;
+        let (data_path, mut steps) = self.would_carry(&mut turn, &mut survey)?;
         self.guard(&turn, &mut kernel, &mut survey)?;
         let mut plan = survey.plan(stale.is_some());
+        steps.append(&mut plan.steps);
+        plan.steps = steps;
         if stale.is_none() {
             plan.steps.extend(self.superfluous_programs(&survey));
         }
         Ok(Planned {
             steps: plan.steps,
+            data_path,
             conflicts: plan.conflicts,
             adopted: plan.adopted,
             withheld: survey.overlay.withheld,
@@ -289,16 +296,7 @@ impl Node {
             }
             return vec![];
         }
-        let tunnel = Tunnel {
-            device: self.config.policy.tunnel.clone(),
-            ..Tunnel::new(address, local.mtu)
-        };
-        let config = DataPathConfig {
-            tunnel,
-            local: addr,
-            peers: survey.peers.clone(),
-            choice: self.config.choice,
-        };
+        let config = self.data_path_config(survey, address);
         state.carried_for = Some(addr);
         // A path that ended by itself must be gone before the next one takes its name.
         state.data_path = Carrier::Idle;
@@ -320,6 +318,44 @@ impl Node {
                 vec![]
             }
         }
+    }
+
+    fn data_path_config(&self, survey: &Survey, address: TunnelAddr) -> DataPathConfig {
+        let local = &survey.local;
+        DataPathConfig {
+            tunnel: Tunnel {
+                device: self.config.policy.tunnel.clone(),
+                ..Tunnel::new(address, local.mtu)
+            },
+            local: NodeAddr(local.address.addr),
+            peers: survey.peers.clone(),
+            choice: self.config.choice,
+        }
+    }
+
+    /// Which data path [`Node::carry`] would start where there is no tunnel device, and the steps that it
+    /// would take; `survey` is then as behind them.
+    fn would_carry(
+        &self,
+        state: &mut State,
+        survey: &mut Survey,
+    ) -> Result<(Option<DataPathState>, Vec<Step>), NodeError> {
+        let device = &self.config.policy.tunnel;
+        let is_there = survey.observed.link(&Place::Node, device).is_some();
+        let address = survey.local.tunnel_address.filter(|_| !is_there);
+        let Some(address) = address else {
+            return Ok((None, vec![]));
+        };
+        let trial = try_data_path(&self.data_path_config(survey, address), &survey.local)?;
+        let Some((link, changes)) = trial.device else {
+            survey.leave_out_tunnel(&trial.state);
+            let is_none = matches!(trial.state, DataPathState::Unavailable { .. });
+            return Ok((Some(trial.state).filter(|_| is_none), vec![]));
+        };
+        let mut observed = std::mem::take(&mut survey.observed);
+        observed.links.push(link);
+        *survey = self.survey(state, observed)?;
+        Ok((Some(trial.state), changes.steps))
     }
 
     /// The step that takes the device of eBPF programs, whoever's process they are of, where no pool asks for a tunnel

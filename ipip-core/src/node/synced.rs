@@ -72,6 +72,10 @@ pub enum DataPathState {
 pub struct Planned {
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// Who would carry the packets, where a sync would start a data path that makes the tunnel device itself,
+    /// which no shell line does, or has to do without any; `None` where there is one, or the kernel's driver
+    /// needs no more than the steps.
+    pub data_path: Option<DataPathState>,
     /// As [`Synced::conflicts`].
     pub conflicts: Vec<Conflict>,
     /// As [`Synced::adopted`].
@@ -129,6 +133,8 @@ impl Planned {
     pub fn to_json(&self) -> String {
         json(|object| {
             texts(object, "steps", &self.steps);
+            let data_path = self.data_path.as_ref().map(ToString::to_string);
+            object.field("dataPath", &data_path);
             texts(object, "conflicts", &self.conflicts);
             texts(object, "adopted", &self.adopted);
             texts(object, "withheld", &self.withheld);
@@ -192,6 +198,7 @@ impl fmt::Display for Synced {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        comments(f, "data path", self.data_path.as_slice())?;
         self.steps
             .iter()
             .try_for_each(|step| writeln!(f, "{step}"))?;
