@@ -38,8 +38,9 @@ pub struct Left {
 impl Node {
     /// Takes this node off the pod network: our routes, the workloads' wires, our address on the tunnel
     /// device and the guard, whoever's process made them; forwarding is set back where this value changed
-    /// it. The tunnel device goes only if we made it. Then its tunnel address is released, and the rest
-    /// of it forgotten if `options` say so. What is not ours stays.
+    /// it (what another process found before is written nowhere). The tunnel device goes only if we made it.
+    /// Then its tunnel address is released, and the rest of it forgotten if `options` say so. What is not
+    /// ours stays.
     ///
     /// Everything is tried; what failed is in the answer, and the next call completes it. Nobody should
     /// [`run`](Node::run) the node meanwhile.
