@@ -27,7 +27,7 @@ pub(crate) fn events_are_those_that_ip_monitor_prints() {
     let mut monitor = Monitor::open(&node.netns).unwrap();
     let file = scratch.file("monitor");
     // The loopback device shows that `ip monitor` listens, the last device that it has heard all.
-    let script = "ip -o monitor label link address route >FILE & monitor=$!
+    let script = "ip -o monitor label link address route nexthop >FILE & monitor=$!
         until grep -q lo: FILE; do ip link set lo up; ip link set lo down; sleep 0.02; done
         ip link add eth0 type veth peer name other; ip link set eth0 up; ip link set other up
         ip addr add 172.18.0.3/16 dev eth0; ip addr add 192.0.2.1/32 dev eth0
