@@ -482,7 +482,8 @@ enum ipip_shortfall {
  */
 enum ipip_data_path_state {
     /**
-     * The report does not say: of a plan, and of a node that left.
+     * The report does not say: of a node that left, and of a plan where none would be started that makes the
+     * tunnel device itself.
      */
     IPIP_DATA_PATH_STATE_UNTOLD = 0,
     /**
@@ -974,6 +975,11 @@ enum ipip_node_list {
      * What else could not be done when it left: the store's words.
      */
     IPIP_NODE_LIST_FAULTS = 6,
+    /**
+     * The steps that were not begun, as the time of a pass of `ipip_node_run` was over; the next one goes
+     * on with them.
+     */
+    IPIP_NODE_LIST_POSTPONED = 7,
 };
 
 /**
@@ -2352,7 +2358,7 @@ struct ipip_node_entry {
  */
 struct ipip_node_state {
     /**
-     * 1 if nothing is left to be done: nothing failed, nothing is in the way, the store was read, the
+     * 1 if nothing is left to be done: nothing failed or was postponed, nothing is in the way, the store was read, the
      * packets are carried; of a plan, if there is no step either. Else 0.
      */
     uint8_t is_settled;
@@ -2453,6 +2459,18 @@ struct ipip_node_config {
      * 1 if the tunnel device is ours alone, so that foreign addresses on it go; else 0.
      */
     uint8_t exclusive;
+    /**
+     * 1 if the routes to a node go by one next hop object (`ip nexthop`), for very many nodes; it needs Linux
+     * 5.3 and the kernel's default `net.ipv4.nexthop_compat_mode` 1; else 0.
+     */
+    uint8_t next_hop_objects;
+    /**
+     * How long a pass of `ipip_node_run` takes at most, in milliseconds; 0 for 30,000. A pass whose time is
+     * over ends between two batches of changes in the kernel, but never before the first, and the next one
+     * goes on where it ended; a store that has not answered by then, or for 5 s if that is longer, counts
+     * as one that cannot be read. Other calls take the time that they need.
+     */
+    uint32_t deadline_ms;
 };
 
 /**
@@ -2491,6 +2509,10 @@ struct ipip_node_counts {
      * Passes for which nothing was told: the time had come, or something told was lost.
      */
     uint64_t resyncs;
+    /**
+     * Passes of `ipip_node_run` whose time was over before their work.
+     */
+    uint64_t cut_short;
 };
 
 /**
@@ -5367,7 +5389,8 @@ void ipip_detachments_free(struct ipip_detachments *detachments);
 /**
  * Keeps this node as it should be until `ipip_node_stop`, which is the call's success: a pass as
  * `ipip_node_sync` at once, after each change in the store or in the kernel, and every 90 s. After a pass
- * that failed it waits, at first half a second, at most half a minute. It has no timeout.
+ * that failed it waits, at first half a second, at most half a minute. It has no timeout; each pass has
+ * one, `deadline_ms` of the configuration.
  *
  * It may be stopped, or its process killed, at any instant: nothing is taken down by that.
  *
@@ -5386,7 +5409,7 @@ enum ipip_status ipip_node_run(const struct ipip_node *node,
                                void *user_data);
 
 /**
- * Ends `ipip_node_run` within a tenth of a second, or as soon as a pass that has begun is finished, and
+ * Ends `ipip_node_run` within a tenth of a second, or as soon as a pass that has begun is finished or its time is over, and
  * for good: from now on each one with this object returns at once. The other calls go on working. It may
  * be called on any thread, and from a signal's handler. NULL is allowed.
  */

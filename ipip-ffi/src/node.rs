@@ -50,6 +50,8 @@ pub struct ipip_node_counts {
     pub changes: u64,
     /// Passes for which nothing was told: the time had come, or something told was lost.
     pub resyncs: u64,
+    /// Passes of `ipip_node_run` whose time was over before their work.
+    pub cut_short: u64,
 }
 
 /// Makes a node of this host: stores its record with its address and labels, gets an address for its
@@ -218,6 +220,7 @@ impl From<NodeCounters> for ipip_node_counts {
             events: counters.events,
             changes: counters.changes,
             resyncs: counters.resyncs,
+            cut_short: counters.cut_short,
         }
     }
 }

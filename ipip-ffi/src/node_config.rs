@@ -1,6 +1,7 @@
 //! What a node is told about itself.
 
 use std::ffi::c_char;
+use std::time::Duration;
 
 use ipip_core::datapath::Choice;
 use ipip_core::mtu::TunnelMtu;
@@ -72,6 +73,14 @@ pub struct ipip_node_config {
     pub adopt_felix: u8,
     /// 1 if the tunnel device is ours alone, so that foreign addresses on it go; else 0.
     pub exclusive: u8,
+    /// 1 if the routes to a node go by one next hop object (`ip nexthop`), for very many nodes; it needs Linux
+    /// 5.3 and the kernel's default `net.ipv4.nexthop_compat_mode` 1; else 0.
+    pub next_hop_objects: u8,
+    /// How long a pass of `ipip_node_run` takes at most, in milliseconds; 0 for 30,000. A pass whose time is
+    /// over ends between two batches of changes in the kernel, but never before the first, and the next one
+    /// goes on where it ended; a store that has not answered by then, or for 5 s if that is longer, counts
+    /// as one that cannot be read. Other calls take the time that they need.
+    pub deadline_ms: u32,
 }
 
 impl ipip_node_config {
@@ -99,6 +108,9 @@ impl ipip_node_config {
             .fold(config, |config, (key, value)| config.with_label(key, value));
         if let Some(network) = network {
             config = config.with_network(network);
+        }
+        if self.deadline_ms != 0 {
+            config = config.with_deadline(Duration::from_millis(self.deadline_ms.into()));
         }
         if self.mtu != 0 {
             config = config.with_mtu(TunnelMtu::try_new(self.mtu)?);
@@ -137,6 +149,7 @@ impl ipip_node_config {
             route_mtu: flag(self.route_mtu, "route_mtu")?,
             adopt_felix: flag(self.adopt_felix, "adopt_felix")?,
             exclusive: flag(self.exclusive, "exclusive")?,
+            next_hop_objects: flag(self.next_hop_objects, "next_hop_objects")?,
             ..Policy::default()
         };
         if self.protocol != 0 {

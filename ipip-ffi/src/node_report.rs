@@ -33,9 +33,12 @@ pub enum ipip_node_list {
     Released = 5,
     /// What else could not be done when it left: the store's words.
     Faults = 6,
+    /// The steps that were not begun, as the time of a pass of `ipip_node_run` was over; the next one goes
+    /// on with them.
+    Postponed = 7,
 }
 
-const LISTS: [ipip_node_list; 7] = [
+const LISTS: [ipip_node_list; 8] = [
     ipip_node_list::Steps,
     ipip_node_list::Failed,
     ipip_node_list::Conflicts,
@@ -43,6 +46,7 @@ const LISTS: [ipip_node_list; 7] = [
     ipip_node_list::Withheld,
     ipip_node_list::Released,
     ipip_node_list::Faults,
+    ipip_node_list::Postponed,
 ];
 
 /// One thing in a list of a report; its texts live as long as the `ipip_node_report` that it is from.
@@ -61,7 +65,8 @@ pub struct ipip_node_entry {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ipip_data_path_state {
-    /// The report does not say: of a plan, and of a node that left.
+    /// The report does not say: of a node that left, and of a plan where none would be started that makes the
+    /// tunnel device itself.
     Untold = 0,
     /// Nobody need: the node has no tunnel address, as no pool asks for a tunnel.
     Idle = 1,
@@ -95,7 +100,7 @@ pub enum ipip_guard_state {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ipip_node_state {
-    /// 1 if nothing is left to be done: nothing failed, nothing is in the way, the store was read, the
+    /// 1 if nothing is left to be done: nothing failed or was postponed, nothing is in the way, the store was read, the
     /// packets are carried; of a plan, if there is no step either. Else 0.
     pub is_settled: u8,
     /// Who carries the packets.
@@ -295,6 +300,7 @@ impl From<Synced> for ipip_node_report {
             lists: Lists::default()
                 .with(ipip_node_list::Steps, &synced.done)
                 .failed(&synced.failed)
+                .with(ipip_node_list::Postponed, &synced.postponed)
                 .with(ipip_node_list::Conflicts, &synced.conflicts)
                 .with(ipip_node_list::Adopted, &synced.adopted)
                 .with(ipip_node_list::Withheld, &synced.withheld),
@@ -314,7 +320,10 @@ impl From<Planned> for ipip_node_report {
                 .with(ipip_node_list::Conflicts, &planned.conflicts)
                 .with(ipip_node_list::Adopted, &planned.adopted)
                 .with(ipip_node_list::Withheld, &planned.withheld),
-            data_path: (ipip_data_path_state::Untold, None),
+            data_path: match &planned.data_path {
+                Some(state) => (state.into(), Some(c_text(&state.to_string()))),
+                None => (ipip_data_path_state::Untold, None),
+            },
             guard: (ipip_guard_state::Untold, None),
             stale: planned.stale.as_deref().map(c_text),
             source: Source::Planned(planned),

@@ -34,7 +34,8 @@ pub type ipip_run_callback =
 
 /// Keeps this node as it should be until `ipip_node_stop`, which is the call's success: a pass as
 /// `ipip_node_sync` at once, after each change in the store or in the kernel, and every 90 s. After a pass
-/// that failed it waits, at first half a second, at most half a minute. It has no timeout.
+/// that failed it waits, at first half a second, at most half a minute. It has no timeout; each pass has
+/// one, `deadline_ms` of the configuration.
 ///
 /// It may be stopped, or its process killed, at any instant: nothing is taken down by that.
 ///
@@ -68,7 +69,7 @@ pub unsafe extern "C" fn ipip_node_run(
     })
 }
 
-/// Ends `ipip_node_run` within a tenth of a second, or as soon as a pass that has begun is finished, and
+/// Ends `ipip_node_run` within a tenth of a second, or as soon as a pass that has begun is finished or its time is over, and
 /// for good: from now on each one with this object returns at once. The other calls go on working. It may
 /// be called on any thread, and from a signal's handler. NULL is allowed.
 #[unsafe(no_mangle)]

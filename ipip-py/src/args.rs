@@ -343,9 +343,14 @@ pub(crate) fn timeout(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<
     )
 }
 
+/// Seconds, as an int or float.
+pub(crate) fn duration(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    seconds(name, value, ("float or int", ""))
+}
+
 /// Seconds since any moment that stays the same, as an int or float.
 pub(crate) fn moment(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    seconds(name, value, ("float or int", ""))
+    duration(name, value)
 }
 
 fn seconds(

@@ -163,7 +163,8 @@ impl Node {
 
     /// Keeps this node as it should be until stop says otherwise: a pass as sync at once, after each
     /// change in the store or in the kernel, and every 90 s. callback is called with a RunEvent for each
-    /// pass, on the calling thread; what it raises ends the run and is raised again.
+    /// pass, on the calling thread; what it raises ends the run and is raised again. A pass takes no longer
+    /// than the configuration's deadline, and the next one goes on with what it postponed.
     ///
     /// It may be stopped, or killed, at any instant: nothing is taken down by that but a user-space data
     /// path. Stop and Ctrl-C end it within about a second; a pass that has begun is finished first. Raises
@@ -184,7 +185,7 @@ impl Node {
 
     /// What this object did since it was made: "passes", "errors" (passes that ended early), "applied" and
     /// "failed" (steps), "conflicts", "events" (of the kernel), "changes" (of the store), "resyncs" (passes
-    /// for which nothing was told).
+    /// for which nothing was told), "cut_short" (passes whose time was over before their work).
     fn counters(&self) -> std::collections::BTreeMap<&'static str, u64> {
         let NodeCounters {
             passes,
@@ -195,6 +196,7 @@ impl Node {
             events,
             changes,
             resyncs,
+            cut_short,
             ..
         } = self.0.counters();
         [
@@ -206,6 +208,7 @@ impl Node {
             ("events", events),
             ("changes", changes),
             ("resyncs", resyncs),
+            ("cut_short", cut_short),
         ]
         .into()
     }

@@ -31,7 +31,13 @@ const CHOICES: [(&str, Choice); 4] = [
 /// data_path is "auto", "kernel", "bpf" or "userspace"; guard: whether forged tunnel packets are dropped; network:
 /// the first part of the handles NETWORK.CONTAINER. Of the routes: device is the tunnel's name, protocol
 /// their mark, metric theirs to other nodes, route_mtu: whether those through the tunnel bear its MTU,
-/// adopt_felix: whether Felix's are taken over, exclusive: whether foreign addresses on the tunnel go.
+/// adopt_felix: whether Felix's are taken over, exclusive: whether foreign addresses on the tunnel go,
+/// next_hop_objects: whether those to a node go by one next hop object (`ip nexthop`), for very many nodes; it
+/// needs Linux 5.3 and the kernel's default net.ipv4.nexthop_compat_mode=1.
+///
+/// deadline is how long a pass of run takes at most, in seconds: it ends between two batches of changes in the
+/// kernel, but never before the first, and the next one goes on; a store that has not answered by then, or for
+/// 5 s if that is longer, counts as one that cannot be read. Other calls take the time that they need.
 #[pyclass(frozen, module = "ipip")]
 pub(crate) struct NodeConfig(pub(crate) node::NodeConfig);
 
@@ -43,9 +49,10 @@ impl NodeConfig {
             name, *, netns=None, underlay=None, underlay_address=None, mtu=None, labels=None,
             data_path=Given::Default, guard=Given::Default, network=Given::Default, device=Given::Default,
             protocol=Given::Default, metric=Given::Default, route_mtu=Given::Default,
-            adopt_felix=Given::Default, exclusive=Given::Default
+            adopt_felix=Given::Default, exclusive=Given::Default,
+            next_hop_objects=Given::Default, deadline=Given::Default
         ),
-        text_signature = "(name, *, netns=None, underlay=None, underlay_address=None, mtu=None, labels=None, data_path='auto', guard=True, network='k8s-pod-network', device='tunl0', protocol=12, metric=0, route_mtu=False, adopt_felix=False, exclusive=False)"
+        text_signature = "(name, *, netns=None, underlay=None, underlay_address=None, mtu=None, labels=None, data_path='auto', guard=True, network='k8s-pod-network', device='tunl0', protocol=12, metric=0, route_mtu=False, adopt_felix=False, exclusive=False, next_hop_objects=False, deadline=30.0)"
     )]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own")]
     fn new<'py>(
@@ -64,6 +71,8 @@ impl NodeConfig {
         route_mtu: Given<'py>,
         adopt_felix: Given<'py>,
         exclusive: Given<'py>,
+        next_hop_objects: Given<'py>,
+        deadline: Given<'py>,
     ) -> PyResult<Self> {
         let py = name.py();
         let flag = |given: &Given<'py>, name| given.or(false, |value| args::flag(name, value));
@@ -76,6 +85,7 @@ impl NodeConfig {
             route_mtu: flag(&route_mtu, "route_mtu")?,
             adopt_felix: flag(&adopt_felix, "adopt_felix")?,
             exclusive: flag(&exclusive, "exclusive")?,
+            next_hop_objects: flag(&next_hop_objects, "next_hop_objects")?,
             tunnel: device.or(rule.tunnel.clone(), |value| {
                 args::interface("device", value)
             })?,
@@ -89,6 +99,9 @@ impl NodeConfig {
                 args::choice("data_path", value, &CHOICES)
             })?)
             .with_guard(guard.or(true, |value| args::flag("guard", value))?);
+        if let Given::Value(deadline) = &deadline {
+            config = config.with_deadline(args::duration("deadline", deadline)?);
+        }
         if let Given::Value(network) = &network {
             config = config.with_network(&args::text("network", network)?);
         }

@@ -131,6 +131,12 @@ impl Synced {
         self.0.failed.iter().map(FailedStep::from).collect()
     }
 
+    /// The steps that were not begun, as the time of a pass of run was over; the next one goes on with them.
+    #[getter]
+    fn postponed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        texts(py, &self.0.postponed)
+    }
+
     /// Objects of others where ours should be, or that must be there and are not, a sentence each. They
     /// are not touched.
     #[getter]

@@ -44,6 +44,7 @@ static void joined_twice_and_synced_twice(void) {
     strcat(route, " via 172.18.0.2 dev under");
     CHECK_OK(ipip_node_plan(agent, &report));
     CHECK(ipip_node_report_count(report, IPIP_NODE_LIST_STEPS) >= 1);
+    CHECK(ipip_node_report_count(report, IPIP_NODE_LIST_POSTPONED) == 0);
     CHECK_OK(ipip_node_report_state(report, &state));
     CHECK(!state.is_settled && state.data_path == IPIP_DATA_PATH_STATE_UNTOLD && state.data_path_text == NULL);
     ipip_node_report_free(report);
@@ -61,8 +62,8 @@ static void joined_twice_and_synced_twice(void) {
     CHECK_OK(ipip_node_report_get(report, IPIP_NODE_LIST_STEPS, 0, &entry));
     CHECK(strncmp(text, entry.text, strlen(entry.text)) == 0 && entry.reason == NULL && entry.error_number == 0);
     CHECK_STATUS(ipip_node_report_get(report, IPIP_NODE_LIST_STEPS, 99, &entry), IPIP_STATUS_NOT_FOUND);
-    CHECK_STATUS(ipip_node_report_get(report, 7, 0, &entry), IPIP_STATUS_INVALID_ARGUMENT);
-    CHECK(ipip_node_report_count(report, 7) == 0);
+    CHECK_STATUS(ipip_node_report_get(report, 8, 0, &entry), IPIP_STATUS_INVALID_ARGUMENT);
+    CHECK(ipip_node_report_count(report, 8) == 0);
     ipip_node_report_free(report);
     CHECK_PART(sh("ip -n %s route", node_name), route);
     CHECK_OK(ipip_node_sync(agent, &report));
@@ -202,6 +203,7 @@ static void *run(void *status_out) {
 static void a_run_follows_until_it_is_stopped(void) {
     NEEDS_ROOT();
     struct ipip_node_config config = cluster();
+    config.deadline_ms = 10000;
     struct ipip_node_counts counts;
     struct ipip_assignment other;
     enum ipip_status status = IPIP_STATUS_INTERNAL;
@@ -224,6 +226,7 @@ static void a_run_follows_until_it_is_stopped(void) {
     CHECK(heard.passes >= 1 && heard.settled == heard.passes && heard.failed == 0);
     CHECK_OK(ipip_node_counters(agent, &counts));
     CHECK(counts.passes == (uint64_t)heard.passes + 1 && counts.applied >= 1 && counts.errors == 0 && counts.failed == 0);
+    CHECK(counts.cut_short == 0);
     /* It stays stopped, and the node itself as it is. */
     CHECK_OK(ipip_node_run(agent, NULL, NULL));
     CHECK_PART(sh("ip -n %s route show %s", node_name, block), "via 172.18.0.2 dev under");
@@ -260,6 +263,7 @@ static void fields_of_a_node_are_checked(void) {
     REFUSED(route_mtu, 2, IPIP_STATUS_INVALID_ARGUMENT, "route_mtu is 2");
     REFUSED(adopt_felix, 2, IPIP_STATUS_INVALID_ARGUMENT, "adopt_felix is 2");
     REFUSED(exclusive, 2, IPIP_STATUS_INVALID_ARGUMENT, "exclusive is 2");
+    REFUSED(next_hop_objects, 2, IPIP_STATUS_INVALID_ARGUMENT, "next_hop_objects is 2");
     REFUSED(device, "a b", IPIP_STATUS_INVALID_ARGUMENT, "interface name \"a b\"");
     REFUSED(labels_len, 1, IPIP_STATUS_NULL_ARGUMENT, "labels is NULL");
     REFUSED(underlay, "wire", IPIP_STATUS_NO_UNDERLAY, "wire has no IPv4 address");

@@ -78,7 +78,7 @@ failures() {
         /^test result: |^failures:$/ { left = 0 }
         left > 0 { left--; print; next }
         /panicked at / { left = 4; print; next }
-        /^(not ok|checked: .*FAILED|FAILED|FAIL) / || /^(E  |ERROR)/ || /: not so: / || /^error(\[|:)/ { print }
+        /^(not ok|checked: .*FAILED|FAILED|FAIL)[: ]/ || /^(E  |ERROR)/ || /: (not so|error): / || /^error(\[|:)/ { print }
     ' "$1" | cut -c1-400 | awk '!seen[$0]++' | head -n "${LOG_LINES:-60}"
 }
 

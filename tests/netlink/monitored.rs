@@ -27,7 +27,7 @@ pub(crate) fn events_are_those_that_ip_monitor_prints() {
     let mut monitor = Monitor::open(&node.netns).unwrap();
     let file = scratch.file("monitor");
     // The loopback device shows that `ip monitor` listens, the last device that it has heard all.
-    let script = "ip -o monitor label link address route >FILE & monitor=$!
+    let script = "ip -o monitor label link address route nexthop >FILE & monitor=$!
         until grep -q lo: FILE; do ip link set lo up; ip link set lo down; sleep 0.02; done
         ip link add eth0 type veth peer name other; ip link set eth0 up; ip link set other up
         ip addr add 172.18.0.3/16 dev eth0; ip addr add 192.0.2.1/32 dev eth0
@@ -63,6 +63,8 @@ fn text(event: &Event) -> Option<String> {
         Event::AddressGone { index, address, .. } => format!("gone address {index} {address}"),
         Event::Route(route) => format!("route {route}"),
         Event::RouteGone(route) => format!("gone route {route}"),
+        Event::NextHop(id) => format!("next hop {id}"),
+        Event::NextHopGone(id) => format!("gone next hop {id}"),
         other => panic!("{other:?}"),
     })
 }
@@ -92,6 +94,7 @@ fn as_ours(line: &str) -> Option<String> {
             Some(format!("{gone}link {index} {name}{up}"))
         }
         "ADDR" if words[2] == "inet" => Some(format!("{gone}address {index} {}", words[3])),
+        "NEXTHOP" => Some(format!("{gone}next hop {}", words[1])),
         "ROUTE" if !rest.contains(" table ") && !rest.contains("::") => {
             let text = rest.replace(" linkdown", "").replace(" dead", "");
             // Beside a next hop that is an object `ip` prints what is inside.

@@ -127,11 +127,17 @@ pub(crate) fn routes_are_those_that_ip_shows() {
         [
             ("10.4.0.0/16", "unreachable"),
             ("10.5.0.0/16", "multipath over 2 next hops"),
-            ("10.6.0.0/16", "nhid 5"),
             ("10.7.0.0/16", "via another family"),
             ("10.8.0.0/16", "dev eth0 scope universe"),
         ]
     );
+    let by_object = Target::Device {
+        device: name("eth0"),
+        next_hop: NextHop::Object(5),
+    };
+    let prefix = "10.6.0.0/16".parse().unwrap();
+    let found = observed.routes.iter().find(|route| route.prefix == prefix);
+    assert_eq!(found.map(|route| &route.target), Some(&by_object));
 }
 
 pub(crate) fn an_empty_namespace_has_no_routes() {

@@ -158,7 +158,7 @@ pub(crate) fn refusals_name_the_object() {
     assert!(std::error::Error::source(&error.cause).is_none());
     let other = Route::new(
         "10.5.0.0/16".parse().unwrap(),
-        Target::Other("nhid 5".to_owned()),
+        Target::Other("multipath over 2 next hops".to_owned()),
         bird,
     );
     let error = world

@@ -19,7 +19,7 @@ use chance::Chance;
 use field::Field;
 
 pub(crate) const TESTS: &[Test] = &[
-    ("churn_ends_converged", Needs::NoDriver, || churn(500, 80)),
+    ("churn_ends_converged", Needs::NoDriver, || churn(200, 25)),
     ("drivers_churn_ends_converged", Needs::Driver, || {
         churn(120, 15)
     }),

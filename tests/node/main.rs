@@ -7,15 +7,19 @@ mod churn;
 mod cluster;
 mod crash;
 mod data_path;
+mod deadline;
 mod detach;
 mod join;
 mod killed;
 mod leave;
+mod next_hops;
+mod planned;
 mod run;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod torn;
 mod two;
 mod unsteady;
 
@@ -25,6 +29,9 @@ fn main() -> ExitCode {
     if let Some(store) = std::env::var_os(killed::AGENT) {
         return killed::agent(&store);
     }
+    if let Some(store) = std::env::var_os(torn::DOOMED) {
+        return torn::doomed(&store);
+    }
     let tests = [
         join::TESTS,
         attach::TESTS,
@@ -32,10 +39,14 @@ fn main() -> ExitCode {
         sync::TESTS,
         data_path::TESTS,
         crash::TESTS,
+        torn::TESTS,
         killed::TESTS,
         states::TESTS,
         leave::TESTS,
+        next_hops::TESTS,
+        planned::TESTS,
         run::TESTS,
+        deadline::TESTS,
         churn::TESTS,
     ];
     support::run(1, &tests.concat())

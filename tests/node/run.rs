@@ -29,7 +29,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Runs `node` while `work` is done.
-fn while_running(node: &Node, work: impl FnOnce(&Receiver<RunEvent>)) {
+pub(crate) fn while_running(node: &Node, work: impl FnOnce(&Receiver<RunEvent>)) {
     let stop = Stop::default();
     let (sender, told) = channel();
     thread::scope(|scope| {
@@ -40,7 +40,7 @@ fn while_running(node: &Node, work: impl FnOnce(&Receiver<RunEvent>)) {
         stop.stop();
         let stopped = Instant::now();
         run.join().unwrap().unwrap();
-        assert!(stopped.elapsed() < Duration::from_secs(3), "it stops soon");
+        assert!(stopped.elapsed() < Duration::from_secs(20), "it stops soon");
         outcome.unwrap_or_else(|panic| resume_unwind(panic));
     });
 }
@@ -96,13 +96,13 @@ fn survives() {
             RunEvent::Synced(synced) => synced.stale.is_some(),
             _ => false,
         };
-        let deadline = Duration::from_secs(5);
+        let deadline = Duration::from_secs(30);
         while !is_failure(told.recv_timeout(deadline).unwrap()) {}
         let other = b.join();
         let pod = Pod::new("podB", "c2");
         other.attach(&pod.workload).unwrap();
         unsteady.fail(false);
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let there = || {
             a.routes()
                 .iter()

@@ -1,7 +1,8 @@
-//! A store that fails on demand, in front of one that does not.
+//! A store that fails or hangs on demand, in front of one that does not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use ipip_core::datastore::{
@@ -12,6 +13,7 @@ use ipip_core::datastore::{
 pub(crate) struct Unsteady {
     inner: Arc<Memory>,
     fails: AtomicBool,
+    hangs: AtomicBool,
 }
 
 impl Unsteady {
@@ -19,6 +21,7 @@ impl Unsteady {
         Arc::new(Self {
             inner: Arc::clone(inner),
             fails: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
         })
     }
 
@@ -26,7 +29,15 @@ impl Unsteady {
         self.fails.store(fails, Ordering::Relaxed);
     }
 
+    /// Calls that begin from now on have no answer until this is taken back.
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::Relaxed);
+    }
+
     fn steady(&self) -> Result<&Memory, StoreError> {
+        while self.hangs.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(5));
+        }
         if self.fails.load(Ordering::Relaxed) {
             let path = "memory".to_owned();
             let text = "out of reach".to_owned();

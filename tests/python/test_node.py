@@ -286,6 +286,32 @@ def test_a_run_tells_what_failed(hosts: Hosts) -> None:
     assert event.synced is None and event.retry_in and event.retry_in < 31
 
 
+def test_a_pass_without_time_leaves_the_rest_to_the_next(hosts: Hosts) -> None:
+    store = store_of("Never")
+    node = ipip.Node.join(store, config("node-a", hosts[0], deadline=0.0))
+    ipip.Ipam(store).put_node(ipip.NodeRecord("node-b", address="172.18.0.2/16"))
+    ipip.Ipam(store).claim("node-b", "10.244.244.64/26")
+    # Links are deleted by a batch of their own.
+    run_ip(hosts[0], "link", "add", "cali00000000001", "type", "veth", "peer", "name", "other")
+    run_ip(hosts[0], "link", "set", "cali00000000001", "alias", "ipip default.gone")
+    stop, passes = ipip.Stop(), []
+
+    def tell(event: ipip.RunEvent) -> None:
+        assert event.synced, event.error
+        passes.append(event.synced)
+        if event.synced.settled:
+            stop.stop()
+
+    node.run(stop, tell)
+    assert passes[0].postponed == ("ip link delete cali00000000001",) and not passes[0].settled
+    assert "# postponed: ip link delete cali00000000001" in str(passes[0])
+    assert json.loads(passes[0].to_json())["postponed"] == list(passes[0].postponed)
+    assert passes[0].postponed[0] in passes[-1].done and passes[-1].postponed == ()
+    assert node.counters()["cut_short"] == 1
+    with pytest.raises(ValueError, match="'deadline': -1 is not a number of seconds"):
+        ipip.NodeConfig("node-a", deadline=-1)
+
+
 def test_values_compare_and_print(tmp_path: Path) -> None:
     one = ipip.WorkloadId("default", "podA", "c")
     assert one == ipip.WorkloadId("default", "podA", "c") != ipip.WorkloadId("default", "podA", "d")

@@ -138,6 +138,10 @@ def test_the_routes_bear_what_is_asked_for(host: Host) -> None:
     host.run("sync", *asked)
     assert "10.244.244.64/26 via 172.18.0.2 dev eth0 proto 77 metric 7 onlink" in routes(host.netns)
     assert not host.check("sync", *asked)
+    # The number is the complement of 172.18.0.2.
+    steps = host.run("plan", *asked, "--next-hop-objects").splitlines()
+    assert "ip nexthop add id 1408106493 via 172.18.0.2 dev eth0 proto 77 onlink" in steps
+    assert "ip route replace 10.244.244.64/26 nhid 1408106493 proto 77 metric 7" in steps
     pools = host.ipam.pools()
     host.ipam.update_pool(ipip.Pool(pools[0].name, pools[0].cidr, ipip_mode="Always"))
     plan = host.run("plan", "--device", "mine0", "--route-mtu", "--exclusive")

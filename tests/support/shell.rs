@@ -28,12 +28,12 @@ pub(crate) fn sh(netns: &Netns, line: &str) -> String {
     try_sh(netns, line).unwrap_or_else(|fault| panic!("{line}: {fault}"))
 }
 
-/// Waits until `condition` holds, up to two seconds, or twenty in a guest, where all takes longer.
+/// Waits until `condition` holds, up to twenty seconds, or a minute in a guest, where all takes longer.
 #[track_caller]
 pub(crate) fn soon(what: &str, mut condition: impl FnMut() -> bool) {
     let seconds = match std::env::var_os("IPIP_GUEST") {
-        Some(_) => 20,
-        None => 2,
+        Some(_) => 60,
+        None => 20,
     };
     let deadline = Instant::now() + Duration::from_secs(seconds);
     while !condition() {

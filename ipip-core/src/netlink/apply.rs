@@ -8,6 +8,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use super::error::{Fault, in_place};
 use super::forwarding::goes_by_proc;
 use super::message::Request;
+use super::message::next_hop::NextHopRequest;
 use super::message::request::{self, DevConf, LinkChange, VethPair};
 use super::message::route_request::RouteRequest;
 use super::{ApplyError, Kernel, Space};
@@ -132,6 +133,8 @@ impl Space {
 pub(super) fn device_of(change: &Change) -> Option<&InterfaceName> {
     match change {
         Change::CreateTunnel { .. } | Change::CreateVeth { .. } | Change::Guard(_) => None,
+        Change::DeleteNextHop(_) => None,
+        Change::AddNextHop(object) | Change::ReplaceNextHop(object) => device_in(&object.target),
         Change::DeleteLink { name }
         | Change::SetAlias { name, .. }
         | Change::SetMtu { name, .. }
@@ -142,11 +145,15 @@ pub(super) fn device_of(change: &Change) -> Option<&InterfaceName> {
         | Change::AddAddress { name, .. }
         | Change::DeleteAddress { name, .. } => Some(name),
         Change::AddRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
-            match &route.target {
-                Target::Device { device, .. } => Some(device),
-                Target::Blackhole | Target::Other(_) => None,
-            }
+            device_in(&route.target)
         }
+    }
+}
+
+fn device_in(target: &Target) -> Option<&InterfaceName> {
+    match target {
+        Target::Device { device, .. } => Some(device),
+        Target::Blackhole | Target::Other(_) => None,
     }
 }
 
@@ -163,6 +170,10 @@ pub(super) fn request_of(
     let written = |route: Option<RouteRequest>, flags| {
         let request = route.ok_or(Fault::NotWritable)?;
         Ok((Request::Route(request), flags))
+    };
+    let next_hop = |object: Option<NextHopRequest>, flags| {
+        let request = object.ok_or(Fault::NotWritable)?;
+        Ok((Request::NextHop(request), flags))
     };
     let (message, flags) = match change {
         Change::CreateTunnel { name } => (request::create_tunnel(name), NEW),
@@ -205,6 +216,14 @@ pub(super) fn request_of(
             return written(RouteRequest::add(route, device), flags);
         }
         Change::DeleteRoute(route) => return written(RouteRequest::delete(route, device), 0),
+        Change::AddNextHop(object) => return next_hop(NextHopRequest::add(object, index), NEW),
+        Change::ReplaceNextHop(object) => {
+            let flags = NLM_F_CREATE | NLM_F_REPLACE;
+            return next_hop(NextHopRequest::add(object, index), flags);
+        }
+        Change::DeleteNextHop(object) => {
+            return next_hop(Some(NextHopRequest::delete(object.id)), 0);
+        }
     };
     Ok((message.into(), flags))
 }

@@ -93,9 +93,9 @@ impl Kernel {
     ) -> Result<Vec<Classifier>, NetlinkError> {
         self.at_hook(device, |space, index| {
             let question = RouteNetlinkMessage::GetTrafficFilter(message(index, hook.parent()));
-            let found = space
-                .socket
-                .dump("filters", &question, |frame| Ok(read(&frame.parse()?)));
+            let found = space.socket.dump("filters", question.clone(), |frame| {
+                Ok(read(&frame.parse()?))
+            });
             // The kernel lists a filter's kind on its own line, without a handle, before its programs.
             Ok(found?
                 .values

@@ -12,6 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::Space;
 use super::error::Fault;
 use super::exchange::Outcome;
+use super::many::Deadline;
 use super::message::link::LinkFacts;
 use super::message::request::{self, LinkChange};
 use crate::name::InterfaceName;
@@ -66,15 +67,13 @@ impl Space {
         let (doomed, mut left) = find(names, &links);
         let used: BTreeSet<u32> = links.iter().map(|link| link.group).collect();
         let groups: Vec<(u32, &[Doomed])> = unused(used).zip(doomed.chunks(TOGETHER)).collect();
-        let moved = self
-            .socket
-            .change_all(groups.iter().flat_map(|(group, doomed)| {
-                let change = LinkChange::Group(*group);
-                let request =
-                    move |one: &Doomed| Some((request::set_link(one.index, &change).into(), 0));
-                doomed.iter().map(request)
-            }));
-        drop(moved);
+        let moves = groups.iter().flat_map(|(group, doomed)| {
+            let change = LinkChange::Group(*group);
+            let request =
+                move |one: &Doomed| Some((request::set_link(one.index, &change).into(), 0));
+            doomed.iter().map(request)
+        });
+        drop(self.socket.change_all(moves, &mut Deadline::never()));
         let members = members(&self.socket.link_facts()?.values);
         let mut asked = Vec::new();
         for (group, doomed) in groups {
@@ -123,7 +122,8 @@ impl Space {
             Some((request::set_link(one.index, &change).into(), 0))
         };
         // One that is gone is as good as put back.
-        drop(self.socket.change_all(links.iter().map(request)));
+        let requests = links.iter().map(request);
+        drop(self.socket.change_all(requests, &mut Deadline::never()));
     }
 }
 

@@ -12,6 +12,7 @@ use netlink_packet_core::NLM_F_REQUEST;
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::Fault;
+use super::many::Deadline;
 use super::message::reply::Read;
 use super::message::{Frame, Meaning, Request, ask_for_acknowledgement, encode};
 use super::socket::RequestSocket;
@@ -35,6 +36,8 @@ pub(super) struct Outcome {
     pub(super) failed: Vec<(usize, Fault)>,
     /// Of which the answers were lost. Each may have been carried out.
     pub(super) unknown: Vec<(usize, &'static str)>,
+    /// Which were never sent, as the time was over.
+    pub(super) left: Vec<usize>,
 }
 
 /// Requests that leave in one send.
@@ -50,12 +53,13 @@ struct Datagram {
 }
 
 impl RequestSocket {
-    /// Asks for every change of `requests`, in order; of `None` nothing is asked.
+    /// Asks for every change of `requests`, in order, until the time is over; of `None` nothing is asked.
     pub(super) fn change_all(
         &mut self,
         requests: impl Iterator<Item = Option<(Request, u16)>>,
+        deadline: &mut Deadline,
     ) -> Outcome {
-        self.exchange(requests, REFUSAL_CHARGE, |_, _| {})
+        self.exchange(requests, REFUSAL_CHARGE, deadline, |_, _| {})
     }
 
     /// Asks questions that have one answer each, and reads the answers, in order.
@@ -67,7 +71,8 @@ impl RequestSocket {
         let unanswered = || Err(Fault::Unreadable("no answer".to_owned()));
         let mut answers: Vec<_> = (0..questions.len()).map(|_| unanswered()).collect();
         let questions = questions.map(|question| Some((question.into(), 0)));
-        let outcome = self.exchange(questions, LINK_CHARGE, |item, frame| {
+        let mut deadline = Deadline::never();
+        let outcome = self.exchange(questions, LINK_CHARGE, &mut deadline, |item, frame| {
             if let (Some(answer), Some(found)) = (answers.get_mut(item), read(frame).transpose()) {
                 *answer = found.map_err(Fault::Unreadable);
             }
@@ -89,6 +94,7 @@ impl RequestSocket {
         &mut self,
         requests: impl Iterator<Item = Option<(Request, u16)>>,
         answer_charge: usize,
+        deadline: &mut Deadline,
         mut part: impl FnMut(usize, &Frame<'_>),
     ) -> Outcome {
         // What the buffers hold is never exceeded, so no answer is lost and no send is too long.
@@ -106,29 +112,36 @@ impl RequestSocket {
             // The numbers begin again once in 2^32 requests.
             if start > 0 && (datagram.bytes.len() > octets_max || number < datagram.first) {
                 let next = datagram.bytes.split_off(start);
-                self.exchange_one(&mut datagram, &mut outcome, &mut part);
+                self.exchange_one(&mut datagram, &mut outcome, deadline, &mut part);
                 datagram.bytes = next;
                 datagram.push(item, number, 0);
             } else {
                 datagram.push(item, number, start);
             }
             if datagram.items.len() >= count_max {
-                self.exchange_one(&mut datagram, &mut outcome, &mut part);
+                self.exchange_one(&mut datagram, &mut outcome, deadline, &mut part);
             }
         }
         if !datagram.items.is_empty() {
-            self.exchange_one(&mut datagram, &mut outcome, &mut part);
+            self.exchange_one(&mut datagram, &mut outcome, deadline, &mut part);
         }
         outcome
     }
 
-    /// Sends one datagram, takes in its answers and empties it.
+    /// Sends one datagram, takes in its answers and empties it; only that if the time is over.
     fn exchange_one(
         &mut self,
         datagram: &mut Datagram,
         outcome: &mut Outcome,
+        deadline: &mut Deadline,
         part: &mut impl FnMut(usize, &Frame<'_>),
     ) {
+        if deadline.is_over() {
+            outcome.left.append(&mut datagram.items);
+            datagram.bytes.clear();
+            return;
+        }
+        deadline.begin();
         ask_for_acknowledgement(&mut datagram.bytes, datagram.last);
         let mut refused = Vec::new();
         let ended = self.send(&datagram.bytes).map_err(Lost::Unsent);
@@ -200,6 +213,7 @@ impl Outcome {
     pub(super) fn extend(&mut self, mut other: Self) {
         self.failed.append(&mut other.failed);
         self.unknown.append(&mut other.unknown);
+        self.left.append(&mut other.left);
     }
 
     fn lose(&mut self, item: usize, lost: &Lost) {
@@ -233,7 +247,10 @@ mod tests {
         let mut socket = socket();
         // Across the end of the numbers, and past what is no request.
         socket.number(u32::MAX - 700);
-        let outcome = socket.change_all(refused(3000).chain([None]).chain(refused(1)));
+        let outcome = socket.change_all(
+            refused(3000).chain([None]).chain(refused(1)),
+            &mut Deadline::never(),
+        );
         let places: Vec<usize> = outcome.failed.iter().map(|(item, _)| *item).collect();
         assert_eq!(places, (0..3000).chain([3001]).collect::<Vec<_>>());
         assert!(outcome.unknown.is_empty());
@@ -243,13 +260,25 @@ mod tests {
     fn lost_answers_leave_the_outcome_unknown_and_the_socket_sound() {
         let mut socket = socket();
         socket.hold_little();
-        let outcome = socket.change_all(refused(1000));
+        let outcome = socket.change_all(refused(1000), &mut Deadline::never());
         assert_eq!(outcome.failed.len() + outcome.unknown.len(), 1000);
         assert!(outcome.unknown.len() > 900);
         // What the kernel does not answer before everything was read.
         let lo = InterfaceName::try_new("lo").unwrap();
         let found = socket.ask(request::get_link(&lo), link::link).unwrap();
         assert_eq!((found.index, found.name), (1, Some(lo)));
+    }
+
+    #[test]
+    fn what_is_not_begun_in_time_is_told_by_its_place() {
+        let mut socket = socket();
+        let mut deadline = Deadline::at(std::time::Instant::now());
+        let outcome = socket.change_all(refused(10_000), &mut deadline);
+        // A batch at least, so that whoever goes on comes to an end.
+        let begun = outcome.failed.len();
+        assert!(begun > 100 && begun < 9000, "{begun} begun");
+        assert_eq!(outcome.left, (begun..10_000).collect::<Vec<_>>());
+        assert!(outcome.unknown.is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! of what came before it in its stage, unless that was about a link of its name.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
 
 use super::apply::device_of;
 use super::work::Work;
@@ -24,6 +25,47 @@ pub struct Applied {
     /// Those of which the kernel's answer was lost, in the order of the list: each may have been
     /// carried out or not, so observe again before anything else.
     pub unknown: Vec<usize>,
+    /// Those that were not begun, in the order of the list, as the time was over.
+    pub left: Vec<usize>,
+}
+
+/// By when work should be over. It ends between two batches and never before the first, so whoever takes it
+/// up again and again comes to its end, however short the time.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    end: Option<Instant>,
+    begun: bool,
+}
+
+impl Deadline {
+    /// There is time for everything.
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            end: None,
+            begun: false,
+        }
+    }
+
+    /// It is over at `end`.
+    #[must_use]
+    pub fn at(end: Instant) -> Self {
+        Self {
+            end: Some(end),
+            begun: false,
+        }
+    }
+
+    /// Whether it is over, so that no further batch is to be begun.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.begun && self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// The first batch was sent, or another since.
+    pub(crate) fn begin(&mut self) {
+        self.begun = true;
+    }
 }
 
 /// A step that failed.
@@ -39,13 +81,15 @@ impl Applied {
     /// Whether every step was carried out.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.unknown.is_empty()
+        self.failed.is_empty() && self.unknown.is_empty() && self.left.is_empty()
     }
 
-    /// The places of the steps that are not known to be carried out: those that failed and the unknown.
+    /// The places of the steps that are not known to be carried out: those that failed, the unknown and
+    /// those that were not begun.
     pub(crate) fn undone(&self) -> HashSet<usize> {
         let failed = self.failed.iter().map(|failed| failed.step);
-        failed.chain(self.unknown.iter().copied()).collect()
+        let unknown = self.unknown.iter().chain(&self.left);
+        failed.chain(unknown.copied()).collect()
     }
 
     /// Whether what was observed before no longer tells what there is, beyond the steps that were
@@ -82,7 +126,13 @@ impl Kernel {
     /// thousand routes are written as fast as the kernel takes them (a quarter of a million per second
     /// through one gateway; their number times that of the gateways counts where there are thousands).
     pub fn apply_all(&mut self, steps: &[Step]) -> Applied {
-        let mut work = Work::new(self, steps);
+        self.apply_until(steps, &mut Deadline::never())
+    }
+
+    /// As [`Kernel::apply_all`], and ends between two batches once the time is over. What was not begun
+    /// then is in [`Applied::left`]: of each namespace the last of its steps, as they are sent.
+    pub fn apply_until(&mut self, steps: &[Step], deadline: &mut Deadline) -> Applied {
+        let mut work = Work::new(self, steps, deadline);
         for stage in stages(&mut work, steps) {
             work.carry_out(&stage);
         }

@@ -14,9 +14,11 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 
 use super::error::{Fault, Refusal};
+use next_hop::NextHopRequest;
 use route_request::RouteRequest;
 
 pub(super) mod link;
+pub(super) mod next_hop;
 pub(super) mod reply;
 pub(super) mod request;
 pub(super) mod route;
@@ -59,12 +61,14 @@ pub(super) enum Meaning {
 }
 
 /// What is asked of the kernel.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Request {
     /// Written by the crate that knows most kinds of message.
     Any(RouteNetlinkMessage),
     /// A change of a route.
     Route(RouteRequest),
+    /// About next hop objects.
+    NextHop(NextHopRequest),
 }
 
 impl From<RouteNetlinkMessage> for Request {
@@ -78,6 +82,7 @@ pub(super) fn encode(bytes: &mut Vec<u8>, request: Request, flags: u16, sequence
     match request {
         Request::Any(message) => encode_any(bytes, message, flags, sequence),
         Request::Route(route) => route.encode(bytes, flags, sequence),
+        Request::NextHop(next_hop) => next_hop.encode(bytes, flags, sequence),
     }
 }
 

@@ -49,7 +49,7 @@ mod work;
 #[cfg(feature = "bpf")]
 pub use classifier::{Classifier, Hook};
 pub use error::{ApplyError, NetlinkError, Refusal};
-pub use many::{Applied, Failed};
+pub use many::{Applied, Deadline, Failed};
 pub use monitor::{Event, Monitor};
 pub use observe::RouteAnswer;
 

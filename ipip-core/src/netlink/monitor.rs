@@ -10,7 +10,7 @@ use super::NetlinkError;
 use super::error::Fault;
 use super::message::link::{self, LinkFacts};
 use super::message::reply::{self, Names};
-use super::message::{Frame, frames, route, u32_at};
+use super::message::{Frame, frames, next_hop, route, u32_at};
 use super::socket::{DATAGRAM_MAX, NONE, RequestSocket, configure, open, receive_datagram};
 use crate::name::InterfaceName;
 use crate::plan::{InterfaceAddr, Place, Route};
@@ -25,14 +25,17 @@ const GROUPS: [u32; 4] = [1, 4, 5, 7];
 /// machine stops the writing of routes, our own included; once it is full, no longer.
 const BUFFER: libc::c_int = 1024 * 1024;
 
+/// `RTNLGRP_NEXTHOP`, which kernels have since 5.3: with an object its routes go, untold.
+const NEXT_HOPS: u32 = 32;
+
 /// How many datagrams one call takes in at most, so that it ends where changes never do.
 const DATAGRAMS_MAX: usize = 16 * 1024;
 
 /// The links, IPv4 addresses and IPv4 routes of one namespace, change by change, and filters (`tc`) that go.
 ///
 /// What is there already is not told: open the monitor first, then observe, and no change is missed.
-/// Three things come without an event of their own. When a link goes down, the kernel drops its routes
-/// and tells of the link only; a replaced route is told as the one that replaces it; and of what did
+/// Three things come without an event of their own. When a link or a next hop object goes, the kernel drops
+/// its routes and tells of the link or the object only; a replaced route is told as the one that replaces it; and of what did
 /// not fit into the buffer, which holds some 2,500, there is one [`Event::Overrun`].
 ///
 /// ```no_run
@@ -109,6 +112,11 @@ pub enum Event {
         /// The link's name; `None` if the link is gone.
         name: Option<InterfaceName>,
     },
+    /// The next hop object of this number is there now, or another than it was.
+    NextHop(u32),
+    /// The next hop object of this number is gone, and the routes that went by it, without events of their
+    /// own.
+    NextHopGone(u32),
     /// Changes came faster than they were taken, and some were lost, links, addresses and routes alike:
     /// observe again.
     Overrun,
@@ -144,6 +152,8 @@ impl Monitor {
         for group in GROUPS {
             socket.add_membership(group).map_err(opened)?;
         }
+        // An older kernel has none to tell of.
+        let _ = socket.add_membership(NEXT_HOPS);
         let mut monitor = Self {
             place,
             socket,
@@ -228,7 +238,7 @@ impl Monitor {
     }
 
     /// Reads the datagram in the buffer. A message that cannot be read is left out and reported to the
-    /// log; those of kinds that no one asked for, such as next hops (104), are passed over unread.
+    /// log; those of kinds that no one asked for are passed over unread.
     fn read(&mut self, events: &mut Vec<Event>) {
         for frame in frames(&self.buffer) {
             let event = frame
@@ -283,6 +293,15 @@ fn event(frame: &Frame<'_>, place: &Place, names: &mut Names) -> Result<Option<E
             let index = u32_at(frame.payload, LINK_AT).ok_or("cut short")?;
             let name = names.get(&index).cloned();
             Ok(Some(Event::FilterGone { index, name }))
+        }
+        next_hop::NEW | next_hop::DELETE => {
+            let there = kind == next_hop::NEW;
+            let event = if there {
+                Event::NextHop
+            } else {
+                Event::NextHopGone
+            };
+            Ok(next_hop::next_hop(frame, names)?.map(|object| event(object.id)))
         }
         _ => Ok(None),
     }

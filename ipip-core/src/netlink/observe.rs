@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::error::{Fault, in_place};
 use super::message::link::{self, LinkFacts};
+use super::message::next_hop::{self, NextHopRequest};
 use super::message::reply::{self, Names, NetnsId};
 use super::message::route::{self, RouteFacts};
-use super::message::{Frame, request};
+use super::message::{Frame, Request, request};
 use super::socket::{Dump, RequestSocket};
 use super::{Kernel, NetlinkError, Space};
 use crate::addr::MacAddr;
@@ -28,7 +29,7 @@ pub struct RouteAnswer {
 
 impl Kernel {
     /// Reads every namespace: links with their IPv4 addresses, settings, tunnel ends and veth
-    /// peers, and the IPv4 routes of the main table.
+    /// peers, and the IPv4 routes of the main table; in the node's, next hop objects.
     ///
     /// A link that cannot be read (a newer kernel's exotic device) is left out with a warning in
     /// the log. Of each kind (links, addresses, settings, routes) the reading is consistent in
@@ -46,6 +47,9 @@ impl Kernel {
             let links = space.links(&places, &mut observed.interrupted)?;
             let names = names(&links);
             observed.links.extend(links);
+            if space.place == Place::Node {
+                space.next_hops(&names, &mut observed)?;
+            }
             space.routes(&names, None, &mut observed)?;
         }
         Ok(observed)
@@ -153,7 +157,7 @@ impl Space {
         };
         let socket = &mut self.socket;
         let links = socket
-            .dump("links", &request::dump_links(), |frame| {
+            .dump("links", request::dump_links(), |frame| {
                 reply::link(frame.parse()?, place)
             })
             .map_err(about("links"))?;
@@ -161,14 +165,14 @@ impl Space {
         let mut links =
             place_peers(socket, links.values, places).map_err(about("numbers of namespaces"))?;
         let addresses = socket
-            .dump("addresses", &request::dump_addresses(), |frame| {
+            .dump("addresses", request::dump_addresses(), |frame| {
                 reply::address(frame.parse()?)
             })
             .map_err(about("addresses"))?;
         let delays = socket
             .dump(
                 "neighbour tables",
-                &request::dump_neighbour_tables(),
+                request::dump_neighbour_tables(),
                 |frame| reply::proxy_delay(frame.parse()?),
             )
             .map_err(about("neighbour tables"))?;
@@ -190,6 +194,21 @@ impl Space {
         Ok(links)
     }
 
+    fn next_hops(&mut self, names: &Names, observed: &mut Observed) -> Result<(), NetlinkError> {
+        let request = Request::NextHop(NextHopRequest::dump());
+        let read = |frame: &Frame<'_>| next_hop::next_hop(frame, names);
+        match self.socket.dump("next hops", request, read) {
+            // Before Linux 5.3 there are none.
+            Err(fault) if fault.is(libc::EOPNOTSUPP) => Ok(()),
+            Err(fault) => Err(fault.about(in_place("next hops", &self.place))),
+            Ok(dump) => {
+                observed.interrupted |= dump.interrupted;
+                observed.next_hops = dump.values;
+                Ok(())
+            }
+        }
+    }
+
     fn routes(
         &mut self,
         names: &Names,
@@ -204,7 +223,7 @@ impl Space {
         };
         match self
             .socket
-            .dump("routes", &request::dump_routes(protocol), read)
+            .dump("routes", request::dump_routes(protocol), read)
         {
             // A namespace that never had a route has no table yet.
             Err(fault) if fault.is(libc::ENOENT) => Ok(()),
@@ -235,6 +254,6 @@ impl Space {
 impl RequestSocket {
     /// Every link, in short.
     pub(super) fn link_facts(&mut self) -> Result<Dump<LinkFacts>, Fault> {
-        self.dump("links", &request::dump_links(), link::link)
+        self.dump("links", request::dump_links(), link::link)
     }
 }

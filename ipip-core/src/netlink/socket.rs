@@ -152,9 +152,10 @@ impl RequestSocket {
     pub(super) fn dump<T>(
         &mut self,
         what: &str,
-        message: &RouteNetlinkMessage,
+        message: impl Into<Request>,
         read: impl Fn(&Frame<'_>) -> Read<T>,
     ) -> Result<Dump<T>, Fault> {
+        let message = message.into();
         let dump = read_in_one_piece(|| self.dump_once(message.clone(), &read))?;
         if dump.interrupted {
             log::warn!(
@@ -172,7 +173,7 @@ impl RequestSocket {
 
     fn dump_once<T>(
         &mut self,
-        message: RouteNetlinkMessage,
+        message: Request,
         read: impl Fn(&Frame<'_>) -> Read<T>,
     ) -> Result<Dump<T>, Fault> {
         let sequence = self.request(message, NLM_F_DUMP)?;

@@ -7,7 +7,7 @@ use super::apply::{device_of, request_of};
 use super::error::{Fault, in_place};
 use super::exchange::Outcome;
 use super::forwarding::goes_by_proc;
-use super::many::{Applied, Failed, LinkName, Stage};
+use super::many::{Applied, Deadline, Failed, LinkName, Stage};
 use super::message::{Request, link, request};
 use crate::name::InterfaceName;
 use crate::plan::{Change, Place, Setting, Step};
@@ -19,6 +19,8 @@ pub(super) struct Work<'a> {
     steps: &'a [Step],
     failed: Vec<Failed>,
     unknown: Vec<usize>,
+    left: Vec<usize>,
+    deadline: &'a mut Deadline,
     /// The indexes that names have since links were last created or deleted.
     indexes: HashMap<LinkName<'a>, Result<u32, Fault>>,
     /// Links that were not created, and by which step.
@@ -26,12 +28,18 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(kernel: &'a mut Kernel, steps: &'a [Step]) -> Self {
+    pub(super) fn new(
+        kernel: &'a mut Kernel,
+        steps: &'a [Step],
+        deadline: &'a mut Deadline,
+    ) -> Self {
         Self {
             kernel,
             steps,
             failed: vec![],
             unknown: vec![],
+            left: vec![],
+            deadline,
             indexes: HashMap::new(),
             missing: HashMap::new(),
         }
@@ -87,31 +95,50 @@ impl<'a> Work<'a> {
     pub(super) fn finish(mut self) -> Applied {
         self.failed.sort_by_key(|failed| failed.step);
         self.unknown.sort_unstable();
+        self.left.sort_unstable();
         if log::log_enabled!(log::Level::Debug) {
             let failed = self.failed.iter().map(|failed| failed.step);
-            let not_done: HashSet<usize> = failed.chain(self.unknown.iter().copied()).collect();
+            let others = self.unknown.iter().chain(&self.left).copied();
+            let not_done: HashSet<usize> = failed.chain(others).collect();
             let numbered = self.steps.iter().enumerate();
             let done = numbered.filter(|(number, _)| !not_done.contains(number));
             done.for_each(|(_, step)| log::debug!("{step}"));
         }
         Applied {
-            done: self.steps.len() - self.failed.len() - self.unknown.len(),
+            done: self.steps.len() - self.failed.len() - self.unknown.len() - self.left.len(),
             failed: self.failed,
             unknown: self.unknown,
+            left: self.left,
         }
     }
 
+    /// Whether the time is over, so that these are not begun.
+    fn leaves(&mut self, numbers: &[usize]) -> bool {
+        let is_over = self.deadline.is_over();
+        if is_over {
+            self.left.extend(numbers);
+        }
+        is_over
+    }
+
     fn delete(&mut self, space: usize, numbers: &[usize]) {
+        if self.leaves(numbers) {
+            return;
+        }
         let numbers = self.without_missing(space, numbers);
         // The other ends of what is deleted may be anywhere.
         self.indexes.clear();
         let names: Vec<_> = numbers.iter().filter_map(|n| self.device(*n)).collect();
         let found = self.kernel.spaces.get_mut(space);
         let outcome = found.map(|space| space.delete_links(&names));
+        self.deadline.begin();
         self.take(&numbers, outcome.unwrap_or_default());
     }
 
     fn create(&mut self, space: usize, numbers: &[usize]) {
+        if self.leaves(numbers) {
+            return;
+        }
         self.indexes.clear();
         let (mut requests, mut outcome) = (Vec::with_capacity(numbers.len()), Outcome::default());
         for (item, number) in numbers.iter().enumerate() {
@@ -124,7 +151,7 @@ impl<'a> Work<'a> {
             }
         }
         if let Some(found) = self.kernel.spaces.get_mut(space) {
-            outcome.extend(found.socket.change_all(requests.into_iter()));
+            outcome.extend(found.socket.change_all(requests.into_iter(), self.deadline));
         }
         for (item, fault) in std::mem::take(&mut outcome.failed) {
             let Some((number, step)) = self.nth(numbers, item) else {
@@ -146,6 +173,9 @@ impl<'a> Work<'a> {
     }
 
     fn change(&mut self, space: usize, numbers: &[usize]) {
+        if self.leaves(numbers) {
+            return;
+        }
         let numbers = self.without_missing(space, numbers);
         self.look_up(space, &numbers);
         let mut outcome = Outcome::default();
@@ -170,7 +200,7 @@ impl<'a> Work<'a> {
             });
             request.map_err(|fault| refused.push((item, fault))).ok()
         });
-        outcome.extend(found.socket.change_all(requests));
+        outcome.extend(found.socket.change_all(requests, self.deadline));
         outcome.failed.append(&mut refused);
         self.take(&numbers, outcome);
     }
@@ -260,6 +290,8 @@ impl<'a> Work<'a> {
         let unknown = outcome.unknown.iter();
         self.unknown
             .extend(unknown.filter_map(|(item, _)| numbers.get(*item)));
+        let left = outcome.left.iter();
+        self.left.extend(left.filter_map(|item| numbers.get(*item)));
     }
 
     fn nth(&self, numbers: &[usize], item: usize) -> Option<(usize, &'a Step)> {

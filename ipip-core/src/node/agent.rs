@@ -32,8 +32,8 @@ pub struct Node {
     pub(super) ipam: Ipam,
     pub(super) store: Arc<dyn Store>,
     pub(super) ambient: Ambient,
-    pub(super) tally: Tally,
-    turn: Mutex<State>,
+    pub(super) tally: Arc<Tally>,
+    turn: Arc<Mutex<State>>,
 }
 
 /// Who carries a node's packets.
@@ -86,9 +86,22 @@ impl Node {
             config,
             store,
             ambient,
-            tally: Tally::default(),
-            turn: Mutex::default(),
+            tally: Arc::default(),
+            turn: Arc::default(),
         })
+    }
+
+    /// The same node, with what it remembers, that reads and writes its records through `store`.
+    pub(super) fn through(&self, store: Arc<dyn Store>) -> Self {
+        Self {
+            config: self.config.clone(),
+            netns: Arc::clone(&self.netns),
+            ipam: Ipam::new(Arc::clone(&store), self.ambient.clone()),
+            store,
+            ambient: self.ambient.clone(),
+            tally: Arc::clone(&self.tally),
+            turn: Arc::clone(&self.turn),
+        }
     }
 
     /// Its name.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::guard::cannot_be_had;
 use super::synced::FailedStep;
-use crate::netlink::{Applied, Kernel};
+use crate::netlink::{Applied, Deadline, Kernel};
 use crate::plan::{Change, Conflict, Plan, Route, Step};
 
-/// Carries out `plan`; what fails is told and the rest is done.
-pub(super) fn apply(kernel: &mut Kernel, plan: Plan) -> Round {
+/// Carries out `plan` as far as the time lasts; what fails is told and the rest is done.
+pub(super) fn apply(kernel: &mut Kernel, plan: Plan, deadline: &mut Deadline) -> Round {
     let mut round = Round {
         conflicts: plan.conflicts,
         adopted: plan.adopted,
@@ -20,21 +20,24 @@ pub(super) fn apply(kernel: &mut Kernel, plan: Plan) -> Round {
         .chunk_by(|one, next| is_guard(one) == is_guard(next))
     {
         if part.iter().any(is_guard) {
-            apply_guard(kernel, part, &mut round);
-            continue;
+            apply_guard(kernel, part, deadline, &mut round);
+        } else {
+            apply_part(kernel, part, deadline, &mut round);
         }
-        let (done, failed) = apply_part(kernel, part, &mut round.moved);
-        round.done.extend(done);
-        round.failed.extend(failed);
     }
     round
 }
 
-fn apply_guard(kernel: &mut Kernel, steps: &[Step], round: &mut Round) {
+fn apply_guard(kernel: &mut Kernel, steps: &[Step], deadline: &mut Deadline, round: &mut Round) {
     for step in steps {
         if round.no_guard.is_some() {
             return;
         }
+        if deadline.is_over() {
+            round.postponed.push(step.clone());
+            continue;
+        }
+        deadline.begin();
         match kernel.apply(std::slice::from_ref(step)) {
             Ok(()) => round.done.push(step.clone()),
             Err(error) if cannot_be_had(&error.cause) => {
@@ -57,6 +60,7 @@ fn apply_guard(kernel: &mut Kernel, steps: &[Step], round: &mut Round) {
 pub(super) struct Round {
     pub(super) done: Vec<Step>,
     pub(super) failed: Vec<FailedStep>,
+    pub(super) postponed: Vec<Step>,
     pub(super) conflicts: Vec<Conflict>,
     pub(super) adopted: Vec<Route>,
     /// Whether the kernel's state moved under the plan.
@@ -65,23 +69,23 @@ pub(super) struct Round {
     pub(super) no_guard: Option<String>,
 }
 
-/// Carries out `steps`: what was carried out, and what was not. Says in `moved` if the kernel's state had
-/// moved under the plan.
+/// Carries out `steps`, and adds to `round` what became of each.
 pub(super) fn apply_part(
     kernel: &mut Kernel,
     steps: &[Step],
-    moved: &mut bool,
-) -> (Vec<Step>, Vec<FailedStep>) {
-    let applied = kernel.apply_all(steps);
-    *moved |= applied.is_stale();
-    told(steps, applied)
+    deadline: &mut Deadline,
+    round: &mut Round,
+) {
+    let applied = kernel.apply_until(steps, deadline);
+    round.moved |= applied.is_stale();
+    tell(steps, applied, round);
 }
 
 fn is_guard(step: &Step) -> bool {
     matches!(step.change, Change::Guard(_))
 }
 
-fn told(steps: &[Step], applied: Applied) -> (Vec<Step>, Vec<FailedStep>) {
+fn tell(steps: &[Step], applied: Applied, round: &mut Round) {
     let failed = applied.failed.into_iter().map(|failed| {
         let words = crate::error_chain(&failed.cause);
         (failed.step, (words, failed.cause.errno()))
@@ -92,16 +96,20 @@ fn told(steps: &[Step], applied: Applied) -> (Vec<Step>, Vec<FailedStep>) {
         .into_iter()
         .map(|step| (step, (lost.to_owned(), None)));
     let mut reasons: BTreeMap<_, _> = failed.chain(unknown).collect();
-    let (mut done, mut failed) = (Vec::with_capacity(steps.len()), vec![]);
+    let mut left = applied.left.into_iter().peekable();
+    round.done.reserve(steps.len());
     for (at, step) in steps.iter().enumerate() {
+        if left.next_if_eq(&at).is_some() {
+            round.postponed.push(step.clone());
+            continue;
+        }
         match reasons.remove(&at) {
-            None => done.push(step.clone()),
-            Some((reason, errno)) => failed.push(FailedStep {
+            None => round.done.push(step.clone()),
+            Some((reason, errno)) => round.failed.push(FailedStep {
                 step: step.clone(),
                 reason,
                 errno,
             }),
         }
     }
-    (done, failed)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::datapath::Choice;
 use crate::mtu::TunnelMtu;
@@ -12,6 +13,9 @@ use crate::sys::netns::Netns;
 
 /// The network of the handles where nobody says otherwise: that of Calico's CNI configuration.
 pub const NETWORK: &str = "k8s-pod-network";
+
+/// How long a pass of [`Node::run`](super::Node::run) takes at most where nobody says otherwise.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a node takes part: who it is, where, and what it may do. All but its name has a default.
 ///
@@ -35,6 +39,7 @@ pub struct NodeConfig {
     pub(super) choice: Choice,
     pub(super) guard: bool,
     pub(super) network: String,
+    pub(super) deadline: Duration,
 }
 
 /// How the underlay is found.
@@ -64,6 +69,7 @@ impl NodeConfig {
             choice: Choice::Auto,
             guard: true,
             network: NETWORK.to_owned(),
+            deadline: DEADLINE,
         }
     }
 
@@ -136,6 +142,15 @@ impl NodeConfig {
             network: network.to_owned(),
             ..self
         }
+    }
+
+    /// The same node with passes of [`Node::run`](super::Node::run) that take no longer than this, by
+    /// default 30 s. A pass whose time is over ends between two batches of changes in the kernel, but never
+    /// before the first, and the next one goes on where it ended; a store that has not answered by then,
+    /// or for 5 s if that is longer, counts as one that cannot be read. Other calls take the time that they need.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Its name.

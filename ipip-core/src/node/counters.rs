@@ -22,6 +22,8 @@ pub struct NodeCounters {
     pub changes: u64,
     /// Passes for which nothing was told: the time had come, or something told was lost.
     pub resyncs: u64,
+    /// Passes whose time was over before their work.
+    pub cut_short: u64,
 }
 
 /// The same, while it is counted.
@@ -35,6 +37,7 @@ pub(super) struct Tally {
     pub(super) events: AtomicU64,
     pub(super) changes: AtomicU64,
     pub(super) resyncs: AtomicU64,
+    pub(super) cut_short: AtomicU64,
 }
 
 impl Tally {
@@ -49,6 +52,7 @@ impl Tally {
             events: read(&self.events),
             changes: read(&self.changes),
             resyncs: read(&self.resyncs),
+            cut_short: read(&self.cut_short),
         }
     }
 }

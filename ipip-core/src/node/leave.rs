@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 
 use super::agent::Carrier;
-use super::apply::apply_part;
+use super::apply::{Round, apply_part};
 use super::data_path::remove_programs;
 use super::synced::{FailedStep, json, texts};
 use super::{Node, NodeError, remove_guard};
 use crate::ipam::NodeRemoval;
+use crate::netlink::Deadline;
 use crate::plan::{self, Step};
 
 /// How a node leaves.
@@ -37,8 +38,9 @@ pub struct Left {
 impl Node {
     /// Takes this node off the pod network: our routes, the workloads' wires, our address on the tunnel
     /// device and the guard, whoever's process made them; forwarding is set back where this value changed
-    /// it. The tunnel device goes only if we made it. Then its tunnel address is released, and the rest
-    /// of it forgotten if `options` say so. What is not ours stays.
+    /// it (what another process found before is written nowhere). The tunnel device goes only if we made it.
+    /// Then its tunnel address is released, and the rest of it forgotten if `options` say so. What is not
+    /// ours stays.
     ///
     /// Everything is tried; what failed is in the answer, and the next call completes it. Nobody should
     /// [`run`](Node::run) the node meanwhile.
@@ -57,10 +59,11 @@ impl Node {
         let programs = remove_programs(&self.netns, &self.config.policy.tunnel);
         let survey = self.survey(&mut state, kernel.observe()?)?;
         let plan = plan::leave(&survey.observed, &survey.ownership, &state.before);
-        let (done, failed) = apply_part(&mut kernel, &plan.steps, &mut false);
+        let (mut round, mut deadline) = (Round::default(), Deadline::never());
+        apply_part(&mut kernel, &plan.steps, &mut deadline, &mut round);
         let mut left = Left {
-            done,
-            failed,
+            done: round.done,
+            failed: round.failed,
             ..Left::default()
         };
         if let Err(error) = programs {

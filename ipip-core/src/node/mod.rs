@@ -25,7 +25,8 @@
 //! | `config`, `underlay`, `workload` | what a node is told, where the others reach it, what it wires |
 //! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
 //! | `sync`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
-//! | `run`, `counters` | passes whenever something changed |
+//! | `trial` | which data path it would start |
+//! | `run`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
 //! | `ensure`, `data_path`, `guard` | one object at a time |
 //!
 //! # One object at a time
@@ -54,11 +55,13 @@ mod detach;
 mod ensure;
 mod error;
 mod guard;
+mod in_time;
 mod join;
 mod leave;
 mod run;
 mod sync;
 mod synced;
+mod trial;
 mod underlay;
 mod wiring;
 mod workload;

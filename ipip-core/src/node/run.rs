@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, Scope};
+use std::thread::{self, JoinHandle, Scope};
 use std::time::{Duration, Instant};
 
 use super::counters::add;
+use super::in_time::InTime;
 use super::{Node, NodeError, Synced};
-use crate::datastore::{Revision, StoreError, key};
-use crate::netlink::{Event, Monitor};
+use crate::datastore::{Revision, Store, StoreError, key};
+use crate::netlink::{Deadline, Event, Monitor};
 use crate::sys::wake::Wake;
 
 /// Everything is compared anew after this time, whatever was told; Felix's `RouteRefreshInterval`.
@@ -19,6 +20,9 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// The first pause after a pass that failed; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The least that a store is given to answer in, however short a pass may be: an answer that comes too late is
+/// asked for again, and may come too late again.
+const STORE_LEAST: Duration = Duration::from_secs(5);
 /// How long a watcher waits before it looks whether it should end.
 const WATCH: Duration = Duration::from_secs(1);
 /// How soon a stop is noticed.
@@ -36,7 +40,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Ends the run; a pass that has begun is finished.
+    /// Ends the run; a pass that has begun is finished, or its time is over.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -97,6 +101,10 @@ impl Node {
     /// after each change in the store or in the kernel, and every 90 s. After a pass that failed it
     /// waits, at first half a second, at most half a minute. `tell` hears of each pass.
     ///
+    /// No pass takes much longer than the node's [deadline](super::NodeConfig::with_deadline): what is left
+    /// of one is told as [postponed](Synced::postponed) and done by the next, which begins at once; a store
+    /// that hangs is waited for no longer than that.
+    ///
     /// It may be stopped, or killed, at any instant: nothing is taken down by that. Other calls of this
     /// value, such as [`Node::attach`], take turns with the passes.
     ///
@@ -106,25 +114,30 @@ impl Node {
     pub fn run(&self, stop: &Stop, mut tell: impl FnMut(RunEvent)) -> Result<(), NodeError> {
         let monitor = Monitor::open(&self.netns)?;
         let ended = Ended(Stop::default(), monitor.wake());
+        let in_time = Arc::new(InTime::new(Arc::clone(&self.store)));
+        let node = self.through(Arc::clone(&in_time) as Arc<dyn Store>);
         let (sender, told) = channel();
+        let store_watcher = watch_store(Arc::clone(&self.store), sender.clone(), &ended.0);
         thread::scope(|scope| {
-            self.watch_kernel(scope, monitor, sender.clone(), &ended.0);
-            self.watch_store(scope, sender, &ended.0);
+            self.watch_kernel(scope, monitor, sender, &ended.0);
             // The watchers end with it, even if `tell` panics.
             let _ended = ended;
             let mut pause = FIRST_PAUSE;
             while !stop.is_stopped() {
-                let result = self.pass(&mut self.turn());
+                let result = node.pass_in_time(&in_time);
                 let wait = match result {
                     Ok(synced) => {
-                        let is_done = synced.is_settled();
-                        tell(RunEvent::Synced(Box::new(synced)));
-                        if is_done {
+                        let wait = match (synced.is_settled(), synced.postponed.is_empty()) {
+                            (true, _) => RESYNC,
+                            // Others have a turn in between.
+                            (false, false) => SETTLE,
+                            (false, true) => longer(&mut pause),
+                        };
+                        if synced.is_settled() {
                             pause = FIRST_PAUSE;
-                            RESYNC
-                        } else {
-                            longer(&mut pause)
                         }
+                        tell(RunEvent::Synced(Box::new(synced)));
+                        wait
                     }
                     Err(error) => {
                         let retry_in = longer(&mut pause);
@@ -135,7 +148,19 @@ impl Node {
                 self.idle(&told, stop, wait, &mut tell);
             }
         });
+        if let Some(watcher) = store_watcher {
+            part_from(watcher);
+        }
         Ok(())
+    }
+
+    /// A pass that ends in time, counted from when it is its turn.
+    fn pass_in_time(&self, store: &InTime) -> Result<Synced, NodeError> {
+        let mut turn = self.turn();
+        let (now, time) = (Instant::now(), self.config.deadline);
+        store.set_end(now.checked_add(time.max(STORE_LEAST)));
+        let end = now.checked_add(time);
+        self.pass(&mut turn, end.map_or_else(Deadline::never, Deadline::at))
     }
 
     /// Waits until something is told, or for `wait`.
@@ -204,55 +229,68 @@ impl Node {
             }
         });
     }
+}
 
-    fn watch_store<'scope, 'env>(
-        &'env self,
-        scope: &'scope Scope<'scope, 'env>,
-        sender: Sender<Told>,
-        stop: &Stop,
-    ) {
-        let stop = stop.clone();
-        scope.spawn(move || {
-            let mut after = None;
-            while !stop.is_stopped() {
-                let told = match self.next_change(&mut after) {
-                    Ok(false) => continue,
-                    Ok(true) => Told::Store,
-                    Err(error) => {
-                        thread::sleep(WATCH);
-                        Told::Broken(crate::ipam::IpamError::from(error).into())
-                    }
-                };
-                if sender.send(told).is_err() {
-                    return;
+/// Tells of changes in the store, on a thread that nobody must wait for: a call of the store may hang.
+fn watch_store(store: Arc<dyn Store>, sender: Sender<Told>, stop: &Stop) -> Option<JoinHandle<()>> {
+    let stop = stop.clone();
+    let body = move || {
+        let mut after = None;
+        while !stop.is_stopped() {
+            let told = match next_change(&*store, &mut after) {
+                Ok(false) => continue,
+                Ok(true) => Told::Store,
+                Err(error) => {
+                    thread::sleep(WATCH);
+                    Told::Broken(crate::ipam::IpamError::from(error).into())
                 }
+            };
+            if sender.send(told).is_err() {
+                return;
             }
-        });
-    }
-
-    /// Waits for a change of what the node should hold, for a while; whether there was one.
-    fn next_change(&self, after: &mut Option<Revision>) -> Result<bool, StoreError> {
-        let Some(since) = *after else {
-            // What changed before is read by the next pass.
-            *after = Some(self.store.list_keys(key::pool_prefix())?.revision);
-            return Ok(true);
-        };
-        match self.store.watch(key::cluster_prefix(), since, WATCH) {
-            Ok(changes) => {
-                *after = Some(changes.revision);
-                let counts = |key: &str| {
-                    [key::node_prefix(), key::pool_prefix(), key::block_prefix()]
-                        .iter()
-                        .any(|prefix| key.starts_with(prefix))
-                };
-                Ok(changes.changes.iter().any(|change| counts(&change.key)))
-            }
-            Err(StoreError::Compacted { .. }) => {
-                *after = None;
-                Ok(true)
-            }
-            Err(error) => Err(error),
         }
+    };
+    let spawned = thread::Builder::new().spawn(body);
+    // Without it changes are found all the same, every 90 s.
+    spawned
+        .inspect_err(|error| log::warn!("no thread to watch the store: {error}"))
+        .ok()
+}
+
+/// Waits for a watcher's end, which comes soon unless the store hangs.
+fn part_from(watcher: JoinHandle<()>) {
+    let end = Instant::now() + 2 * WATCH;
+    while !watcher.is_finished() {
+        if Instant::now() >= end {
+            return log::warn!("the store does not answer, its watcher ends when it does");
+        }
+        thread::sleep(TICK / 10);
+    }
+    drop(watcher.join());
+}
+
+/// Waits for a change of what the node should hold, for a while; whether there was one.
+fn next_change(store: &dyn Store, after: &mut Option<Revision>) -> Result<bool, StoreError> {
+    let Some(since) = *after else {
+        // What changed before is read by the next pass.
+        *after = Some(store.list_keys(key::pool_prefix())?.revision);
+        return Ok(true);
+    };
+    match store.watch(key::cluster_prefix(), since, WATCH) {
+        Ok(changes) => {
+            *after = Some(changes.revision);
+            let counts = |key: &str| {
+                [key::node_prefix(), key::pool_prefix(), key::block_prefix()]
+                    .iter()
+                    .any(|prefix| key.starts_with(prefix))
+            };
+            Ok(changes.changes.iter().any(|change| counts(&change.key)))
+        }
+        Err(StoreError::Compacted { .. }) => {
+            *after = None;
+            Ok(true)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -8,11 +8,12 @@ use super::counters::add;
 use super::data_path::{DataPathConfig, ensure_data_path, is_look_alike, remove_programs};
 use super::guard::cannot_be_had;
 use super::synced::{DataPathState, FailedStep, Planned, Synced};
+use super::trial::try_data_path;
 use super::{GuardState, Node, NodeError, Underlay};
-use crate::addr::NodeAddr;
+use crate::addr::{NodeAddr, TunnelAddr};
 use crate::cluster::View;
 use crate::name::InterfaceName;
-use crate::netlink::Kernel;
+use crate::netlink::{Deadline, Kernel};
 use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Policy, Tunnel};
 use crate::peers::Peers;
 use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
@@ -69,10 +70,12 @@ impl Node {
     /// read, [`NodeError::Cluster`] if the store never could; nothing was changed then.
     pub fn sync(&self) -> Result<Synced, NodeError> {
         let mut turn = self.turn();
-        self.pass(&mut turn)
+        self.pass(&mut turn, Deadline::never())
     }
 
-    /// What [`Node::sync`] would do in the kernel now. Nothing is changed, in the store neither.
+    /// What [`Node::sync`] would do in the kernel now. Nothing is changed, in the store neither; which data
+    /// path it would start is tried in a namespace that ends with the call, for which the kernel may load its
+    /// driver.
     ///
     /// # Errors
     /// As [`Node::sync`].
@@ -82,13 +85,17 @@ impl Node {
         let observed = kernel.observe()?;
         let stale = self.follow(&mut turn)?;
         let mut survey = self.survey(&mut turn, observed)?;
+        let (data_path, mut steps) = self.would_carry(&mut turn, &mut survey)?;
         self.guard(&turn, &mut kernel, &mut survey)?;
         let mut plan = survey.plan(stale.is_some());
+        steps.append(&mut plan.steps);
+        plan.steps = steps;
         if stale.is_none() {
             plan.steps.extend(self.superfluous_programs(&survey));
         }
         Ok(Planned {
             steps: plan.steps,
+            data_path,
             conflicts: plan.conflicts,
             adopted: plan.adopted,
             withheld: survey.overlay.withheld,
@@ -99,21 +106,26 @@ impl Node {
 
 impl Node {
     /// One pass, in the caller's turn.
-    pub(super) fn pass(&self, state: &mut State) -> Result<Synced, NodeError> {
+    pub(super) fn pass(
+        &self,
+        state: &mut State,
+        mut deadline: Deadline,
+    ) -> Result<Synced, NodeError> {
         add(&self.tally.passes, 1);
-        let result = self.rounds(state);
+        let result = self.rounds(state, &mut deadline);
         match &result {
             Ok(synced) => {
                 add(&self.tally.applied, synced.done.len());
                 add(&self.tally.failed, synced.failed.len());
                 add(&self.tally.conflicts, synced.conflicts.len());
+                add(&self.tally.cut_short, (!synced.postponed.is_empty()).into());
             }
             Err(_) => add(&self.tally.errors, 1),
         }
         result
     }
 
-    fn rounds(&self, state: &mut State) -> Result<Synced, NodeError> {
+    fn rounds(&self, state: &mut State, deadline: &mut Deadline) -> Result<Synced, NodeError> {
         let mut kernel = self.kernel()?;
         // Before the store: whoever attaches a workload commits its address before it makes its link, so
         // that no link is seen here of which the store does not know.
@@ -135,7 +147,7 @@ impl Node {
             guard = self.guard(state, &mut kernel, &mut survey)?;
             let plan = survey.plan(stale.is_some());
             state.remember(plan.settings_before(&survey.observed));
-            last = apply(&mut kernel, plan);
+            last = apply(&mut kernel, plan, deadline);
             state.notice(&mut last.adopted, &last.done);
             if let Some(reason) = last.no_guard.take() {
                 log::warn!(
@@ -146,13 +158,14 @@ impl Node {
                 guard = GuardState::Unavailable { reason };
             }
             done.append(&mut last.done);
-            if !last.moved || round == ROUNDS {
+            if !last.moved || round == ROUNDS || deadline.is_over() {
                 break;
             }
             survey = self.survey(state, kernel.observe()?)?;
         }
         // Behind the plan: what was reached through them is reached another way by now.
         if stale.is_none()
+            && last.postponed.is_empty()
             && let Some(step) = self.superfluous_programs(&survey)
         {
             match remove_programs(&self.netns, &self.config.policy.tunnel) {
@@ -168,6 +181,7 @@ impl Node {
         Ok(Synced {
             done,
             failed: last.failed,
+            postponed: last.postponed,
             conflicts: last.conflicts,
             adopted: last.adopted,
             withheld: survey.overlay.withheld,
@@ -282,16 +296,7 @@ impl Node {
             }
             return vec![];
         }
-        let tunnel = Tunnel {
-            device: self.config.policy.tunnel.clone(),
-            ..Tunnel::new(address, local.mtu)
-        };
-        let config = DataPathConfig {
-            tunnel,
-            local: addr,
-            peers: survey.peers.clone(),
-            choice: self.config.choice,
-        };
+        let config = self.data_path_config(survey, address);
         state.carried_for = Some(addr);
         // A path that ended by itself must be gone before the next one takes its name.
         state.data_path = Carrier::Idle;
@@ -313,6 +318,44 @@ impl Node {
                 vec![]
             }
         }
+    }
+
+    fn data_path_config(&self, survey: &Survey, address: TunnelAddr) -> DataPathConfig {
+        let local = &survey.local;
+        DataPathConfig {
+            tunnel: Tunnel {
+                device: self.config.policy.tunnel.clone(),
+                ..Tunnel::new(address, local.mtu)
+            },
+            local: NodeAddr(local.address.addr),
+            peers: survey.peers.clone(),
+            choice: self.config.choice,
+        }
+    }
+
+    /// Which data path [`Node::carry`] would start where there is no tunnel device, and the steps that it
+    /// would take; `survey` is then as behind them.
+    fn would_carry(
+        &self,
+        state: &mut State,
+        survey: &mut Survey,
+    ) -> Result<(Option<DataPathState>, Vec<Step>), NodeError> {
+        let device = &self.config.policy.tunnel;
+        let is_there = survey.observed.link(&Place::Node, device).is_some();
+        let address = survey.local.tunnel_address.filter(|_| !is_there);
+        let Some(address) = address else {
+            return Ok((None, vec![]));
+        };
+        let trial = try_data_path(&self.data_path_config(survey, address), &survey.local)?;
+        let Some((link, changes)) = trial.device else {
+            survey.leave_out_tunnel(&trial.state);
+            let is_none = matches!(trial.state, DataPathState::Unavailable { .. });
+            return Ok((Some(trial.state).filter(|_| is_none), vec![]));
+        };
+        let mut observed = std::mem::take(&mut survey.observed);
+        observed.links.push(link);
+        *survey = self.survey(state, observed)?;
+        Ok((Some(trial.state), changes.steps))
     }
 
     /// The step that takes the device of eBPF programs, whoever's process they are of, where no pool asks for a tunnel
@@ -405,6 +448,10 @@ impl Survey {
                 !matches!(&route.target, Target::Device { device, .. } if *device == tunnel)
             });
             desired.links.retain(|link| link.name != tunnel);
+            let is_through = |target: &Target| matches!(target, Target::Device { device, .. } if *device == tunnel);
+            desired
+                .next_hops
+                .retain(|object| !is_through(&object.target));
         }
     }
 }
@@ -424,7 +471,10 @@ fn guard_pool(pool: &Pool) -> GuardPool {
 
 fn takes_away(change: &Change) -> bool {
     match change {
-        Change::DeleteLink { .. } | Change::DeleteAddress { .. } | Change::DeleteRoute(_) => true,
+        Change::DeleteLink { .. }
+        | Change::DeleteAddress { .. }
+        | Change::DeleteRoute(_)
+        | Change::DeleteNextHop(_) => true,
         Change::Guard(GuardChange::Update { delete, .. }) => !delete.is_empty(),
         Change::Guard(GuardChange::Delete) => true,
         _ => false,

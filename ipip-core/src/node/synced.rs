@@ -16,6 +16,9 @@ pub struct Synced {
     pub done: Vec<Step>,
     /// The steps that were not, and why; the next sync tries them again.
     pub failed: Vec<FailedStep>,
+    /// The steps that were not begun, as the pass's time was over; the next one goes on with them. Only
+    /// [`Node::run`](super::Node::run) sets its passes a time.
+    pub postponed: Vec<Step>,
     /// Objects of others where ours should be, or that must be there and are not. They are not touched.
     pub conflicts: Vec<Conflict>,
     /// Routes that were there before, of an earlier run, of BIRD or (where asked for) of Felix, and are
@@ -69,6 +72,10 @@ pub enum DataPathState {
 pub struct Planned {
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// Who would carry the packets, where a sync would start a data path that makes the tunnel device itself,
+    /// which no shell line does, or has to do without any; `None` where there is one, or the kernel's driver
+    /// needs no more than the steps.
+    pub data_path: Option<DataPathState>,
     /// As [`Synced::conflicts`].
     pub conflicts: Vec<Conflict>,
     /// As [`Synced::adopted`].
@@ -80,12 +87,13 @@ pub struct Planned {
 }
 
 impl Synced {
-    /// Whether the node holds all that it should: nothing failed, nothing is in the way, and the store
-    /// was read. What is withheld waits for others.
+    /// Whether the node holds all that it should: nothing failed or was postponed, nothing is in the way,
+    /// and the store was read. What is withheld waits for others.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let runs = !matches!(self.data_path, DataPathState::Unavailable { .. });
-        self.failed.is_empty() && self.conflicts.is_empty() && self.stale.is_none() && runs
+        let is_done = self.failed.is_empty() && self.postponed.is_empty();
+        is_done && self.conflicts.is_empty() && self.stale.is_none() && runs
     }
 
     /// All of it as JSON.
@@ -102,6 +110,7 @@ impl Synced {
                     object.close();
                 });
             });
+            texts(object, "postponed", &self.postponed);
             texts(object, "conflicts", &self.conflicts);
             texts(object, "adopted", &self.adopted);
             texts(object, "withheld", &self.withheld);
@@ -124,6 +133,8 @@ impl Planned {
     pub fn to_json(&self) -> String {
         json(|object| {
             texts(object, "steps", &self.steps);
+            let data_path = self.data_path.as_ref().map(ToString::to_string);
+            object.field("dataPath", &data_path);
             texts(object, "conflicts", &self.conflicts);
             texts(object, "adopted", &self.adopted);
             texts(object, "withheld", &self.withheld);
@@ -174,6 +185,7 @@ impl fmt::Display for Synced {
             .iter()
             .try_for_each(|step| writeln!(f, "{step}"))?;
         comments(f, "failed", &self.failed)?;
+        comments(f, "postponed", &self.postponed)?;
         comments(f, "in the way", &self.conflicts)?;
         comments(f, "adopted", &self.adopted)?;
         comments(f, "withheld", &self.withheld)?;
@@ -186,6 +198,7 @@ impl fmt::Display for Synced {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        comments(f, "data path", self.data_path.as_slice())?;
         self.steps
             .iter()
             .try_for_each(|step| writeln!(f, "{step}"))?;

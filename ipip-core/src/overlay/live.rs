@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use super::local::ownership;
+use super::next_hops::go_by_objects;
 use super::piece::{Claim, Piece, pool_for, routes_of_block, routes_of_node};
 use super::routes::entrance;
 use super::tunnel::tunnel_link;
@@ -162,7 +163,7 @@ impl LiveOverlay {
         links
     }
 
-    /// The route that should be there for `prefix`.
+    /// The route that should be there for `prefix`, with a next hop of its own whatever the policy says.
     #[must_use]
     pub fn route(&self, prefix: Ipv4Prefix) -> Option<&Route> {
         let claims = self.claims.get(&prefix)?.iter();
@@ -179,7 +180,7 @@ impl LiveOverlay {
         ownership
     }
 
-    /// All of it.
+    /// All of it; the routes go by [next hop objects](Policy::next_hop_objects) if the policy says so.
     #[must_use]
     pub fn overlay(&self) -> Overlay {
         let mut desired = Desired::default();
@@ -187,6 +188,9 @@ impl LiveOverlay {
         let prefixes = self.claims.keys();
         let routes = prefixes.filter_map(|prefix| self.route(*prefix));
         desired.routes.extend(routes.cloned());
+        if self.policy.next_hop_objects {
+            go_by_objects(&mut desired, &self.policy.tunnel);
+        }
         let withheld = self.pieces.values().flat_map(|piece| &piece.withheld);
         let mut withheld: Vec<_> = withheld.cloned().collect();
         withheld.sort_by_cached_key(|one| (one.prefix, one.reason.to_string()));

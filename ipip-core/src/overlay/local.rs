@@ -40,6 +40,10 @@ pub struct Policy {
     pub tunnel: InterfaceName,
     /// Whether another data path than the kernel's driver made that device; no by default.
     pub tunnel_exists: bool,
+    /// Whether the routes to a node go by one next hop object (`ip nexthop`), for very many nodes; no by
+    /// default, as `ip route` shows such routes otherwise than the reference. It needs Linux 5.3 and
+    /// `net.ipv4.nexthop_compat_mode` 1, the kernel's default.
+    pub next_hop_objects: bool,
 }
 
 impl Default for Policy {
@@ -52,6 +56,7 @@ impl Default for Policy {
             exclusive: false,
             tunnel: well_known(TUNNEL_DEVICE),
             tunnel_exists: false,
+            next_hop_objects: false,
         }
     }
 }

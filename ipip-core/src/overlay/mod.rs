@@ -17,6 +17,7 @@
 //! | `local` | [`LocalNode`], [`Policy`], [`ownership`] | Felix's configuration |
 //! | `piece` | [`routes_of_block`], [`routes_of_node`]: what one record adds | Felix's route resolver |
 //! | `live` | [`LiveOverlay`], [`desired`]: the pieces put together | Felix's route classes |
+//! | `next_hops` | routes to one node by one object | `ip nexthop`, on request |
 //! | `withheld` | [`Withheld`]: what nothing is done for, and why | |
 //! | `peers` | [`peers`]: who may send through the tunnel | Felix's set of all hosts |
 
@@ -25,6 +26,7 @@ mod guard;
 mod live;
 mod local;
 mod mode;
+mod next_hops;
 mod peers;
 mod piece;
 mod routes;

@@ -309,6 +309,7 @@ impl Claim {
         let gateway = match next_hop {
             NextHop::Onlink(NodeAddr(addr)) | NextHop::Gateway(addr) => u32::from(*addr),
             NextHop::Direct => 0,
+            NextHop::Object(id) => *id,
         };
         let tunnelled = *device == policy.tunnel;
         (self.source, tunnelled, gateway, Some(device.clone()))

@@ -8,6 +8,7 @@ use super::links::ensure_link;
 use super::model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
 };
+use super::next_hop::NextHopObject;
 use super::step::{Change, Step};
 use crate::name::InterfaceName;
 
@@ -56,6 +57,14 @@ pub enum Conflict {
         desired: Box<Route>,
         /// The route that is.
         found: Box<Route>,
+    },
+    /// A next hop object of somebody else has the number that ours needs.
+    #[error("next hop {desired}: the number is taken by {found}")]
+    NextHopTaken {
+        /// The object that should be there.
+        desired: Box<NextHopObject>,
+        /// The object that is.
+        found: Box<NextHopObject>,
     },
     /// A table of somebody else has the guard's name.
     #[error(

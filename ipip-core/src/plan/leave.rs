@@ -2,6 +2,7 @@
 
 use super::diff::{Plan, device_of, remove_link};
 use super::model::{Link, LinkKind, Observed, ObservedLink, Place, Route, Setting};
+use super::next_hop;
 use super::ownership::Ownership;
 use super::settle::RouteSteps;
 use super::step::Change;
@@ -68,12 +69,21 @@ pub fn leave(observed: &Observed, ownership: &Ownership, before: &[SettingBefore
         let name = link.name.clone();
         plan.push(&link.place, Change::DeleteLink { name });
     }
+    next_hop::take_away(&[], observed, &spares_nothing(ownership), &mut plan);
     if let Some(found) = tunnel {
         let is_used = others.iter().any(|route| goes_with(found, route));
         leave_tunnel(found, is_used, ownership, &mut plan);
     }
     restore(before, observed, &mut plan);
     plan
+}
+
+/// Here what is spared goes too.
+fn spares_nothing(ownership: &Ownership) -> Ownership {
+    Ownership {
+        spared: vec![],
+        ..ownership.clone()
+    }
 }
 
 /// The alias of a tunnel device that we made.

@@ -12,6 +12,7 @@
 //! | `diff` | [`ensure`], [`removal`], and what is in the way: [`Conflict`] |
 //! | `links` | one link, made and configured |
 //! | `ownership` | [`Ownership`]: which routes, links and addresses are ours |
+//! | `next_hop` | [`NextHopObject`]: what many routes go by |
 //! | `sync` | [`sync`]: the whole node, what is ours and not desired taken away |
 //! | `settle` | the routes of one key, settled; and their order |
 //! | `table` | [`RouteTable`]: the same for routes, remembered, by what changed alone |
@@ -32,6 +33,7 @@ mod links;
 mod model;
 #[cfg(test)]
 mod naive_kernel;
+mod next_hop;
 mod ownership;
 mod settle;
 mod step;
@@ -49,6 +51,7 @@ pub use model::{
     Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route,
     RouteKey, RouteProtocol, Setting, Target, TunnelEnds,
 };
+pub use next_hop::NextHopObject;
 pub use ownership::{Ownership, PoolSet};
 pub use step::{Change, Step, undo};
 pub use sync::sync;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::guard::{GuardTable, ObservedGuard};
+use super::next_hop::NextHopObject;
 use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
 use crate::name::InterfaceName;
 
@@ -26,6 +27,9 @@ pub struct Desired {
     pub links: Vec<Link>,
     /// Routes of the main table.
     pub routes: Vec<Route>,
+    /// What routes go by whose next hop is an object ([`NextHop::Object`]), in the node's namespace; only
+    /// [`sync`](super::sync) looks at them.
+    pub next_hops: Vec<NextHopObject>,
     /// The guard of the node; `None` leaves what is there.
     pub guard: Option<GuardTable>,
 }
@@ -37,6 +41,8 @@ pub struct Observed {
     pub links: Vec<ObservedLink>,
     /// Every IPv4 route of the main table.
     pub routes: Vec<Route>,
+    /// Every next hop object of the node's namespace.
+    pub next_hops: Vec<NextHopObject>,
     /// The guard of the node, where it was looked for.
     pub guard: ObservedGuard,
     /// Something changed during each of several readings: of what is here, a part may be missing or be
@@ -192,7 +198,7 @@ pub enum Target {
     },
     /// It is dropped without an answer.
     Blackhole,
-    /// Something that this crate never installs (multipath, unreachable, nexthop objects), in words.
+    /// Something that this crate never installs (multipath, unreachable), in words.
     Other(String),
 }
 
@@ -205,6 +211,8 @@ pub enum NextHop {
     Gateway(Ipv4Addr),
     /// A node taken as reachable on the device, unchecked. On an ipip device it is the outer destination.
     Onlink(NodeAddr),
+    /// What the object of this number says, which is on the device.
+    Object(u32),
 }
 
 /// Who installed a route, as in `/etc/iproute2/rt_protos`.
@@ -332,6 +340,13 @@ impl fmt::Display for Route {
                 next_hop: NextHop::Gateway(gateway),
             } => {
                 write!(f, " via {gateway} dev {device}")?;
+                ("", "")
+            }
+            Target::Device {
+                next_hop: NextHop::Object(id),
+                ..
+            } => {
+                write!(f, " nhid {id}")?;
                 ("", "")
             }
             Target::Device {

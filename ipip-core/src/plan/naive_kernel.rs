@@ -130,6 +130,10 @@ pub(super) fn carry_out(state: &mut Observed, step: &Step) -> Result<(), String>
         }
         Change::AddRoute(route) | Change::ReplaceRoute(route) => {
             let there = state.routes.iter().position(|r| r.key() == route.key());
+            if let Some(id) = route.object() {
+                let object = state.next_hops.iter().find(|one| one.id == id);
+                object.ok_or("Nexthop id does not exist")?;
+            }
             if let Some(device) = device_of(route) {
                 let device = find(state, &device)?;
                 state.links[device]
@@ -150,6 +154,25 @@ pub(super) fn carry_out(state: &mut Observed, step: &Step) -> Result<(), String>
                 .position(|r| r == route)
                 .ok_or("No such process")?;
             state.routes.remove(there);
+        }
+        Change::AddNextHop(object) | Change::ReplaceNextHop(object) => {
+            let Target::Device { device, .. } = &object.target else {
+                return Err("no device".to_owned());
+            };
+            let device = find(state, device)?;
+            let is_up = state.links[device].up;
+            is_up.then_some(()).ok_or("Nexthop device is not up")?;
+            let there = state.next_hops.iter().position(|one| one.id == object.id);
+            match (&step.change, there) {
+                (Change::AddNextHop(_), Some(_)) => return Err("File exists".to_owned()),
+                (_, Some(index)) => state.next_hops[index] = object.clone(),
+                (_, None) => state.next_hops.push(object.clone()),
+            }
+        }
+        Change::DeleteNextHop(object) => {
+            let there = state.next_hops.iter().position(|one| one.id == object.id);
+            state.next_hops.remove(there.ok_or("No such file")?);
+            state.routes.retain(|r| r.object() != Some(object.id));
         }
         Change::Guard(change) => state.guard = guarded(&state.guard, change)?,
     }

@@ -115,7 +115,8 @@ impl Ownership {
                 let is_our_word = route.protocol == self.protocol;
                 match *next_hop {
                     NextHop::Direct => false,
-                    NextHop::Onlink(_) if is_our_word => true,
+                    NextHop::Onlink(_) | NextHop::Object(_) if is_our_word => true,
+                    NextHop::Object(_) => false,
                     NextHop::Onlink(node) => self.nodes.contains(&node),
                     NextHop::Gateway(gateway) => self.nodes.contains(&NodeAddr(gateway)),
                 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::guard::{self, GUARD_TABLE, GuardChange};
 use super::model::{InterfaceAddr, Observed, Place, Route, Setting};
+use super::next_hop::NextHopObject;
 use crate::addr::MacAddr;
 use crate::name::{InterfaceName, NETNS_DIR};
 
@@ -113,6 +114,13 @@ pub enum Change {
     ReplaceRoute(Route),
     /// Delete exactly this route.
     DeleteRoute(Route),
+    /// Add a next hop object; refused where one has its number.
+    AddNextHop(NextHopObject),
+    /// Put the object in the place of the one with its number; all routes that go by it go the new way at
+    /// once.
+    ReplaceNextHop(NextHopObject),
+    /// Delete the object, and all routes that go by it.
+    DeleteNextHop(NextHopObject),
     /// Change the guard's table.
     Guard(GuardChange),
 }
@@ -137,6 +145,9 @@ impl Change {
             | Self::SetMac { name, .. }
             | Self::SetUp { name }
             | Self::SetDown { name } => format!("link {name}"),
+            Self::AddNextHop(object)
+            | Self::ReplaceNextHop(object)
+            | Self::DeleteNextHop(object) => format!("next hop {object}"),
             Self::Guard(_) => format!("table ip {GUARD_TABLE}"),
         }
     }
@@ -199,6 +210,13 @@ fn inverse(step: &Step, before: &Observed) -> Option<Step> {
                 .clone(),
         ),
         Change::DeleteRoute(route) => Change::AddRoute(route.clone()),
+        Change::AddNextHop(object) => Change::DeleteNextHop(object.clone()),
+        Change::ReplaceNextHop(object) => {
+            let mut objects = before.next_hops.iter();
+            let was = objects.find(|one| one.id == object.id);
+            Change::ReplaceNextHop(was?.clone())
+        }
+        Change::DeleteNextHop(object) => Change::AddNextHop(object.clone()),
         Change::Guard(change) => Change::Guard(guard::inverse(change)?),
     };
     Some(Step {
@@ -314,6 +332,9 @@ impl fmt::Display for Change {
             Self::AddRoute(route) => write!(f, "route add {route}"),
             Self::ReplaceRoute(route) => write!(f, "route replace {route}"),
             Self::DeleteRoute(route) => write!(f, "route del {route}"),
+            Self::AddNextHop(object) => write!(f, "nexthop add {object}"),
+            Self::ReplaceNextHop(object) => write!(f, "nexthop replace {object}"),
+            Self::DeleteNextHop(object) => write!(f, "nexthop del id {}", object.id),
             Self::Guard(change) => change.fmt(f),
         }
     }

@@ -10,6 +10,7 @@ use super::model::{
     Desired, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, RouteProtocol, Target,
     TunnelEnds,
 };
+use super::next_hop;
 use super::ownership::Ownership;
 use super::settle::{RouteSteps, Rules};
 use super::step::Change;
@@ -29,7 +30,8 @@ use crate::name::InterfaceName;
 /// prefix first; then what is not desired is deleted, the longest prefix last, then addresses, then
 /// links. So an address that was routed before and is desired after is routed after each step, by its old
 /// way or its new one: what covers it more closely is there before anything above it changes, and goes
-/// when everything above it is right.
+/// when everything above it is right. Next hop objects are there before the routes that go by them, and go
+/// behind those that went by them.
 ///
 /// A delete goes first only where it frees what an add needs: a pair of ours whose other end is
 /// elsewhere is deleted before it is made anew under the same name. A route never needs that, as the
@@ -61,7 +63,12 @@ pub fn sync(desired: &Desired, observed: &Observed, ownership: &Ownership) -> Pl
     for link in &desired.links {
         sync_link(link, &index, &mut rules, &mut plan);
     }
+    let usable = |device: &InterfaceName| {
+        rules.devices.get(&(&Place::Node, device)) == Some(&DeviceState::Up)
+    };
+    rules.taken = next_hop::put(desired, observed, ownership, usable, &mut plan);
     sync_routes(desired, observed, &mut rules, &mut plan);
+    next_hop::take_away(&desired.next_hops, observed, ownership, &mut plan);
     delete_addresses(desired, &index, ownership, &mut plan);
     for link in doomed {
         let name = link.name.clone();
@@ -89,6 +96,8 @@ struct NodeRules<'a> {
     devices: HashMap<(&'a Place, &'a InterfaceName), DeviceState, Mixed>,
     /// Devices of routes that cannot be there now, to be reported once.
     unusable: Vec<Conflict>,
+    /// Numbers of next hop objects that somebody else has.
+    taken: HashSet<u32>,
 }
 
 impl<'a> NodeRules<'a> {
@@ -107,6 +116,7 @@ impl<'a> NodeRules<'a> {
                 .map(|link| ((&link.place, &link.name), state(link)))
                 .collect(),
             unusable: vec![],
+            taken: HashSet::new(),
         }
     }
 }
@@ -131,6 +141,9 @@ impl Rules for NodeRules<'_> {
     }
 
     fn takes(&mut self, route: &Route) -> bool {
+        if route.object().is_some_and(|id| self.taken.contains(&id)) {
+            return false;
+        }
         let Some(name) = device_of(route) else {
             return true;
         };

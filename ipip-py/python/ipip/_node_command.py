@@ -60,7 +60,10 @@ def main(arguments: list[str]) -> int:
     text = "let the store forget it too: its record, its workloads' addresses, its blocks"
     leave.add_argument("--forget", action="store_true", help=text)
     text = "join, and keep the node as it should be until SIGTERM or Ctrl-C; --json prints a line for each pass"
-    _add_node(add_command(commands, "run", _run, text), check=False)
+    keep = add_command(commands, "run", _run, text)
+    _add_node(keep, check=False)
+    text = "how long a pass takes at most; the next one goes on with what it postponed; default: 30"
+    keep.add_argument("--deadline", metavar="SECONDS", type=float, default=30.0, help=text)
     return run(parser, arguments)
 
 
@@ -92,6 +95,7 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
     add("--metric", metavar="NUMBER", type=int, default=0, help="of the routes to other nodes; default: 0")
     add("--route-mtu", action="store_true", help="let routes through the tunnel bear its MTU")
     add("--adopt-felix", action="store_true", help="take over Felix's routes")
+    add("--next-hop-objects", action="store_true", help="let the routes to a node go by one object of `ip nexthop`")
 
 
 def _add_container(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +134,8 @@ def _config(options: argparse.Namespace, netns: Netns) -> NodeConfig:
         route_mtu=options.route_mtu,
         adopt_felix=options.adopt_felix,
         exclusive=options.exclusive,
+        next_hop_objects=options.next_hop_objects,
+        deadline=getattr(options, "deadline", 30.0),
     )
 
 

@@ -1,13 +1,14 @@
 //! Where it all happens: hosts that may be nodes, containers that may be pods, one store; and what they do
 //! of themselves.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
 use ipip_core::datastore::Store;
-use ipip_core::node::{Attached, LeaveOptions, Node, Workload, WorkloadId};
+use ipip_core::node::{Attached, LeaveOptions, Node, RunEvent, Stop, Workload, WorkloadId};
 use ipip_core::resource::IpipMode;
 
 use super::chance::Chance;
@@ -30,7 +31,12 @@ pub(super) struct Field {
     /// What happened, for whoever reads of a failure.
     trail: Vec<String>,
     numbers: usize,
+    syncs: Cell<usize>,
 }
+
+/// Every so many syncs are passes of a run that have no time for more than a batch each. Not more: a run takes a
+/// second to end.
+const RUNS: usize = 25;
 
 /// A host.
 pub(super) struct Spot {
@@ -109,6 +115,7 @@ impl Field {
             seed,
             trail: vec![],
             numbers: 0,
+            syncs: Cell::default(),
         }
     }
 
@@ -134,12 +141,27 @@ impl Field {
     }
 
     pub(super) fn sync(&self, at: usize) {
+        self.syncs.set(self.syncs.get() + 1);
+        if self.syncs.get().is_multiple_of(RUNS) {
+            return self.run(at);
+        }
         self.node(at).sync().unwrap();
+    }
+
+    fn run(&self, at: usize) {
+        let stop = Stop::default();
+        let run = self.node(at).run(&stop, |event| match event {
+            RunEvent::Synced(synced) if synced.postponed.is_empty() => stop.stop(),
+            RunEvent::Synced(_) => {}
+            other => panic!("{other:?}"),
+        });
+        run.unwrap();
     }
 
     /// What the program at a host is told; the first has a guard, where the kernel has one.
     pub(super) fn config(&self, at: usize) -> ipip_core::node::NodeConfig {
-        self.spots[at].host.config().with_guard(at == 0)
+        let config = self.spots[at].host.config().with_guard(at == 0);
+        config.with_deadline(Duration::ZERO)
     }
 
     pub(super) fn join(&mut self, at: usize) {

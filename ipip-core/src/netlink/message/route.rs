@@ -17,7 +17,7 @@ const VIA: u16 = 18;
 const ENCAP_TYPE: u16 = 21;
 
 /// `RTA_NH_ID`: the number of a next hop that is an object of its own.
-const NEXT_HOP_ID: u16 = 30;
+pub(super) const NEXT_HOP_ID: u16 = 30;
 
 /// `struct rtmsg`, and behind it the attributes that matter here.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ pub(in crate::netlink) struct RouteFacts {
     pub(in crate::netlink) device: Option<u32>,
     metric: u32,
     mtu: Option<u32>,
+    object: Option<u32>,
     other: Option<OtherForm>,
 }
 
 /// What makes it a route of a form that this crate never installs.
 #[derive(Debug)]
 enum OtherForm {
-    NextHopObject(u32),
     Multipath(usize),
     Via,
     Encap(u16),
@@ -115,6 +115,7 @@ impl RouteFacts {
             device: None,
             metric: 0,
             mtu: None,
+            object: None,
             other: None,
         }
     }
@@ -129,7 +130,7 @@ impl RouteFacts {
             libc::RTA_TABLE => self.table = u32_at(value, 0).unwrap_or(self.table),
             libc::RTA_PRIORITY => self.metric = u32_at(value, 0).unwrap_or_default(),
             libc::RTA_METRICS => self.mtu = mtu(value),
-            NEXT_HOP_ID => self.other = u32_at(value, 0).map(OtherForm::NextHopObject),
+            NEXT_HOP_ID => self.object = u32_at(value, 0),
             libc::RTA_MULTIPATH => self.other = Some(OtherForm::Multipath(next_hops(value))),
             VIA => self.other = Some(OtherForm::Via),
             ENCAP_TYPE => self.other = u16_at(value, 0).map(OtherForm::Encap),
@@ -147,19 +148,22 @@ impl RouteFacts {
             kind => return Target::Other(type_words(kind.into())),
         }
         let Some(device) = self.device.and_then(|index| names.get(&index)) else {
-            return Target::Other(match self.device {
-                Some(index) => format!("dev index {index}"),
-                None => "without a device".to_owned(),
+            return Target::Other(match (self.device, self.object) {
+                (Some(index), _) => format!("dev index {index}"),
+                // Of a blackhole, or told without what it says (`net.ipv4.nexthop_compat_mode`).
+                (None, Some(id)) => format!("nhid {id}"),
+                (None, None) => "without a device".to_owned(),
             });
         };
         // Of the next hop's flags only this one is part of the route; others (linkdown, dead,
         // offload) are its state at the moment.
         let onlink = self.flags & ONLINK != 0;
-        let next_hop = match self.gateway {
-            Some(gateway) if onlink => NextHop::Onlink(NodeAddr(gateway)),
-            Some(gateway) => NextHop::Gateway(gateway),
-            None if self.scope == libc::RT_SCOPE_LINK => NextHop::Direct,
-            None => {
+        let next_hop = match (self.object, self.gateway) {
+            (Some(id), _) => NextHop::Object(id),
+            (None, Some(gateway)) if onlink => NextHop::Onlink(NodeAddr(gateway)),
+            (None, Some(gateway)) => NextHop::Gateway(gateway),
+            (None, None) if self.scope == libc::RT_SCOPE_LINK => NextHop::Direct,
+            (None, None) => {
                 let scope = RouteScope::from(self.scope);
                 return Target::Other(format!("dev {device} scope {scope}"));
             }
@@ -174,7 +178,6 @@ impl RouteFacts {
 impl OtherForm {
     fn words(&self) -> String {
         match self {
-            Self::NextHopObject(id) => format!("nhid {id}"),
             Self::Multipath(count) => format!("multipath over {count} next hops"),
             Self::Via => "via another family".to_owned(),
             Self::Encap(kind) => format!("encap {}", RouteLwEnCapType::from(*kind)),

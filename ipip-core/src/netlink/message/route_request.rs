@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::route::NEXT_HOP_ID;
 use super::{HEADER_LEN, METRIC_MTU, ONLINK};
 use crate::plan::{NextHop, Route, Target};
 
@@ -46,8 +47,14 @@ impl RouteRequest {
             request.address(libc::RTA_DST, Some(route.prefix.network()));
         }
         request.address(libc::RTA_PREFSRC, route.source);
-        request.address(libc::RTA_GATEWAY, gateway);
-        request.number(libc::RTA_OIF, index);
+        // The kernel takes an object's number in the place of all that the object says.
+        match route.object() {
+            Some(id) => request.number(NEXT_HOP_ID, Some(id)),
+            None => {
+                request.address(libc::RTA_GATEWAY, gateway);
+                request.number(libc::RTA_OIF, index);
+            }
+        }
         request.number(libc::RTA_PRIORITY, Some(route.metric).filter(|m| *m != 0));
         if route.mtu.is_some() {
             // A nest of one: its length, then the metric.
@@ -66,6 +73,7 @@ impl RouteRequest {
             Target::Device { next_hop, .. } => match *next_hop {
                 NextHop::Direct => scope = libc::RT_SCOPE_LINK,
                 NextHop::Gateway(router) => gateway = Some(router),
+                NextHop::Object(_) => {}
                 NextHop::Onlink(node) => {
                     gateway = Some(node.0);
                     flags = ONLINK;

@@ -172,7 +172,7 @@ fn requests_are_those_of_ip() {
 
 #[test]
 fn a_route_that_is_only_read_is_not_written() {
-    let target = Target::Other("nhid 5".to_owned());
+    let target = Target::Other("multipath over 2 next hops".to_owned());
     let route = Route::new("10.0.0.0/8".parse().unwrap(), target, RouteProtocol::BIRD);
     assert_eq!(RouteRequest::add(&route, None), None);
 }
@@ -186,7 +186,10 @@ fn routes_are_read() {
     let mut by_object = octets(ROUTES);
     by_object[90] = 30;
     by_object[92..96].copy_from_slice(&5_u32.to_ne_bytes());
-    let target = Target::Other("nhid 5".to_owned());
+    let target = Target::Device {
+        device: name("tunl0"),
+        next_hop: NextHop::Object(5),
+    };
     let found = routes(&by_object, &names).remove(1);
     assert_eq!(found.map(|route| route.target), Some(target));
     let unknown = routes(&octets(ROUTES), &reply::Names::new()).remove(1);
