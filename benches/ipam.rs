@@ -9,6 +9,8 @@
 
 mod ipam_store;
 mod memory;
+#[path = "../tests/support/pass_on.rs"]
+mod pass_on;
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -16,14 +18,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
-};
+use ipip_core::datastore::{Commit, Memory, Outcome, Store, StoreError, key};
 use ipip_core::ipam::{Ambient, Collector, Ipam, Request};
 use ipip_core::name::{HandleId, NodeName};
 use ipip_core::resource::{
     Affinity, Attribute, Block, BlockAffinity, BlockPrefix, Handle, Pool, Release, Sequence,
 };
+
+use pass_on::pass_on;
 
 fn main() {
     let names: Vec<String> = std::env::args().skip(1).collect();
@@ -211,25 +213,11 @@ struct Counted {
 }
 
 impl Store for Counted {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.store.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.store.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.store.list_keys(prefix)
-    }
+    pass_on!([.store] get list list_keys watch);
 
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         self.commits.fetch_add(1, Relaxed);
         self.store.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.store.watch(prefix, after, wait)
     }
 }
 

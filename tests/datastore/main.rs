@@ -14,6 +14,8 @@ mod fairness;
 mod files;
 mod follow;
 mod limits;
+#[path = "../support/pass_on.rs"]
+mod pass_on;
 mod remote;
 #[path = "../support/scratch.rs"]
 mod scratch;

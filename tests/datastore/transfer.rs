@@ -2,14 +2,14 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use ipip_core::datastore::{
-    Changes, Commit, Exported, ImportOptions, Imported, Listing, Memory, Outcome, Record, Revision,
-    Store, StoreError, TransferError, export, import,
+    Commit, Exported, ImportOptions, Imported, Memory, Outcome, Record, Revision, Store,
+    StoreError, TransferError, export, import,
 };
 
 use crate::Test;
+use crate::pass_on::pass_on;
 use crate::scratch::Scratch;
 use crate::world::{Random, land, open, put};
 
@@ -283,25 +283,11 @@ fn malformed_lines() {
 struct Busy(Memory);
 
 impl Store for Busy {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.0.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.0.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.0.list_keys(prefix)
-    }
+    pass_on!([.0] get list list_keys watch);
 
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         put(&self.0, "/a", "theirs");
         self.0.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.0.watch(prefix, after, wait)
     }
 }
 

@@ -5,11 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
-};
+use ipip_core::datastore::{Memory, Record, Store, StoreError};
 use ipip_core::ipam::{Ambient, Ipam, Why};
 
+use crate::pass_on::pass_on;
 use crate::support::{Network, addr, network, node, owner};
 
 const BLOCK: &str = "/calico/ipam/v2/assignment/ipv4/block/10.0.0.0-30";
@@ -29,27 +28,13 @@ impl fmt::Debug for Behind {
 }
 
 impl Store for Behind {
+    pass_on!([.store] list list_keys commit watch);
+
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         if key == self.old.key {
             return Ok(Some(self.old.clone()));
         }
         self.store.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.store.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.store.list_keys(prefix)
-    }
-
-    fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
-        self.store.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.store.watch(prefix, after, wait)
     }
 }
 

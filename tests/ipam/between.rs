@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
 use std::{fmt, iter};
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
-};
+use ipip_core::datastore::{Commit, Listing, Memory, Outcome, Record, Store, StoreError};
 use ipip_core::ipam::{Ambient, Collector, Ipam};
 use ipip_core::resource::{AllocatorConfig, IpipMode, Node, Pool};
 
+use crate::pass_on::pass_on;
 use crate::support::{addr, handle, node, owner};
 
 struct Between {
@@ -35,6 +34,8 @@ impl Between {
 }
 
 impl Store for Between {
+    pass_on!([.store] watch);
+
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         self.step();
         self.store.get(key)
@@ -53,10 +54,6 @@ impl Store for Between {
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         self.step();
         self.store.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.store.watch(prefix, after, wait)
     }
 }
 

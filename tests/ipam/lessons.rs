@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
-};
+use ipip_core::datastore::{Commit, Listing, Memory, Outcome, Record, Store, StoreError, key};
 use ipip_core::ipam::{Ambient, Ipam, Request};
 use ipip_core::resource::{
     AllocatorConfig, Block, Node, Pool, Release, Reservation, Selector, Sequence, Use,
 };
 
+use crate::pass_on::pass_on;
 use crate::support::{Network, addr, handle, network, node, owner};
 
 /// A network whose clock the returned number moves on, in seconds.
@@ -304,6 +303,8 @@ impl Counted {
 }
 
 impl Store for Counted {
+    pass_on!([.store] watch);
+
     fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
         self.calls[0].fetch_add(1, Relaxed);
         self.store.get(key)
@@ -325,10 +326,6 @@ impl Store for Counted {
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         self.calls[3].fetch_add(1, Relaxed);
         self.store.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.store.watch(prefix, after, wait)
     }
 }
 

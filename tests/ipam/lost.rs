@@ -6,12 +6,11 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
-};
+use ipip_core::datastore::{Commit, Memory, Outcome, Store, StoreError};
 use ipip_core::ipam::{Ambient, Ipam, IpamError, IpamErrorKind, Request};
 use ipip_core::resource::{Attribute, Node, Pool, Release};
 
+use crate::pass_on::pass_on;
 use crate::support::{Network, addr, handle, node, owner};
 
 /// What becomes of a commit whose reply is lost.
@@ -55,17 +54,7 @@ impl Lossy {
 }
 
 impl Store for Lossy {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.store.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.store.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.store.list_keys(prefix)
-    }
+    pass_on!([.store] get list list_keys watch);
 
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         if let Some(late) = self.late.lock().unwrap().take() {
@@ -89,10 +78,6 @@ impl Store for Lossy {
             path: "test".to_owned(),
             text: "the reply was lost".to_owned(),
         })
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.store.watch(prefix, after, wait)
     }
 }
 

@@ -13,6 +13,8 @@ mod lessons;
 mod lost;
 mod model;
 mod nodes;
+#[path = "../support/pass_on.rs"]
+mod pass_on;
 mod pool_life;
 mod pools;
 mod race;

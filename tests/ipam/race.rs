@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ipip_core::datastore::{
-    Changes, Commit, Compare, Listing, Memory, Outcome, Record, Revision, Store, StoreError, key,
-};
+use ipip_core::datastore::{Commit, Compare, Memory, Outcome, Store, StoreError, key};
 use ipip_core::ipam::{Ambient, BlockRelease, Ipam, IpamErrorKind, Request, Shortfall};
 use ipip_core::resource::{Affinity, AllocatorConfig, Attribute, Block, Pool, Release, Sequence};
 
+use crate::pass_on::pass_on;
 use crate::support::{addr, handle, node, owner};
 
 type Deed = Box<dyn FnOnce(&Ipam, &Memory) + Send>;
@@ -29,17 +28,7 @@ impl fmt::Debug for Raced {
 }
 
 impl Store for Raced {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.store.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.store.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.store.list_keys(prefix)
-    }
+    pass_on!([.store] get list list_keys watch);
 
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         let deed = self.deed.lock().unwrap().take();
@@ -47,10 +36,6 @@ impl Store for Raced {
             deed(&allocator(Arc::<Memory>::clone(&self.store)), &self.store);
         }
         self.store.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.store.watch(prefix, after, wait)
     }
 }
 
@@ -419,17 +404,7 @@ fn two_claims_at_once_keep_the_limit() {
 struct Contended(Memory);
 
 impl Store for Contended {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.0.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.0.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.0.list_keys(prefix)
-    }
+    pass_on!([.0] get list list_keys watch);
 
     fn commit(&self, mut commit: Commit) -> Result<Outcome, StoreError> {
         if commit
@@ -441,10 +416,6 @@ impl Store for Contended {
         }
         commit.compares.push(Compare::Absent(key::pool("p")));
         self.0.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.0.watch(prefix, after, wait)
     }
 }
 

@@ -10,6 +10,8 @@ mod judge;
 mod killer;
 mod log;
 mod noted;
+#[path = "../support/pass_on.rs"]
+mod pass_on;
 #[path = "../support/scratch.rs"]
 mod scratch;
 mod worker;

@@ -1,13 +1,12 @@
 //! A store that writes to the log when a commit begins and ends.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Outcome, Record, Revision, Store, StoreError,
-};
+use ipip_core::datastore::{Commit, Outcome, Store, StoreError};
 
 use crate::log::{Event, Log};
+use crate::pass_on::pass_on;
 
 /// The store of a worker.
 #[derive(Debug)]
@@ -24,17 +23,7 @@ impl<S> Noted<S> {
 }
 
 impl<S: Store> Store for Noted<S> {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.store.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.store.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.store.list_keys(prefix)
-    }
+    pass_on!([.store] get list list_keys watch);
 
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         self.note(&Event::CommitBegins);
@@ -42,10 +31,6 @@ impl<S: Store> Store for Noted<S> {
         let outcome = self.store.commit(commit);
         self.note(&Event::CommitEnded(started.elapsed()));
         outcome
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.store.watch(prefix, after, wait)
     }
 
     fn in_turn(&self, work: &mut dyn FnMut()) {

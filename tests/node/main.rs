@@ -13,6 +13,8 @@ mod join;
 mod killed;
 mod leave;
 mod next_hops;
+#[path = "../support/pass_on.rs"]
+mod pass_on;
 mod planned;
 mod run;
 mod states;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError,
-};
+use ipip_core::datastore::{Memory, Store, StoreError};
+
+use crate::pass_on::pass_on;
 
 #[derive(Debug)]
 pub(crate) struct Unsteady {
@@ -48,23 +48,5 @@ impl Unsteady {
 }
 
 impl Store for Unsteady {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.steady()?.get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.steady()?.list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.steady()?.list_keys(prefix)
-    }
-
-    fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
-        self.steady()?.commit(commit)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.steady()?.watch(prefix, after, wait)
-    }
+    pass_on!([.steady()?] get list list_keys commit watch);
 }

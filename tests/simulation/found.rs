@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ipip_core::datastore::{
-    Changes, Commit, Listing, Memory, Outcome, Record, Revision, Store, StoreError, Write, key,
-};
+use ipip_core::datastore::{Commit, Memory, Outcome, Store, StoreError, Write, key};
 use ipip_core::ipam::{Ambient, Collector, Ipam};
 use ipip_core::resource::{Attribute, Pool};
 
 use crate::operation::{PoolPlan, tunnel_handle};
+use crate::pass_on::pass_on;
 use crate::scene::Scene;
 
 type Deed = Box<dyn FnOnce(&Memory) + Send>;
@@ -43,17 +42,8 @@ impl Between {
 }
 
 impl Store for Between {
-    fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
-        self.call().get(key)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Listing<Record>, StoreError> {
-        self.call().list(prefix)
-    }
-
-    fn list_keys(&self, prefix: &str) -> Result<Listing<String>, StoreError> {
-        self.call().list_keys(prefix)
-    }
+    pass_on!([.call()] get list list_keys);
+    pass_on!([.memory] watch);
 
     fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
         let memory = self.call();
@@ -68,10 +58,6 @@ impl Store for Between {
             assert!(pool.contains(r#""disabled":true"#), "deleted {pool}");
         }
         Ok(outcome)
-    }
-
-    fn watch(&self, prefix: &str, after: Revision, wait: Duration) -> Result<Changes, StoreError> {
-        self.memory.watch(prefix, after, wait)
     }
 }
 

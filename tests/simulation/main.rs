@@ -15,6 +15,8 @@ mod focus;
 mod found;
 mod operation;
 mod oracle;
+#[path = "../support/pass_on.rs"]
+mod pass_on;
 mod record;
 mod resources;
 mod scene;

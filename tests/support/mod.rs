@@ -6,6 +6,7 @@
 //! - [`pair`]: two nodes joined by a veth [`Pair`], for what sends packets.
 //! - [`shell`]: command lines inside a namespace; [`echo`]: one packet there and back; [`tcpdump`]: a
 //!   capture beside ours; [`scratch`]: their files.
+//! - `pass_on`, which other programs include by itself: a store that changes a call or two of another.
 //!
 //! A test acts through the library and looks through `ip -j`, tcpdump or tshark, which share no code
 //! with it. It fails by a panic, and so does everything here.
