@@ -21,6 +21,11 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::Root,
         a_way_that_is_too_long_is_heard_of,
     ),
+    (
+        "a_router_that_knows_no_way_is_heard_of",
+        Needs::Root,
+        a_router_that_knows_no_way_is_heard_of,
+    ),
 ];
 
 /// Two nodes with a router between them.
@@ -117,4 +122,18 @@ fn a_way_that_is_too_long_is_heard_of() {
     let unreachable = libc::EHOSTUNREACH.to_string();
     // The outer TTL is the inner one, which the node itself has lowered by one: the router is the last to see it.
     assert_eq!(heard(&pod, 2), unreachable, "after too many routers");
+}
+
+/// What the router says (code of "destination unreachable") and what a pod hears: RFC 2003, section 4.1.
+fn a_router_that_knows_no_way_is_heard_of() {
+    let routed = Routed::new();
+    let pod = pod_behind(&routed.a, Ipv4Addr::new(10, 244, 79, 20));
+    for (way, error) in [
+        ("ip route replace unreachable", libc::EHOSTUNREACH),
+        ("ip route replace prohibit", libc::EHOSTUNREACH),
+        ("ip route del", libc::ENETUNREACH),
+    ] {
+        sh(&routed.router, &format!("{way} {B}"));
+        assert_eq!(heard(&pod, 64), error.to_string(), "{way}");
+    }
 }
