@@ -53,6 +53,11 @@ const TESTS: &[Test] = &[
         lifetime::missing_privilege_is_named,
     ),
     (
+        "what_little_was_quoted_of_is_owed",
+        Needs::Root,
+        underlay::what_little_was_quoted_of_is_owed,
+    ),
+    (
         "it_carries_where_offloads_are_refused",
         Needs::Root,
         refused::it_carries_where_offloads_are_refused,

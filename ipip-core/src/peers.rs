@@ -146,7 +146,7 @@ impl Peers {
     /// [`PeerError::UnknownNode`] if the outer source has no prefix, [`PeerError::NoHost`] if the inner
     /// source is [no host's address](is_host), [`PeerError::ForeignSource`] if it is not behind that node.
     pub fn check(&self, outer_source: NodeAddr, inner_source: Ipv4Addr) -> Result<(), PeerError> {
-        if !self.nodes.contains_key(&outer_source) {
+        if !self.knows(outer_source) {
             return Err(PeerError::UnknownNode { outer_source });
         }
         if !is_host(inner_source) {
@@ -162,6 +162,11 @@ impl Peers {
             });
         }
         Ok(())
+    }
+
+    /// Whether any prefix is behind `node`.
+    pub(crate) fn knows(&self, node: NodeAddr) -> bool {
+        self.nodes.contains_key(&node)
     }
 
     /// How many prefixes are recorded.

@@ -75,6 +75,11 @@ const TESTS: &[Test] = &[
         Needs::NoDriver,
         matrix::tshark_finds_no_fault,
     ),
+    (
+        "the_driver_tells_nobody_that_a_node_is_unreachable",
+        Needs::Driver,
+        matrix::the_driver_tells_nobody_that_a_node_is_unreachable,
+    ),
     ("kernel_to_kernel", Needs::Driver, matrix::kernel_to_kernel),
     ("kernel_to_bpf", Needs::Driver, matrix::kernel_to_bpf),
     (

@@ -13,6 +13,7 @@ use ipip_core::wire::{FragmentOffset, Ipv4Header, Ipv4View, Layer};
 
 use crate::support::{A, B, Pair, Tcpdump, name, sh};
 use crate::traffic::{send_with_df, transfer};
+use crate::underlay::{NO_WAYS, Routed, heard};
 use crate::world;
 use crate::world::{IN_A, IN_B, SOON, echo, header, inject, packet, peers, udp, udp_socket, whole};
 
@@ -257,6 +258,25 @@ fn outer_fragments(a: &End<'_>, b: &End<'_>) {
         1000,
         "two fragments of one packet"
     );
+}
+
+/// Where the other paths relay (RFC 2003, section 4.1), `ipip_err` of Linux relays nothing for a device without a fixed
+/// other end (`t->parms.iph.daddr == 0`); of "fragmentation needed" it takes note.
+pub(crate) fn the_driver_tells_nobody_that_a_node_is_unreachable() {
+    let routed = Routed::of(|netns, local| Ok::<_, ()>(kernel(netns, local)));
+    for (netns, remote, node) in [
+        (&routed.a, "10.244.244.64/26", B),
+        (&routed.b, "10.244.79.0/26", A),
+    ] {
+        let route = format!("ip route replace {remote} via {node} dev tunl0 onlink");
+        sh(netns, &route);
+    }
+    assert!(echo(&routed.a, IN_B, 1, SOON), "no echo");
+    sh(&routed.b, "ip link set eth0 arp off");
+    for (way, _) in NO_WAYS {
+        sh(&routed.router, &format!("{way} || true"));
+        assert_eq!(heard(&routed.a, (IN_B, 64), 8), "0", "{way}");
+    }
 }
 
 /// Every frame on the underlay as tshark reads it: two IPv4 headers with right checksums, and an identification of its

@@ -6,7 +6,7 @@ use ipip_core::node::{DataPathState, LeaveOptions, Node, Synced};
 use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Host, Pod};
-use crate::support::{Needs, Test};
+use crate::support::{Needs, Scratch, Test, soon};
 use crate::two::{Two, settle};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -35,6 +35,11 @@ pub(crate) const TESTS: &[Test] = &[
         "programs_go_when_no_pool_asks_for_a_tunnel",
         Needs::NoDriver,
         no_tunnel,
+    ),
+    (
+        "a_path_goes_behind_the_routes_through_it",
+        Needs::NoDriver,
+        routes_first,
     ),
     ("leave_takes_the_programs", Needs::NoDriver, leave),
     (
@@ -190,6 +195,54 @@ fn no_tunnel() {
     two.settle();
     assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
     two.assert_reach();
+}
+
+/// What `ip monitor` prints of a host's links and routes while `act` acts, up to the first that is deleted.
+fn monitored(host: &Host, act: impl FnOnce()) -> String {
+    let scratch = Scratch::new();
+    let file = scratch.file("monitor");
+    let printed = || std::fs::read_to_string(&file).unwrap_or_default();
+    let into = file.display();
+    let listen = format!("timeout 60 ip -o monitor label link route >{into} 2>&1 & echo $!");
+    let monitor = host.space.sh(&listen);
+    soon("ip monitor listens", || {
+        let change = "ip link set lo mtu 65535; ip link set lo mtu 65536";
+        host.space.sh(change);
+        printed().contains("lo:")
+    });
+    act();
+    soon("something is deleted", || printed().contains("Deleted"));
+    host.space.sh(&format!("kill {monitor}"));
+    printed()
+}
+
+/// Until its route leads another way, a packet has one through the device.
+fn routes_first() {
+    for choice in [Choice::Userspace, Choice::Bpf] {
+        let cluster = Cluster::new(IpipMode::Always);
+        let hosts = [
+            cluster.host("node-a", "172.18.0.3/16"),
+            cluster.host("node-b", "172.18.0.2/16"),
+        ];
+        let nodes = hosts
+            .each_ref()
+            .map(|host| host.join_as(host.config().with_data_path(choice)).unwrap());
+        let pod = Pod::new("podB", "c2");
+        nodes[1].attach(&pod.workload).unwrap();
+        settle(&nodes[0]);
+        cluster.set_mode(IpipMode::Never);
+        let said = monitored(&hosts[0], || {
+            assert_eq!(nodes[0].sync().unwrap().data_path, DataPathState::Idle);
+        });
+        let place = |what: &str, begin: &str| {
+            let is_it = |line: &str| line.contains(what) && line.starts_with(begin);
+            let found = said.lines().position(is_it);
+            found.unwrap_or_else(|| panic!("no {what}, {choice:?}: {said}"))
+        };
+        let way = place("/26 via 172.18.0.2 dev eth0", "[ROUTE]10.");
+        let gone = place("tunl0", "[LINK]Deleted");
+        assert!(way < gone, "{choice:?}: {said}");
+    }
 }
 
 /// By another process than the one that started them.

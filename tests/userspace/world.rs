@@ -59,10 +59,10 @@ pub(crate) fn peers() -> Peers {
 
 pub(crate) fn configure(netns: &Netns, addr: Ipv4Addr, remote: &str) {
     let up = "ip link set tunl0 mtu 1480 up; sysctl -qw net.ipv4.conf.tunl0.forwarding=1";
-    sh(netns, &format!("ip addr add {addr}/32 dev tunl0; {up}"));
+    sh(netns, &format!("ip addr replace {addr}/32 dev tunl0; {up}"));
     sh(
         netns,
-        &format!("ip route add {remote} dev tunl0 src {addr}"),
+        &format!("ip route replace {remote} dev tunl0 src {addr}"),
     );
 }
 

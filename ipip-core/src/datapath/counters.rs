@@ -39,7 +39,8 @@ pub struct Drops {
     /// Outbound: with its outer header longer than the way to the node carries, and not to be cut (DF);
     /// the sender is told.
     pub too_long: u64,
-    /// Outbound: the kernel did not send it: no route, no neighbour, a filter, a full queue.
+    /// Outbound: the kernel did not send it (no route, no neighbour, a filter, a full queue), or a router on the way
+    /// had said that it would not arrive, and the sender is told.
     pub send_failed: u64,
     /// Inbound: not IPv4 in IPv4, or headers that are damaged.
     pub malformed: u64,

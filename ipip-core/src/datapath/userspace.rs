@@ -16,11 +16,12 @@
 //! the device's MTU before they are read, so neither happens here. It keeps fragments for `ipfrag_time` (30 s) in no more
 //! memory than `ipfrag_high_thresh` (4 MiB), 64 behind each other from one source (`ipfrag_max_dist`). Where the underlay
 //! carries less than the device's MTU, `too_long` cuts, or answers with "fragmentation needed". What routers of the
-//! underlay say of our packets `relay` says to those who sent them; the kernel keeps what they say of MTUs, with
-//! its routes and for 10 minutes (`mtu_expires`).
+//! underlay say of our packets `relay` says to those who sent them, or `owed` to the next one where too little was
+//! quoted; the kernel keeps what they say of MTUs, with its routes and for 10 minutes (`mtu_expires`).
 
 mod inward;
 mod outward;
+mod owed;
 mod relay;
 mod too_long;
 
@@ -42,6 +43,7 @@ use crate::sys::netns::Netns;
 use crate::sys::raw::RawSocket;
 use crate::sys::tun::{Offload, Tun};
 use crate::sys::wake::{Ended, Wake};
+use owed::Owed;
 
 /// What we ask of the kernel as receive buffer, in octets: some 80 packets of the longest kind, or
 /// thousands of usual ones, for the time that the reading thread is not scheduled.
@@ -64,6 +66,8 @@ struct Shared {
     interfaces: Interfaces,
     /// Whether the device takes joined segments; not after it refused one.
     joins: AtomicBool,
+    /// What senders have yet to hear.
+    owed: Owed,
     device: InterfaceName,
     netns: PathBuf,
     local: NodeAddr,
@@ -139,6 +143,7 @@ impl Userspace {
             icmp,
             interfaces,
             joins: AtomicBool::new(true),
+            owed: Owed::new(),
             device: device.clone(),
             netns: at.netns.to_owned(),
             local,

@@ -163,19 +163,10 @@ impl Node {
             }
             survey = self.survey(state, kernel.observe()?)?;
         }
-        // Behind the plan: what was reached through them is reached another way by now.
-        if stale.is_none()
-            && last.postponed.is_empty()
-            && let Some(step) = self.superfluous_programs(&survey)
-        {
-            match remove_programs(&self.netns, &self.config.policy.tunnel) {
-                Ok(()) => done.push(step),
-                Err(error) => last.failed.push(FailedStep {
-                    step,
-                    reason: crate::error_chain(&error),
-                    errno: None,
-                }),
-            }
+        // Behind the plan: what was reached through it is reached another way by now.
+        if stale.is_none() && last.postponed.is_empty() && survey.local.tunnel_address.is_none() {
+            state.data_path = Carrier::Idle;
+            self.take_superfluous_programs(&survey, &mut done, &mut last);
         }
         self.log(&last);
         Ok(Synced {
@@ -282,8 +273,8 @@ impl Node {
         if state.carried_for.is_some_and(|carried| carried != addr) {
             state.data_path = Carrier::Idle;
         }
+        // One that carries until now goes behind the plan.
         let Some(address) = local.tunnel_address else {
-            state.data_path = Carrier::Idle;
             return vec![];
         };
         if let Carrier::This(path) = &state.data_path
@@ -371,6 +362,21 @@ impl Node {
                 name: device.clone(),
             },
         })
+    }
+
+    /// Takes [`Node::superfluous_programs`].
+    fn take_superfluous_programs(&self, survey: &Survey, done: &mut Vec<Step>, last: &mut Round) {
+        let Some(step) = self.superfluous_programs(survey) else {
+            return;
+        };
+        match remove_programs(&self.netns, &self.config.policy.tunnel) {
+            Ok(()) => done.push(step),
+            Err(error) => last.failed.push(FailedStep {
+                step,
+                reason: crate::error_chain(&error),
+                errno: None,
+            }),
+        }
     }
 
     /// Adds the guard to what is desired and observed, where one is wanted and can be had. One that is not

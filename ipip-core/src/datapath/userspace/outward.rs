@@ -100,6 +100,7 @@ impl Shared {
             .copy_from_slice(packet);
         let outbound = outbound(room, self.local, &self.peers())?;
         let (len, node) = (outbound.packet.len(), outbound.node);
+        self.tell_what_is_owed(outbound.packet, node)?;
         batch.keep(len, node);
         Ok(())
     }
@@ -122,8 +123,19 @@ impl Shared {
             let room = room.get_mut(..HEADER_LEN + len).unwrap_or_default();
             let outbound = outbound(room, self.local, &peers)?;
             let (len, node) = (outbound.packet.len(), outbound.node);
+            self.tell_what_is_owed(outbound.packet, node)?;
             batch.keep(len, node);
         }
+    }
+
+    /// Whether `packet` is to be carried to `node`; if not, its sender has been told why.
+    fn tell_what_is_owed(&self, packet: &[u8], node: NodeAddr) -> Result<(), Reason> {
+        let inner = packet.get(HEADER_LEN..).unwrap_or_default();
+        let Some(error) = self.owed.take(node, inner) else {
+            return Ok(());
+        };
+        self.tell_sender(inner, error);
+        Err(Reason::SendFailed)
     }
 
     /// Sends what is in the batch.

@@ -17,46 +17,57 @@ impl Shared {
             let Some(len) = self.icmp.receive(&mut buffer)? else {
                 return Ok(false);
             };
-            if let Some((original, told)) = self.understand(buffer.get(..len).unwrap_or_default()) {
-                self.tell_sender(original, told);
+            if let Some(about) = self.understand(buffer.get(..len).unwrap_or_default()) {
+                self.pass_on(&about);
             }
             Ok(true)
         })
     }
 
-    /// What an ICMP packet says to the sender of which inner packet; `None` if that is nothing, if it is not about
-    /// a packet that we could have sent, or if too little of that is quoted. Of an MTU the kernel has taken note
-    /// before, so in that case the next packet that is too long is answered.
-    fn understand<'a>(&self, packet: &'a [u8]) -> Option<(&'a [u8], IcmpError)> {
+    /// What an ICMP packet says of a packet that we could have sent. Of an MTU the kernel has taken note before, however
+    /// little is quoted, so the next packet that is too long is answered.
+    fn understand<'a>(&self, packet: &'a [u8]) -> Option<TunnelError<'a>> {
         let view = Ipv4View::parse(packet, Layer::Outer).ok()?;
         let error = IcmpErrorView::parse(view.payload()).ok()?;
         let sent = Quoted::parse(error.quoted(), Layer::Outer).ok()?;
-        let endpoints = Endpoints {
-            local: self.local,
-            remote: NodeAddr(sent.destination),
+        let remote = NodeAddr(sent.destination);
+        let about = TunnelError::parse(&error, &self.endpoints(remote)).ok()?;
+        let is_ours = match about.inner {
+            Some(inner) => self.peers().node_of(inner.destination) == Some(remote),
+            None => remote != self.local && self.peers().knows(remote),
         };
-        let about = TunnelError::parse(&error, &endpoints).ok()?;
-        let node = self.peers().node_of(about.inner?.destination);
-        if node != Some(endpoints.remote) {
-            return None;
-        }
+        // The kernel's own "fragmentation needed" is about what it did not send: `too_long` answers that.
         let is_too_long = matches!(about.error, IcmpError::FragmentationNeeded { .. });
-        if is_too_long && view.source() == self.local.0 {
-            // The kernel's own, about what it did not send: `too_long` answers that.
-            return None;
-        }
-        let known = self.tunnel_mtu(endpoints.remote);
+        let is_answered = is_too_long && view.source() == self.local.0;
+        (is_ours && !is_answered).then_some(about)
+    }
+
+    /// Tells the sender of the packet that was in ours, or keeps what to tell the next one.
+    fn pass_on(&self, about: &TunnelError<'_>) {
+        let remote = NodeAddr(about.outer.destination);
+        let known = self.tunnel_mtu(remote);
         let mtu = match (about.mtu(), known) {
-            (Some(told), Some(known)) => told.min(known),
-            (told, known) => told.or(known)?,
+            (Some(told), Some(known)) => Some(told.min(known)),
+            (told, known) => told.or(known),
+        };
+        let Some(mtu) = mtu else {
+            return;
         };
         let context = RelayContext {
             mtu,
             same_network: false,
         };
-        match about.relay(&Outer::tunl0(endpoints), context) {
-            Relay::Send(told) => Some((about.original, told)),
-            Relay::Remember(_) | Relay::Keep => None,
+        match about.relay(&Outer::tunl0(self.endpoints(remote)), context) {
+            Relay::Send(told) => self.tell_sender(about.original, told),
+            relay @ Relay::Remember(_) => self.owed.keep(remote, relay, mtu),
+            Relay::Keep => {}
+        }
+    }
+
+    fn endpoints(&self, remote: NodeAddr) -> Endpoints {
+        Endpoints {
+            local: self.local,
+            remote,
         }
     }
 }
