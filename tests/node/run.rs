@@ -12,12 +12,15 @@ use ipip_core::node::{Node, RunEvent, Stop};
 use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Pod};
+use crate::crash::{open, rebooted, stage};
+use crate::states::Words;
 use crate::support::{Needs, Test, soon};
 use crate::two::Two;
 use crate::unsteady::Unsteady;
 
 pub(crate) const TESTS: &[Test] = &[
     ("run_follows_the_store_and_the_kernel", Needs::Root, follows),
+    ("run_puts_a_lost_route_back_alone", Needs::Root, mends),
     ("run_survives_a_store_out_of_reach", Needs::Root, survives),
     ("run_takes_turns_with_attach", Needs::Root, turns),
     ("run_stops_and_takes_nothing_down", Needs::NoDriver, stops),
@@ -76,6 +79,76 @@ fn follows() {
         "{counters:?}"
     );
     assert!(counters.applied > 2, "{counters:?}");
+}
+
+/// What happens to routes, and whether everything must be compared for it.
+const EVENTS: &[(&str, bool)] = &[
+    ("ip route del {block}", false),
+    ("ip route del {pod}", false),
+    ("ip route del blackhole {own}; ip route del {block}", false),
+    ("ip route add 192.0.2.0/24 via 172.18.0.2", false),
+    ("ip route del 192.0.2.0/24", false),
+    (
+        "ip route replace {block} via 172.18.0.9 dev eth0 onlink proto bird",
+        true,
+    ),
+    (
+        "ip route del {block}; ip route add {block} via 172.18.0.9 dev eth0 onlink proto bird metric 7",
+        true,
+    ),
+    (
+        "ip route add blackhole 10.244.200.0/26 proto bird; ip route del {block}",
+        true,
+    ),
+    (
+        "ip route del default; ip route add default via 172.18.0.1",
+        true,
+    ),
+    (
+        "ip addr add 192.0.2.7/32 dev eth0; ip route del {block}",
+        true,
+    ),
+    (
+        "ip link add other type veth peer name another; ip route del {block}",
+        true,
+    ),
+];
+
+/// A setting, of which no event tells, says whether everything was looked at.
+fn mends() {
+    let (cluster, name) = stage(IpipMode::Never);
+    let host = rebooted(&cluster, &name);
+    let words = Words::of(&cluster);
+    let node = open(&host);
+    while_running(&node, |told| {
+        while told.recv_timeout(Duration::from_secs(2)).is_ok() {}
+        let right = host.routes();
+        for (line, is_whole) in EVENTS {
+            let line = words.fill(&line.replace("{block}", "{near}"));
+            let setting = "/proc/sys/net/ipv4/conf/eth0/forwarding";
+            host.space.sh(&format!("echo 0 >{setting}"));
+            let before = node.counters().events;
+            host.space.sh(&line);
+            let is_seen = || host.space.sh(&format!("cat {setting}")) == "1\n";
+            soon(&line, || node.counters().events > before);
+            if *is_whole {
+                soon(&line, is_seen);
+            }
+            let is_right = || {
+                let routes = host.routes();
+                right.iter().all(|route| routes.contains(route))
+            };
+            soon(&line, is_right);
+            // Longer than a run waits for more.
+            thread::sleep(Duration::from_millis(300));
+            assert_eq!(is_seen(), *is_whole, "{line}");
+            assert!(is_right(), "{line}");
+            while told.try_recv().is_ok() {}
+        }
+    });
+    let plan = node.plan().unwrap();
+    let lines: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, Vec::<String>::new());
 }
 
 fn survives() {

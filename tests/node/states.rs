@@ -182,10 +182,10 @@ const STATES: &[State] = &[
 ];
 
 /// The names in a line of `STATES` and what they stand for on the stage.
-struct Words([(&'static str, String); 5]);
+pub(crate) struct Words([(&'static str, String); 5]);
 
 impl Words {
-    fn of(cluster: &Cluster) -> Self {
+    pub(crate) fn of(cluster: &Cluster) -> Self {
         let blocks: Vec<_> = ["a", "b", "c"]
             .iter()
             .map(|pod| {
@@ -205,7 +205,7 @@ impl Words {
         ])
     }
 
-    fn fill(&self, line: &str) -> String {
+    pub(crate) fn fill(&self, line: &str) -> String {
         let filled = |line: String, (name, value): &(&str, String)| line.replace(name, value);
         self.0.iter().fold(line.to_owned(), filled)
     }

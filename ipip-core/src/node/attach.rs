@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::wiring::{Wire, Wired, wire_all};
+use super::wiring::{Look, Wire, Wired, wire_all};
 use super::{Changes, Node, NodeError, Workload};
 use crate::addr::MacAddr;
 use crate::ipam::{Assigned, Given};
@@ -70,8 +70,8 @@ impl Node {
         workloads: &[Workload],
     ) -> Result<Vec<Result<Attached, NodeError>>, NodeError> {
         let mut turn = self.turn();
-        let mtu = self.current_mtu()?;
         let guests: Vec<_> = workloads.iter().map(|one| self.guest(one)).collect();
+        let (look, mtu) = self.look(&guests)?;
         let is_open = |guest: &&Guest<'_>| guest.workload.address.is_none();
         let open = guests.iter().flatten().filter(is_open);
         let owners: Vec<_> = open.map(|guest| guest.owner.clone()).collect();
@@ -89,7 +89,7 @@ impl Node {
         let wires: Vec<_> = wires
             .map(|(guest, given)| guest.wire(*given, mtu))
             .collect();
-        let mut wired = wire_all(&self.netns, &wires).into_iter().zip(&wires);
+        let mut wired = wire_all(&self.netns, look, &wires).into_iter().zip(&wires);
         let attached = given.into_iter().map(|given| {
             let (guest, given) = given?;
             let (wired, wire) = wired.next().ok_or_else(|| self.not_joined())?;
@@ -105,12 +105,19 @@ impl Node {
         Ok(attached.collect())
     }
 
-    /// The MTU of the underlay as it is now.
-    fn current_mtu(&self) -> Result<TunnelMtu, NodeError> {
+    /// What there is before anything is done, and the MTU of the underlay as it is now.
+    fn look(
+        &self,
+        guests: &[Result<Guest<'_>, NodeError>],
+    ) -> Result<(Look, TunnelMtu), NodeError> {
         let record = self.record()?;
-        let observed = self.kernel()?.observe()?;
-        let underlay = self.underlay(&observed, Some(&record))?;
-        Ok(self.mtu(&underlay)?.workload)
+        let paths = guests.iter().flatten();
+        let paths = paths.map(|guest| guest.workload.netns.as_path());
+        let look = Look::at(&self.netns, paths);
+        // A workload's namespace that cannot be read is that workload's trouble.
+        let look = look.or_else(|_| Look::at(&self.netns, std::iter::empty()))?;
+        let underlay = self.underlay(&look.before, Some(&record))?;
+        Ok((look, self.mtu(&underlay)?.workload))
     }
 
     /// Checks what names the container, and that its namespace is one.

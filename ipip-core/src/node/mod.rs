@@ -11,7 +11,7 @@
 //! | [`Node::detach`] | releases what the handle has | the wire goes, unless it is a newer container's |
 //! | [`Node::sync`] | record and tunnel address, where the node moved or pools changed | tunnel, routes, host side of the wires, guard; what is ours and not wanted goes |
 //! | [`Node::plan`] | – | what `sync` would do |
-//! | [`Node::run`] | as `sync` | a `sync` for each change, until it is stopped |
+//! | [`Node::run`] | as `sync` | as `sync` after each change, until it is stopped; a deleted route alone is put back alone |
 //! | [`Node::leave`] | the tunnel address; all of it, if asked | what is ours goes |
 //!
 //! Each call may end at any instant, by a signal too; the next one goes on from what it finds. Two orders
@@ -26,7 +26,7 @@
 //! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
 //! | `sync`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
 //! | `trial` | which data path it would start |
-//! | `run`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
+//! | `run`, `mend`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
 //! | `ensure`, `data_path`, `guard` | one object at a time |
 //!
 //! # One object at a time
@@ -58,6 +58,7 @@ mod guard;
 mod in_time;
 mod join;
 mod leave;
+mod mend;
 mod run;
 mod sync;
 mod synced;

@@ -10,13 +10,15 @@ use super::guard::cannot_be_had;
 use super::synced::{DataPathState, FailedStep, Planned, Synced};
 use super::trial::try_data_path;
 use super::{GuardState, Node, NodeError, Underlay};
-use crate::addr::{NodeAddr, TunnelAddr};
+use crate::addr::{Ipv4Prefix, NodeAddr, TunnelAddr};
 use crate::cluster::View;
 use crate::name::InterfaceName;
 use crate::netlink::{Deadline, Kernel};
 use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Policy, Tunnel};
 use crate::peers::Peers;
-use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
+use crate::plan::{
+    self, Change, GuardChange, Observed, Ownership, Place, Plan, Route, Step, Target,
+};
 use crate::resource::{Node as NodeRecord, Pool};
 
 /// How often a pass observes and plans anew where the kernel's state moved under it.
@@ -53,6 +55,11 @@ impl Live {
 
     fn is_for(&self, local: &LocalNode, policy: &Policy) -> bool {
         self.local == *local && self.policy == *policy
+    }
+
+    /// The route that should be there for `prefix`.
+    pub(super) fn route(&self, prefix: Ipv4Prefix) -> Option<&Route> {
+        self.overlay.route(prefix)
     }
 }
 
@@ -411,7 +418,7 @@ impl Node {
     }
 
     /// Tells a person what the kernel refuses and what is in the way.
-    fn log(&self, round: &Round) {
+    pub(super) fn log(&self, round: &Round) {
         for failed in &round.failed {
             log::warn!("node {}: {failed}", self.name());
         }

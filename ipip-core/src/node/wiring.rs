@@ -1,9 +1,9 @@
 //! Many workloads wired at once: one look at the kernel, few requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Changes, NodeError, ensure_workload};
 use crate::addr::MacAddr;
@@ -29,22 +29,59 @@ pub(super) struct Wired {
     pub(super) mac: Option<MacAddr>,
 }
 
-/// Wires each of `wires`, in order. One that cannot be wired leaves the others as they are, and nothing
-/// of itself.
-pub(super) fn wire_all(node: &Netns, wires: &[Wire<'_>]) -> Vec<Result<Wired, NodeError>> {
+/// What there is before workloads are wired: one reading for as many of them as go together.
+pub(super) struct Look {
+    kernel: Kernel,
+    places: HashMap<PathBuf, Place>,
+    pub(super) before: Observed,
+}
+
+impl Look {
+    /// Reads the node's namespace and those at the first of `paths`; one that cannot be opened is left out.
+    pub(super) fn at<'a>(
+        node: &Netns,
+        paths: impl Iterator<Item = &'a Path>,
+    ) -> Result<Self, NodeError> {
+        let mut kernel = Kernel::open(node)?;
+        let mut places = HashMap::new();
+        for path in paths.take(AT_ONCE) {
+            let opened = Netns::open(path).ok();
+            if let Some(place) = opened.and_then(|netns| kernel.add_workload(&netns).ok()) {
+                places.insert(path.to_owned(), place);
+            }
+        }
+        let before = kernel.observe()?;
+        Ok(Self {
+            kernel,
+            places,
+            before,
+        })
+    }
+}
+
+/// Wires each of `wires`, in order, the first of them by a look that was taken already. One that cannot be
+/// wired leaves the others as they are, and nothing of itself.
+pub(super) fn wire_all(
+    node: &Netns,
+    look: Look,
+    wires: &[Wire<'_>],
+) -> Vec<Result<Wired, NodeError>> {
+    let mut look = Some(look);
     wires
         .chunks(AT_ONCE)
-        .flat_map(|some| wire_some(node, some))
+        .flat_map(|some| wire_some(node, look.take(), some))
         .collect()
 }
 
-fn wire_some(node: &Netns, wires: &[Wire<'_>]) -> Vec<Result<Wired, NodeError>> {
+fn wire_some(
+    node: &Netns,
+    look: Option<Look>,
+    wires: &[Wire<'_>],
+) -> Vec<Result<Wired, NodeError>> {
     // What does not go well together with all others is tried alone, and has its own error then.
-    let together = if wires.len() > 1 {
-        Batch::wire(node, wires).ok()
-    } else {
-        None
-    };
+    let paths = wires.iter().map(|wire| wire.netns);
+    let look = look.map_or_else(|| Look::at(node, paths), Ok);
+    let together = look.map(|look| Batch::wire(look, wires));
     let mut together = together.unwrap_or_default().into_iter();
     let one = |wire: &Wire<'_>| match together.next().flatten() {
         Some(wired) => Ok(wired),
@@ -71,21 +108,17 @@ struct Batch {
 
 impl Batch {
     /// What became of each; `None`: it is to be tried alone, and nothing was left of it.
-    fn wire(node: &Netns, wires: &[Wire<'_>]) -> Result<Vec<Option<Wired>>, NodeError> {
-        let mut kernel = Kernel::open(node)?;
-        let mut places = Vec::with_capacity(wires.len());
-        for wire in wires {
-            let netns = Netns::open(wire.netns);
-            places.push(
-                netns
-                    .ok()
-                    .and_then(|netns| kernel.add_workload(&netns).ok()),
-            );
-        }
+    fn wire(look: Look, wires: &[Wire<'_>]) -> Vec<Option<Wired>> {
+        let Look {
+            mut kernel,
+            places,
+            before,
+        } = look;
+        let place = |wire: &Wire<'_>| places.get(wire.netns).cloned();
+        let places: Vec<_> = wires.iter().map(place).collect();
         if let Err(error) = kernel.route_to(&Place::Node, LINK_LOCAL_GATEWAY) {
             log::warn!("{} workloads: no answer to their ARP, {error}", wires.len());
         }
-        let before = kernel.observe()?;
         let batch = Self::plan(wires, &places, &before);
         let failed = kernel.apply_all(&batch.steps).undone();
         let wired = batch
@@ -111,7 +144,7 @@ impl Batch {
                     },
                 })
             });
-        Ok(wired.collect())
+        wired.collect()
     }
 
     fn plan(wires: &[Wire<'_>], places: &[Option<Place>], observed: &Observed) -> Self {
