@@ -2681,6 +2681,12 @@ struct ipip_traffic {
      * Inbound, dropped: the device did not take it.
      */
     uint64_t device_refused;
+    /**
+     * 1 where the kernel's driver carries, else 0. Its device, which counts since it was made, tells packets and octets (a
+     * super-packet is one), of outbound drops only how many (send_failed), congestion and device_refused; all else is
+     * 0 then, and untold.
+     */
+    uint8_t of_driver;
 };
 
 /**
@@ -5419,9 +5425,10 @@ void ipip_node_stop(const struct ipip_node *node);
  * What the node's data path carried and dropped since this object started it; it waits for calls that
  * change the kernel.
  *
- * IPIP_STATUS_NOT_FOUND where the kernel's driver carries, which counts at its device
- * (`ip -s link show tunl0`), where another process does, and before the first pass;
- * IPIP_STATUS_KERNEL if the kernel does not let the counters be read.
+ * Where the kernel's driver carries, what its device counts (`ip -s link show tunl0`).
+ *
+ * IPIP_STATUS_NOT_FOUND where another process carries, and before the first pass; IPIP_STATUS_KERNEL if the kernel does
+ * not let the counters be read.
  */
 enum ipip_status ipip_node_traffic(const struct ipip_node *node,
                                    struct ipip_traffic *traffic_out);

@@ -1,6 +1,8 @@
 //! The user-space data path between two namespaces: what arrives, what is refused, what is left.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "userspace/decoded.rs"]
+mod decoded;
 #[path = "userspace/inbound.rs"]
 mod inbound;
 #[path = "userspace/lifetime.rs"]
@@ -62,6 +64,11 @@ const TESTS: &[Test] = &[
         Needs::Root,
         refused::it_carries_where_offloads_are_refused,
     ),
+    (
+        "joined_segments_are_cut_for_a_device_that_takes_none",
+        Needs::Root,
+        refused::joined_segments_are_cut_for_a_device_that_takes_none,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -75,6 +82,13 @@ fn main() -> ExitCode {
     // child holds copies of them all until its exec.
     support::run(
         1,
-        &[traffic::TESTS, inbound::TESTS, underlay::TESTS, TESTS].concat(),
+        &[
+            traffic::TESTS,
+            inbound::TESTS,
+            underlay::TESTS,
+            decoded::TESTS,
+            TESTS,
+        ]
+        .concat(),
     )
 }

@@ -45,14 +45,19 @@ pub struct ipip_traffic {
     pub congestion: u64,
     /// Inbound, dropped: the device did not take it.
     pub device_refused: u64,
+    /// 1 where the kernel's driver carries, else 0. Its device, which counts since it was made, tells packets and octets (a
+    /// super-packet is one), of outbound drops only how many (send_failed), congestion and device_refused; all else is
+    /// 0 then, and untold.
+    pub of_driver: u8,
 }
 
 /// What the node's data path carried and dropped since this object started it; it waits for calls that
 /// change the kernel.
 ///
-/// IPIP_STATUS_NOT_FOUND where the kernel's driver carries, which counts at its device
-/// (`ip -s link show tunl0`), where another process does, and before the first pass;
-/// IPIP_STATUS_KERNEL if the kernel does not let the counters be read.
+/// Where the kernel's driver carries, what its device counts (`ip -s link show tunl0`).
+///
+/// IPIP_STATUS_NOT_FOUND where another process carries, and before the first pass; IPIP_STATUS_KERNEL if the kernel does
+/// not let the counters be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn ipip_node_traffic(
     node: Option<&ipip_node>,
@@ -90,6 +95,7 @@ impl From<Counters> for ipip_traffic {
             foreign_source: drops.foreign_source,
             congestion: drops.congestion,
             device_refused: drops.device_refused,
+            of_driver: counters.of_driver.into(),
         }
     }
 }

@@ -215,25 +215,15 @@ impl Node {
 
     /// What the data path of this object carried and dropped since it was started: "sent_packets",
     /// "sent_octets", "received_packets", "received_octets" (of the inner packets), "checksums_finished",
-    /// "ecn_alarms", and each reason for a drop. None where the kernel's driver carries, which counts at
-    /// its device, where another process does, and before the first pass.
+    /// "ecn_alarms", and each reason for a drop. Where the kernel's driver carries, what its device counts, and None for
+    /// what that does not tell: of outbound drops only how many ("send_failed"). None in all where another process
+    /// carries, and before the first pass.
     fn traffic(
         &self,
         py: Python<'_>,
-    ) -> PyResult<Option<std::collections::BTreeMap<&'static str, u64>>> {
+    ) -> PyResult<Option<std::collections::BTreeMap<&'static str, Option<u64>>>> {
         let counters = self.call(py, node::Node::traffic)?;
-        Ok(counters.map(|counters| {
-            let carried = [
-                ("sent_packets", counters.sent.packets),
-                ("sent_octets", counters.sent.octets),
-                ("received_packets", counters.received.packets),
-                ("received_octets", counters.received.octets),
-                ("checksums_finished", counters.checksums_finished),
-                ("ecn_alarms", counters.ecn_alarms),
-            ];
-            let dropped = counters.drops.by_reason();
-            carried.into_iter().chain(dropped).collect()
-        }))
+        Ok(counters.map(|counters| counters.by_name().into()))
     }
 
     fn __repr__(&self) -> String {

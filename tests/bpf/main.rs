@@ -5,6 +5,8 @@
     reason = "what a raw socket alone must repair is asked of the user-space path only"
 )]
 
+#[path = "../userspace/decoded.rs"]
+mod decoded;
 mod drops;
 #[path = "../userspace/inbound.rs"]
 mod inbound;
@@ -71,11 +73,6 @@ const TESTS: &[Test] = &[
         matrix::userspace_to_userspace,
     ),
     (
-        "tshark_finds_no_fault",
-        Needs::NoDriver,
-        matrix::tshark_finds_no_fault,
-    ),
-    (
         "the_driver_tells_nobody_that_a_node_is_unreachable",
         Needs::Driver,
         matrix::the_driver_tells_nobody_that_a_node_is_unreachable,
@@ -107,7 +104,14 @@ fn main() -> ExitCode {
         std::fs::write(FALLBACK, "2").unwrap();
     }
     // One at a time, as its neighbours.
-    let tests = [traffic::TESTS, inbound::TESTS, underlay::TESTS, TESTS].concat();
+    let tests = [
+        traffic::TESTS,
+        inbound::TESTS,
+        underlay::TESTS,
+        decoded::TESTS,
+        TESTS,
+    ]
+    .concat();
     let code = support::run(1, &tests);
     // The setting is the whole machine's, and other programs' tests come after these.
     if let Some(before) = before {

@@ -1,7 +1,8 @@
 //! Every data path against every other: the octets between them are the same.
 
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::process::Stdio;
 
 use ipip_core::addr::{NodeAddr, TunnelAddr};
 use ipip_core::datapath::{Bpf, Counters, Userspace};
@@ -9,12 +10,12 @@ use ipip_core::mtu::UnderlayMtu;
 use ipip_core::node::ensure_tunnel;
 use ipip_core::overlay::Tunnel;
 use ipip_core::sys::netns::Netns;
-use ipip_core::wire::{FragmentOffset, Ipv4Header, Ipv4View, Layer};
+use ipip_core::wire::{Ecn, FragmentOffset, Ipv4Header, Ipv4View, Layer};
 
+use crate::support::shell::inside;
 use crate::support::{A, B, Pair, Tcpdump, name, sh};
 use crate::traffic::{send_with_df, transfer};
 use crate::underlay::{NO_WAYS, Routed, heard};
-use crate::world;
 use crate::world::{IN_A, IN_B, SOON, echo, header, inject, packet, peers, udp, udp_socket, whole};
 
 /// Who carries one node's packets.
@@ -113,6 +114,7 @@ fn cross(start_a: Start, start_b: Start) {
         path_mtu(from, to);
     }
     outer_fragments(&a, &b);
+    congestion(&a, &b);
 }
 
 fn configure(end: &End<'_>, remote: &str, node: Ipv4Addr) {
@@ -260,6 +262,30 @@ fn outer_fragments(a: &End<'_>, b: &End<'_>) {
     );
 }
 
+/// A mark that the underlay made goes on to the inner packet (RFC 6040, 4.2), as the receiver's socket tells.
+fn congestion(a: &End<'_>, b: &End<'_>) {
+    // IP_RECVTOS 13 and IP_TOS 1.
+    let script = format!(
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(0, 13, 1); s.settimeout(20); s.bind((\"{}\", 4000)); print(\"bound\", flush=True); print(s.recvmsg(100, 64)[1][0][2][0])",
+        b.inside
+    );
+    let mut receiver = inside(b.netns, "python3")
+        .args(["-c", &script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(receiver.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "bound");
+    let with_ecn = |header: Ipv4Header, ecn| Ipv4Header { ecn, ..header };
+    let datagram = udp(a.inside, b"marked", whole);
+    let inner = with_ecn(header(17, a.inside, b.inside), Ecn::Ect0);
+    let inner = packet(inner, &datagram[20..]);
+    let outer = with_ecn(header(4, a.node, b.node), Ecn::Ce);
+    inject(a.netns, &[packet(outer, &inner)]);
+    assert_eq!(said.next().unwrap().unwrap(), "3", "TOS that arrives");
+    receiver.wait().unwrap();
+}
+
 /// Where the other paths relay (RFC 2003, section 4.1), `ipip_err` of Linux relays nothing for a device without a fixed
 /// other end (`t->parms.iph.daddr == 0`); of "fragmentation needed" it takes note.
 pub(crate) fn the_driver_tells_nobody_that_a_node_is_unreachable() {
@@ -277,46 +303,4 @@ pub(crate) fn the_driver_tells_nobody_that_a_node_is_unreachable() {
         sh(&routed.router, &format!("{way} || true"));
         assert_eq!(heard(&routed.a, (IN_B, 64), 8), "0", "{way}");
     }
-}
-
-/// Every frame on the underlay as tshark reads it: two IPv4 headers with right checksums, and an identification of its
-/// own for each packet.
-pub(crate) fn tshark_finds_no_fault() {
-    let world = world::Tunnel::new();
-    let pair = &world.pair;
-    let mut oracle = Tcpdump::in_bulk(&pair.b, "eth0", 200);
-    for sequence in 1..=20 {
-        assert!(echo(&pair.a, IN_B, sequence, SOON), "no echo {sequence}");
-    }
-    transfer(&pair.a, &pair.b, IN_B, 1 << 20);
-    // tcpdump keeps frames back for a second.
-    std::thread::sleep(Duration::from_millis(1500));
-    let fields = [
-        "ip.proto",
-        "ip.checksum.status",
-        "ip.id",
-        "ip.src",
-        "icmp.type",
-    ];
-    let fields = fields.map(|field| format!("-e {field}")).join(" ");
-    let tshark = format!(
-        "tshark -r {} -o ip.check_checksum:TRUE -Y 'not arp' -T fields {fields}",
-        oracle.settle().display()
-    );
-    let read = sh(&pair.b, &tshark);
-    let mut identifications = Vec::new();
-    for line in read.lines() {
-        let columns: Vec<_> = line.split('\t').collect();
-        let [protocols, checksums, id, sources, icmp] = columns[..] else {
-            panic!("{line}");
-        };
-        assert!(matches!(protocols, "4,1" | "4,6"), "protocols: {line}");
-        assert_eq!(checksums, "1,1", "header checksums, 1 is good: {line}");
-        if sources.starts_with(&format!("{A},")) && icmp == "8" {
-            identifications.extend(id.split(',').next().map(str::to_owned));
-        }
-    }
-    assert_eq!(identifications.len(), 20, "requests: {:.400}", read);
-    identifications.dedup();
-    assert_eq!(identifications.len(), 20, "different identifications");
 }

@@ -23,6 +23,9 @@ impl Path {
     }
 }
 
+/// The kernel cuts segments, behind the programs or not at all.
+pub(crate) const CUTS: bool = false;
+
 pub(crate) fn start(netns: &Netns, local: Ipv4Addr) -> Result<Path, DatapathError> {
     Bpf::start(netns, &name("tunl0"), NodeAddr(local), peers()).map(Path)
 }

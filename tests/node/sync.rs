@@ -13,6 +13,7 @@ use crate::two::{Two, settle};
 pub(crate) const TESTS: &[Test] = &[
     ("nodes_reach_each_other", Needs::NoDriver, reach),
     ("drivers_nodes_reach_each_other", Needs::Driver, reach),
+    ("drivers_traffic_is_counted", Needs::Driver, counted),
     (
         "subnets_are_crossed_by_the_tunnel_alone",
         Needs::NoDriver,
@@ -420,4 +421,31 @@ fn later_pool() {
         .unwrap();
     let inside = host.space.sh("ip -4 -br addr show dev tunl0");
     assert!(inside.contains(&format!(" {}/32", tunnel.0)), "{inside}");
+}
+
+/// By its device, as `ip -s` prints it.
+fn counted() {
+    let two = Two::new(IpipMode::Always);
+    two.assert_reach();
+    for (node, host) in two.nodes.iter().zip(&two.hosts) {
+        let counters = node.traffic().unwrap().unwrap();
+        let printed = host.space.sh("ip -s link show tunl0");
+        let words: Vec<_> = printed.split_whitespace().collect();
+        let behind = |word: &str| words.iter().position(|found| *found == word).unwrap();
+        // Headings and numbers below them: octets, packets, …, six of each.
+        let row = |direction: &str, at: usize| -> u64 {
+            words[behind(direction) + 7 + at].parse().unwrap()
+        };
+        let (sent, received) = (counters.sent, counters.received);
+        assert!(counters.of_driver && sent.packets >= 2, "{counters:?}");
+        assert_eq!([sent.octets, sent.packets], [0, 1].map(|at| row("TX:", at)));
+        let wanted = [0, 1].map(|at| row("RX:", at));
+        assert_eq!([received.octets, received.packets], wanted, "{printed}");
+        let untold: Vec<_> = counters
+            .by_name()
+            .into_iter()
+            .filter(|(_, told)| told.is_none())
+            .collect();
+        assert_eq!(untold.len(), 9, "{untold:?}");
+    }
 }

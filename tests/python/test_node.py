@@ -77,7 +77,7 @@ def has_carried(node: ipip.Node) -> bool:
     if told is None:
         return False
     assert told["unknown_node"] == told["foreign_source"] == 0
-    return told["sent_packets"] > 0 and told["received_octets"] >= 33
+    return (told["sent_packets"] or 0) > 0 and (told["received_octets"] or 0) >= 33
 
 
 @pytest.mark.parametrize(("mode", "data_path"), [("Never", "idle"), ("Always", "userspace"), ("Always", "bpf")])

@@ -204,6 +204,20 @@ fn a_congestion_mark_is_handed_on() {
     });
 }
 
+/// A packet as receive offload joins several: long, its checksum the sum of the pseudo header.
+pub(crate) fn joined_segments(from: Ipv4Addr, to: Ipv4Addr, payload: usize) -> Vec<u8> {
+    let mut tcp = vec![0x2a; 20 + payload];
+    tcp[12..18].copy_from_slice(&[0x50, 0x10, 1, 1, 0, 0]);
+    let len = u16::try_from(tcp.len()).unwrap();
+    let pseudo = wire::pseudo_header_sum(from, to, 6, len);
+    tcp[16..18].copy_from_slice(&pseudo.to_be_bytes());
+    let inner = Ipv4Header {
+        dont_fragment: true,
+        ..header(6, from, to)
+    };
+    packet(inner, &tcp)
+}
+
 pub(crate) fn joined_segments_pass_a_smaller_mtu() {
     const PAYLOAD: usize = 20_000;
     let tunnel = Tunnel::new();
@@ -213,16 +227,7 @@ pub(crate) fn joined_segments_pass_a_smaller_mtu() {
     }
     let pod_addr = Ipv4Addr::new(10, 244, 244, 73);
     let pod = pod_behind(&tunnel.pair.b, pod_addr);
-    let mut tcp = vec![0x2a; 20 + PAYLOAD];
-    tcp[12..18].copy_from_slice(&[0x50, 0x10, 1, 1, 0, 0]);
-    let len = u16::try_from(tcp.len()).unwrap();
-    let pseudo = wire::pseudo_header_sum(IN_A, pod_addr, 6, len);
-    tcp[16..18].copy_from_slice(&pseudo.to_be_bytes());
-    let inner = Ipv4Header {
-        dont_fragment: true,
-        ..header(6, IN_A, pod_addr)
-    };
-    let joined = packet(inner, &tcp);
+    let joined = joined_segments(IN_A, pod_addr, PAYLOAD);
     let mut live = Live::open(&pod, &name("eth0")).unwrap();
     let mut back = Live::open(&tunnel.pair.b, &name("tunl0")).unwrap();
     inject(&tunnel.pair.a, &[packet(header(4, A, B), &joined)]);

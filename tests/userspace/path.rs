@@ -11,6 +11,9 @@ use crate::world::peers;
 
 pub(crate) type Path = Userspace;
 
+/// Whether it cuts segments itself, and finishes their checksums.
+pub(crate) const CUTS: bool = true;
+
 pub(crate) fn start(netns: &Netns, local: Ipv4Addr) -> Result<Path, DatapathError> {
     Userspace::start(netns, &name("tunl0"), NodeAddr(local), peers())
 }

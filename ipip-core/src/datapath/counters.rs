@@ -25,6 +25,10 @@ pub struct Counters {
     pub ecn_alarms: u64,
     /// What was dropped.
     pub drops: Drops,
+    /// Whether the kernel's driver carries. Its device, which counts since it was made, tells `sent` and `received`
+    /// (a super-packet is one), of outbound drops only how many (`send_failed`), `congestion` and `device_refused`;
+    /// all else is 0 then, and untold.
+    pub of_driver: bool,
 }
 
 /// Packets dropped, by reason.
@@ -79,6 +83,7 @@ impl Counters {
             checksums_finished: 0,
             ecn_alarms,
             drops: Drops::from_numbers(drops),
+            of_driver: false,
         }
     }
 
@@ -105,7 +110,39 @@ impl Counters {
                 .wrapping_add(other.checksums_finished),
             ecn_alarms: self.ecn_alarms.wrapping_add(other.ecn_alarms),
             drops: Drops::from_numbers(drops),
+            of_driver: self.of_driver,
         }
+    }
+}
+
+impl Counters {
+    /// Each number's name and value, those of the directions first; `None` for what is not told.
+    #[must_use]
+    pub fn by_name(&self) -> [(&'static str, Option<u64>); 16] {
+        let of_ours = |count: u64| Some(count).filter(|_| !self.of_driver);
+        let drop = |(name, count): (&'static str, u64)| {
+            let is_told = matches!(name, "send_failed" | "congestion" | "device_refused");
+            (name, if is_told { Some(count) } else { of_ours(count) })
+        };
+        let [a, b, c, d, e, f, g, h, i, j] = self.drops.by_reason().map(drop);
+        [
+            ("sent_packets", Some(self.sent.packets)),
+            ("sent_octets", Some(self.sent.octets)),
+            ("received_packets", Some(self.received.packets)),
+            ("received_octets", Some(self.received.octets)),
+            ("checksums_finished", of_ours(self.checksums_finished)),
+            ("ecn_alarms", of_ours(self.ecn_alarms)),
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+            i,
+            j,
+        ]
     }
 }
 
@@ -225,6 +262,7 @@ impl Tally {
             checksums_finished: self.checksums_finished.load(Ordering::Relaxed),
             ecn_alarms: self.ecn_alarms.load(Ordering::Relaxed),
             drops: Drops::from_numbers(counts),
+            of_driver: false,
         }
     }
 }

@@ -123,14 +123,15 @@ impl Node {
     }
 
     /// What the data path of this value carried and dropped since it was started; it waits for calls that
-    /// change the kernel. `None` where the kernel's driver carries, which counts at its device
-    /// (`ip -s link show tunl0`), where another process does, and before the first pass.
+    /// change the kernel. Where the kernel's driver carries, what its device counts (`ip -s link show tunl0`), see
+    /// [`Counters::of_driver`]. `None` where another process carries, and before the first pass.
     ///
     /// # Errors
-    /// [`NodeError::DataPath`] if the kernel does not let the counters of eBPF programs be read.
+    /// [`NodeError::DataPath`] if the kernel does not let the counters of eBPF programs be read, [`NodeError::Kernel`] if
+    /// the driver's device is gone.
     pub fn traffic(&self) -> Result<Option<Counters>, NodeError> {
         match &self.turn().data_path {
-            Carrier::This(path) => path.counters(),
+            Carrier::This(path) => path.counters().map(Some),
             _ => Ok(None),
         }
     }

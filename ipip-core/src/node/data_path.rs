@@ -6,13 +6,13 @@ use crate::addr::NodeAddr;
 #[cfg(feature = "bpf")]
 use crate::datapath::Bpf;
 use crate::datapath::{
-    BpfState, Choice, Counters, DataPathKind, DatapathError, Decision, DriverState, Userspace,
-    choose,
+    BpfState, Choice, Counters, DataPathKind, DatapathError, Decision, DriverState, Drops, Traffic,
+    Userspace, choose,
 };
 #[cfg(feature = "bpf")]
 use crate::error_chain;
 use crate::name::InterfaceName;
-use crate::netlink::Kernel;
+use crate::netlink::{Kernel, LinkStatistics};
 use crate::overlay::Tunnel;
 use crate::peers::Peers;
 use crate::plan::{self, Place, TunnelEnds};
@@ -41,7 +41,8 @@ pub struct DataPath {
 
 #[derive(Debug)]
 enum Carrier {
-    Kernel,
+    /// With its device, which counts.
+    Kernel(Netns, InterfaceName),
     #[cfg(feature = "bpf")]
     Bpf(Bpf),
     Userspace(Userspace),
@@ -82,7 +83,7 @@ impl DataPath {
     /// Why it no longer carries all that it should, such as that somebody removed its device.
     pub(super) fn failure(&self) -> Option<&DatapathError> {
         match &self.carrier {
-            Carrier::Kernel => None,
+            Carrier::Kernel(..) => None,
             #[cfg(feature = "bpf")]
             Carrier::Bpf(path) => path.failure(),
             Carrier::Userspace(path) => path.failure(),
@@ -99,16 +100,20 @@ impl DataPath {
         }
     }
 
-    /// What it carried and dropped since it was started; `None` of the kernel's driver, which counts at its device.
+    /// What it carried and dropped since it was started; the kernel's driver, since its device was made.
     ///
     /// # Errors
-    /// [`NodeError::DataPath`] if the kernel does not let the programs' counters be read.
-    pub fn counters(&self) -> Result<Option<Counters>, NodeError> {
+    /// [`NodeError::DataPath`] if the kernel does not let the programs' counters be read, [`NodeError::Kernel`] if the
+    /// driver's device is gone.
+    pub fn counters(&self) -> Result<Counters, NodeError> {
         Ok(match &self.carrier {
-            Carrier::Kernel => None,
+            Carrier::Kernel(netns, device) => {
+                let told = Kernel::open(netns)?.statistics(&Place::Node, device)?;
+                counters_of(&told)
+            }
             #[cfg(feature = "bpf")]
-            Carrier::Bpf(path) => Some(path.counters()?),
-            Carrier::Userspace(path) => Some(path.counters()),
+            Carrier::Bpf(path) => path.counters()?,
+            Carrier::Userspace(path) => path.counters(),
         })
     }
 
@@ -118,7 +123,7 @@ impl DataPath {
     /// [`NodeError::DataPath`] if the kernel has no room for so many.
     pub fn set_peers(&self, peers: Peers) -> Result<(), NodeError> {
         match &self.carrier {
-            Carrier::Kernel => {}
+            Carrier::Kernel(..) => {}
             #[cfg(feature = "bpf")]
             Carrier::Bpf(path) => path.set_peers(peers)?,
             Carrier::Userspace(path) => path.set_peers(peers),
@@ -158,11 +163,12 @@ pub fn ensure_data_path(
             let (device, peers) = (&tunnel.device, config.peers.clone());
             Carrier::Userspace(Userspace::start(netns, device, config.local, peers)?)
         }
-        (_, programs) => programs.unwrap_or(Carrier::Kernel),
+        (_, Some(programs)) => programs,
+        (_, None) => Carrier::Kernel(netns.try_clone()?, tunnel.device.clone()),
     };
     let changes = match (&carrier, changes) {
-        (Carrier::Kernel, Some(changes)) => changes,
-        (Carrier::Kernel, None) => ensure_tunnel(netns, tunnel)?,
+        (Carrier::Kernel(..), Some(changes)) => changes,
+        (Carrier::Kernel(..), None) => ensure_tunnel(netns, tunnel)?,
         _ => converge(kernel, &tunnel.desired_on_existing(), plan::ensure)?,
     };
     Ok((DataPath { decision, carrier }, changes))
@@ -189,6 +195,23 @@ pub(super) fn remove_programs(netns: &Netns, device: &InterfaceName) -> Result<(
 #[cfg(not(feature = "bpf"))]
 pub(super) fn remove_programs(_: &Netns, _: &InterfaceName) -> Result<(), NodeError> {
     Ok(())
+}
+
+/// What the driver's device counts, as ours: its octets too are those of inner packets.
+fn counters_of(told: &LinkStatistics) -> Counters {
+    let traffic = |packets, octets| Traffic { packets, octets };
+    Counters {
+        sent: traffic(told.sent_packets, told.sent_octets),
+        received: traffic(told.received_packets, told.received_octets),
+        drops: Drops {
+            send_failed: told.send_errors.wrapping_add(told.send_drops),
+            congestion: told.frame_errors,
+            device_refused: told.receive_drops,
+            ..Drops::default()
+        },
+        of_driver: true,
+        ..Counters::default()
+    }
 }
 
 /// What is to be known of the driver, and what finding it out changed.

@@ -5,6 +5,7 @@ use super::super::message::{Frame, attributes, u16_at, u32_at};
 use super::reply::Read;
 use crate::addr::MacAddr;
 use crate::name::InterfaceName;
+use crate::netlink::statistics::LinkStatistics;
 
 /// `struct ifinfomsg`: family 1, pad 1, type 2, index 4, flags 4, change 4.
 const HEADER_LEN: usize = 16;
@@ -63,6 +64,41 @@ pub(in crate::netlink) fn link(frame: &Frame<'_>) -> Read<LinkFacts> {
         _ => {}
     });
     Ok(Some(facts))
+}
+
+/// Reads what a link counted: the `struct rtnl_link_stats64` of linux/if_link.h. Newer kernels have more behind.
+pub(in crate::netlink) fn statistics(frame: &Frame<'_>) -> Read<LinkStatistics> {
+    /// `IFLA_STATS64`.
+    const STATS64: u16 = 23;
+    if frame.kind != libc::RTM_NEWLINK {
+        return Ok(None);
+    }
+    let mut found = None;
+    let rest = frame.payload.get(HEADER_LEN..).unwrap_or_default();
+    let _ = attributes(rest, |kind, value| {
+        if kind == STATS64 {
+            found = of_octets(value);
+        }
+    });
+    let missing = || "a link without counters".to_owned();
+    found.map(Some).ok_or_else(missing)
+}
+
+fn of_octets(value: &[u8]) -> Option<LinkStatistics> {
+    let number = |at: usize| {
+        let octets = value.get(8 * at..)?.first_chunk()?;
+        Some(u64::from_ne_bytes(*octets))
+    };
+    Some(LinkStatistics {
+        received_packets: number(0)?,
+        sent_packets: number(1)?,
+        received_octets: number(2)?,
+        sent_octets: number(3)?,
+        send_errors: number(5)?,
+        receive_drops: number(6)?,
+        send_drops: number(7)?,
+        frame_errors: number(13)?,
+    })
 }
 
 fn name(value: &[u8]) -> Option<InterfaceName> {

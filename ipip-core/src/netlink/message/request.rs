@@ -156,6 +156,10 @@ pub(in crate::netlink) fn get_link(name: &InterfaceName) -> RouteNetlinkMessage 
     RouteNetlinkMessage::GetLink(link_message(vec![if_name(name), without_counters()]))
 }
 
+pub(in crate::netlink) fn get_link_with_counters(name: &InterfaceName) -> RouteNetlinkMessage {
+    RouteNetlinkMessage::GetLink(link_message(vec![if_name(name)]))
+}
+
 pub(in crate::netlink) fn get_link_by_index(index: u32) -> RouteNetlinkMessage {
     let mut message = link_message(vec![without_counters()]);
     message.header.index = index;
