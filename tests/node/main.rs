@@ -14,6 +14,7 @@ mod killed;
 mod leave;
 mod next_hops;
 mod planned;
+mod refused;
 mod run;
 mod states;
 #[path = "../support/mod.rs"]
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         leave::TESTS,
         next_hops::TESTS,
         planned::TESTS,
+        refused::TESTS,
         run::TESTS,
         deadline::TESTS,
         churn::TESTS,
