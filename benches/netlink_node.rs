@@ -267,7 +267,7 @@ pub(crate) fn run() {
     nothing_to_do(&node, &netns);
     let stop = Stop::default();
     std::thread::scope(|scope| {
-        let runs = scope.spawn(|| node.run(&stop, |event| drop(event)));
+        let runs = scope.spawn(|| node.run(&stop, drop));
         settled(&node);
         let (mut processor, mut took) = (0.0, vec![]);
         for number in 0..REPEATS {
