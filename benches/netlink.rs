@@ -465,6 +465,7 @@ fn main() {
         let world = World::new();
         nothing_to_do(&world);
         one_changed(&world);
+        netlink_node::run();
     }
     if asked("pods") {
         netlink_pods::wire();

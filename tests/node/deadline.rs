@@ -107,7 +107,9 @@ fn hangs() {
     while_running(&node, |told| {
         soon("a first pass", || a.routes().contains(&way));
         unsteady.hang(true);
-        a.space.sh("ip route flush proto bird");
+        // A new link makes it a matter of more than routes, so the store is asked.
+        a.space
+            .sh("ip route flush proto bird; ip link add spare type veth peer name other");
         soon("what was read before counts", || a.routes().contains(&way));
         let stale = std::iter::from_fn(|| Some(next(told))).find_map(|synced| synced.stale);
         let stale = stale.unwrap();

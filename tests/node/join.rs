@@ -180,6 +180,36 @@ fn underlay() {
         said(host.config().with_underlay(name("eth0"))),
         "underlay eth0 is down; take it up: ip link set eth0 up"
     );
+    host.space
+        .sh("ip link set eth0 up mtu 87; ip route add default via 172.18.0.1");
+    let narrow = "underlay eth0: underlay MTU 87 is outside 88 to 65535 octets";
+    assert_eq!(said(host.config()), narrow);
+    // A node that lives loses it: nothing is done by half.
+    let node = host.open_as(host.config());
+    host.space.sh("ip link set eth0 mtu 1500");
+    node.sync().unwrap();
+    for (damage, words) in [
+        ("ip link set eth0 mtu 87", narrow),
+        (
+            "ip link set eth0 mtu 1500; ip addr flush dev eth0",
+            "no interface is up with a global IPv4 address; bring one up, or name the underlay",
+        ),
+        (
+            "ip addr add 172.18.0.7/16 dev eth0; ip addr add 172.18.0.8/16 dev eth0",
+            "underlay eth0 has 2 IPv4 addresses: 172.18.0.7/16, 172.18.0.8/16; name one of them",
+        ),
+    ] {
+        host.space.sh(damage);
+        let before = host.state();
+        assert_eq!(node.sync().unwrap_err().to_string(), words, "{damage}");
+        assert_eq!(node.plan().unwrap_err().to_string(), words, "{damage}");
+        assert_eq!(host.state(), before, "{damage}");
+    }
+    host.space.sh("ip addr flush dev eth0");
+    assert_eq!(
+        said(host.config().with_underlay(name("eth0"))),
+        "underlay eth0 has no IPv4 address; give it one, or name another interface"
+    );
 }
 
 fn open() {

@@ -16,6 +16,7 @@ mod next_hops;
 #[path = "../support/pass_on.rs"]
 mod pass_on;
 mod planned;
+mod refused;
 mod run;
 mod states;
 #[path = "../support/mod.rs"]
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         leave::TESTS,
         next_hops::TESTS,
         planned::TESTS,
+        refused::TESTS,
         run::TESTS,
         deadline::TESTS,
         churn::TESTS,

@@ -134,6 +134,11 @@ const STATES: &[State] = &[
     ),
     // What is others', and lasts through all that follows.
     (
+        "calico#8367",
+        "ip addr add 172.18.0.50/16 dev eth0",
+        Fate::Stays("ip -4 -br addr show dev eth0"),
+    ),
+    (
         "felix#2887",
         "ip addr add 192.0.2.7/32 dev tunl0",
         Fate::Stays("ip -4 -br addr show dev tunl0"),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ipip_core::datastore::{ImportOptions, Sqlite, SqliteOptions, Store, export, import};
 use ipip_core::ipam::Ambient;
 use ipip_core::name::NodeName;
-use ipip_core::node::{Node, NodeConfig, Workload, WorkloadId};
+use ipip_core::node::{LeaveOptions, Node, NodeConfig, Workload, WorkloadId};
 use ipip_core::resource::IpipMode;
 use ipip_core::sys::netns::Netns;
 
@@ -28,6 +28,14 @@ pub(crate) const TESTS: &[Test] = &[
         "drivers_sync_goes_on_after_each_message",
         Needs::Driver,
         || sync_torn(IpipMode::CrossSubnet),
+    ),
+    ("leave_goes_on_after_each_message", Needs::Root, || {
+        leave_torn(IpipMode::Never)
+    }),
+    (
+        "drivers_leave_goes_on_after_each_message",
+        Needs::Driver,
+        || leave_torn(IpipMode::CrossSubnet),
     ),
     (
         "attach_and_detach_go_on_after_each_message",
@@ -60,6 +68,7 @@ pub(crate) fn doomed(store: &OsStr) -> ExitCode {
     let node = Node::open(opened(Path::new(store)), config, Ambient::system()).unwrap();
     match told(WORK).as_str() {
         "sync" => drop(node.sync().unwrap()),
+        "leave" => drop(node.leave(&LeaveOptions::default()).unwrap()),
         "attach" => {
             let mut workload = Workload::new(id(), told(POD));
             workload.address = Some(ADDRESS);
@@ -109,6 +118,12 @@ impl Killer {
         }
     }
 
+    /// The node of `host` on the store.
+    fn node(&self, host: &Host) -> Node {
+        let config = host.config().with_guard(false);
+        Node::open(opened(&self.store), config, Ambient::system()).unwrap()
+    }
+
     /// Whether the work came to its end before it was to be killed, after `count` messages.
     fn lets(&self, host: &Host, pod: Option<&Pod>, work: &str, count: usize) -> bool {
         let mut program = Command::new(std::env::current_exe().unwrap());
@@ -148,6 +163,31 @@ fn sync_torn(mode: IpipMode) {
     }
 }
 
+fn leave_torn(mode: IpipMode) {
+    let (cluster, name) = stage(mode);
+    let killer = Killer::new(&cluster);
+    let joined = || {
+        let host = rebooted(&cluster, &name);
+        settle(&killer.node(&host));
+        host
+    };
+    let left = |host: &Host| {
+        let left = killer.node(host).leave(&LeaveOptions::default()).unwrap();
+        assert!(left.is_complete(), "{}", left.to_json());
+        host.state()
+    };
+    let right = left(&joined());
+    for count in 0.. {
+        let host = joined();
+        let ended = killer.lets(&host, None, "leave", count);
+        assert_eq!(left(&host), right, "after {count} messages");
+        if ended {
+            assert!(count > 2, "{count} messages in all");
+            break;
+        }
+    }
+}
+
 fn attach_torn() {
     let cluster = Cluster::new(IpipMode::Never);
     let host = cluster.host("node-a", "172.18.0.3/16");
@@ -155,10 +195,7 @@ fn attach_torn() {
     pod.workload.address = Some(ADDRESS);
     host.join();
     let killer = Killer::new(&cluster);
-    let node = || {
-        let config = host.config().with_guard(false);
-        Node::open(opened(&killer.store), config, Ambient::system()).unwrap()
-    };
+    let node = || killer.node(&host);
     let state = || (host.state(), pod.state());
     // The block stays the node's.
     node().attach(&pod.workload).unwrap();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::counters::Tally;
-use super::sync::Live;
+use super::live::Live;
 use super::underlay::{self, Underlay};
 use super::{DataPath, DataPathState, NodeConfig, NodeCounters, NodeError};
 use crate::addr::NodeAddr;

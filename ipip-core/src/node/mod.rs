@@ -24,7 +24,7 @@
 //! | `agent` | [`Node`] and what it remembers between calls |
 //! | `config`, `underlay`, `workload` | what a node is told, where the others reach it, what it wires |
 //! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
-//! | `sync`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
+//! | `sync`, `live`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
 //! | `trial` | which data path it would start |
 //! | `run`, `mend`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
 //! | `ensure`, `data_path`, `guard` | one object at a time |
@@ -58,6 +58,7 @@ mod guard;
 mod in_time;
 mod join;
 mod leave;
+mod live;
 mod mend;
 mod run;
 mod sync;

@@ -1,5 +1,6 @@
 //! What is becomes what should be: observe, ask the overlay, plan, apply.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::agent::{Carrier, State};
@@ -7,18 +8,17 @@ use super::apply::{Round, apply};
 use super::counters::add;
 use super::data_path::{DataPathConfig, ensure_data_path, is_look_alike, remove_programs};
 use super::guard::cannot_be_had;
+use super::live::Live;
 use super::synced::{DataPathState, FailedStep, Planned, Synced};
 use super::trial::try_data_path;
 use super::{GuardState, Node, NodeError, Underlay};
-use crate::addr::{Ipv4Prefix, NodeAddr, TunnelAddr};
+use crate::addr::{NodeAddr, TunnelAddr};
 use crate::cluster::View;
 use crate::name::InterfaceName;
 use crate::netlink::{Deadline, Kernel};
-use crate::overlay::{self, Guard, GuardPool, LiveOverlay, LocalNode, Overlay, Policy, Tunnel};
+use crate::overlay::{Guard, GuardPool, LocalNode, Overlay, Policy, Tunnel};
 use crate::peers::Peers;
-use crate::plan::{
-    self, Change, GuardChange, Observed, Ownership, Place, Plan, Route, Step, Target,
-};
+use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
 use crate::resource::{Node as NodeRecord, Pool};
 
 /// How often a pass observes and plans anew where the kernel's state moved under it.
@@ -27,40 +27,13 @@ const ROUNDS: usize = 3;
 /// Everything that a pass knows before it changes anything.
 pub(super) struct Survey {
     pub(super) observed: Observed,
-    pub(super) overlay: Overlay,
+    pub(super) overlay: Arc<Overlay>,
     pub(super) ownership: Ownership,
-    pub(super) peers: Peers,
+    pub(super) peers: Arc<Peers>,
     pub(super) pools: Vec<GuardPool>,
     pub(super) local: LocalNode,
     /// Whether another data path than the kernel's driver has made the tunnel device.
     tunnel_exists: bool,
-}
-
-/// What the node should hold, kept up to date record by record, and for which node that is.
-#[derive(Debug)]
-pub(super) struct Live {
-    local: LocalNode,
-    policy: Policy,
-    overlay: LiveOverlay,
-}
-
-impl Live {
-    fn new(view: &View, local: &LocalNode, policy: Policy) -> Self {
-        Self {
-            overlay: LiveOverlay::new(view, local.clone(), policy.clone()),
-            local: local.clone(),
-            policy,
-        }
-    }
-
-    fn is_for(&self, local: &LocalNode, policy: &Policy) -> bool {
-        self.local == *local && self.policy == *policy
-    }
-
-    /// The route that should be there for `prefix`.
-    pub(super) fn route(&self, prefix: Ipv4Prefix) -> Option<&Route> {
-        self.overlay.route(prefix)
-    }
 }
 
 impl Node {
@@ -105,7 +78,7 @@ impl Node {
             data_path,
             conflicts: plan.conflicts,
             adopted: plan.adopted,
-            withheld: survey.overlay.withheld,
+            withheld: survey.overlay.withheld.clone(),
             stale,
         })
     }
@@ -182,7 +155,7 @@ impl Node {
             postponed: last.postponed,
             conflicts: last.conflicts,
             adopted: last.adopted,
-            withheld: survey.overlay.withheld,
+            withheld: survey.overlay.withheld.clone(),
             data_path: state.data_path_state(),
             guard,
             stale,
@@ -199,7 +172,7 @@ impl Node {
         match view.update(&*self.store, Duration::ZERO) {
             Ok(changed) => {
                 if let Some(live) = &mut state.live {
-                    live.overlay.update(view, &changed);
+                    live.update(view, &changed);
                 }
                 Ok(None)
             }
@@ -238,11 +211,11 @@ impl Node {
             .live
             .take()
             .filter(|live| live.is_for(&local, &policy));
-        let live = same.unwrap_or_else(|| Live::new(view, &local, policy));
+        let mut live = same.unwrap_or_else(|| Live::new(view, &local, policy));
         let survey = Survey {
-            overlay: live.overlay.overlay(),
-            ownership: live.overlay.ownership(view),
-            peers: overlay::peers(view, self.name()),
+            overlay: live.overlay(),
+            ownership: live.ownership(view),
+            peers: live.peers(view),
             pools: view.pools().map(guard_pool).collect(),
             tunnel_exists,
             local,
@@ -288,7 +261,7 @@ impl Node {
             && path.failure().is_none()
             && path.is_attached(kernel, &local.underlay)
         {
-            if let Err(error) = path.set_peers(survey.peers.clone()) {
+            if let Err(error) = path.set_peers(Peers::clone(&survey.peers)) {
                 // What the programs know stays in the kernel; the next pass takes them up anew.
                 state.data_path = Carrier::Nobody(crate::error_chain(&error));
             }
@@ -326,7 +299,7 @@ impl Node {
                 ..Tunnel::new(address, local.mtu)
             },
             local: NodeAddr(local.address.addr),
-            peers: survey.peers.clone(),
+            peers: Peers::clone(&survey.peers),
             choice: self.config.choice,
         }
     }
@@ -406,7 +379,7 @@ impl Node {
                 let guard = survey.guard();
                 guard.check()?;
                 survey.observed.guard = found;
-                survey.overlay.desired.guard = guard.desired().guard;
+                Arc::make_mut(&mut survey.overlay).desired.guard = guard.desired().guard;
                 Ok(GuardState::Active)
             }
             Err(error) if cannot_be_had(&error) => {
@@ -444,7 +417,7 @@ impl Survey {
 
     fn guard(&self) -> Guard {
         Guard {
-            peers: self.peers.clone(),
+            peers: Peers::clone(&self.peers),
             pools: self.pools.clone(),
             device: self.ownership.tunnel.clone(),
             address: self.local.tunnel_address,
@@ -456,7 +429,7 @@ impl Survey {
     fn leave_out_tunnel(&mut self, state: &DataPathState) {
         if matches!(state, DataPathState::Unavailable { .. }) {
             let tunnel = self.ownership.tunnel.clone();
-            let desired = &mut self.overlay.desired;
+            let desired = &mut Arc::make_mut(&mut self.overlay).desired;
             desired.routes.retain(|route| {
                 !matches!(&route.target, Target::Device { device, .. } if *device == tunnel)
             });

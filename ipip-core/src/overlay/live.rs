@@ -166,8 +166,11 @@ impl LiveOverlay {
     /// The route that should be there for `prefix`, with a next hop of its own whatever the policy says.
     #[must_use]
     pub fn route(&self, prefix: Ipv4Prefix) -> Option<&Route> {
-        let claims = self.claims.get(&prefix)?.iter();
-        let first = claims.min_by_key(|claim| claim.rank(&self.policy));
+        self.first(self.claims.get(&prefix)?)
+    }
+
+    fn first<'a>(&self, claims: &'a [Claim]) -> Option<&'a Route> {
+        let first = claims.iter().min_by_key(|claim| claim.rank(&self.policy));
         first.map(|claim| &claim.route)
     }
 
@@ -185,8 +188,7 @@ impl LiveOverlay {
     pub fn overlay(&self) -> Overlay {
         let mut desired = Desired::default();
         desired.links.extend(self.links());
-        let prefixes = self.claims.keys();
-        let routes = prefixes.filter_map(|prefix| self.route(*prefix));
+        let routes = self.claims.values().filter_map(|claims| self.first(claims));
         desired.routes.extend(routes.cloned());
         if self.policy.next_hop_objects {
             go_by_objects(&mut desired, &self.policy.tunnel);
