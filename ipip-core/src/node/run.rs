@@ -99,7 +99,8 @@ enum Told {
 impl Node {
     /// Keeps this node as it should be until `stop` says otherwise: a pass as [`Node::sync`] at once,
     /// after each change in the store or in the kernel, and every 90 s. After a pass that failed it
-    /// waits, at first half a second, at most half a minute. `tell` hears of each pass.
+    /// waits, at first half a second, at most half a minute. `tell` hears of each pass. The kernel tells nobody
+    /// of a program that was detached from TCX: the next pass sees it, and until then this process carries the packets.
     ///
     /// No pass takes much longer than the node's [deadline](super::NodeConfig::with_deadline): what is left
     /// of one is told as [postponed](Synced::postponed) and done by the next, which begins at once; a store

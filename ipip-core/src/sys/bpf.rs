@@ -4,6 +4,8 @@
 //! The kernel's structures are those of linux/bpf.h; it takes any prefix of its own, so each is as long as
 //! the fields that are used.
 
+pub(crate) mod tcx;
+
 use std::ffi::{CString, c_long};
 use std::io;
 use std::mem::size_of_val;
