@@ -117,6 +117,17 @@ union ipv4 {
 #define LONGEST 65535
 #define IPV4 BE16(0x0800)
 
+// The header at that place. Nearly always it is in the packet's first piece, and read without a call; a driver may have left
+// it in a page. The mask says what is so: no place is farther than a link header and an outer one.
+INLINE long load_header(struct __sk_buff *skb, __u32 at, union ipv4 *to)
+{
+    void *begin = (void *)(long)skb->data + (at & 63), *end = (void *)(long)skb->data_end;
+    if (begin + HEADER_LEN > end)
+        return load_bytes(skb, at, to, HEADER_LEN);
+    *to = *(union ipv4 *)begin;
+    return 0;
+}
+
 INLINE struct counters *tally(void)
 {
     __u32 only = 0;
@@ -205,7 +216,7 @@ int ipip_out(struct __sk_buff *skb)
     __u32 first = 0, len = skb->len + HEADER_LEN, headers = 0, longest = len;
     if (skb->protocol != IPV4)
         return drop(NOT_IPV4);
-    if (load_bytes(skb, 0, &inner, HEADER_LEN))
+    if (load_header(skb, 0, &inner))
         return drop(UNSENDABLE);
     // RFC 2003, 3.1: "An encapsulator MUST NOT encapsulate a datagram with TTL = 0".
     if (inner.version_ihl < IHL_5 || inner.version_ihl >> 4 != VERSION_4 || !inner.ttl)
@@ -302,7 +313,7 @@ int ipip_in(struct __sk_buff *skb)
     if (skb->protocol != IPV4 || skb->vlan_present || skb->pkt_type != 0 /* to this host */)
         return TC_ACT_UNSPEC;
     struct settings *own = map_lookup(&settings, &first);
-    if (!own || load_bytes(skb, own->link_len, &outer, HEADER_LEN))
+    if (!own || load_header(skb, own->link_len, &outer))
         return TC_ACT_UNSPEC;
     if (outer.protocol != IPIP || outer.destination != own->local)
         return TC_ACT_UNSPEC;
@@ -313,7 +324,7 @@ int ipip_in(struct __sk_buff *skb)
     __u32 len = BE16(outer.total_len);
     if (outer.version_ihl != IHL_5 || len < 2 * HEADER_LEN || len > skb->len - own->link_len || sum(&outer) != 0xffff)
         return drop(MALFORMED);
-    if (load_bytes(skb, own->link_len + HEADER_LEN, &inner, HEADER_LEN))
+    if (load_header(skb, own->link_len + HEADER_LEN, &inner))
         return drop(MALFORMED);
     if (inner.version_ihl > IHL_5 && inner.version_ihl >> 4 == VERSION_4)
         return map_lookup(&nodes, &outer.source) ? TC_ACT_UNSPEC : drop(UNKNOWN_NODE);

@@ -12,7 +12,7 @@ use ipip_core::sys::netns::Netns;
 use ipip_core::wire::Ipv4Header;
 
 use crate::path::start;
-use crate::support::{A, B, Pair, name, sh, soon};
+use crate::support::{A, B, Pair, name, sh, soon, tcx, tcx_names};
 use crate::world::{
     IN_A, IN_B, SOON, Tunnel, configure, echo, header, inject, packet, udp, udp_socket, whole,
 };
@@ -128,7 +128,12 @@ pub(crate) fn a_killed_process_is_followed_without_loss() {
 
 /// Sends numbered datagrams a while, each once the one before has arrived or half a second has passed; how many
 /// were sent, and how many came.
-fn send_for(from: &UdpSocket, to: Ipv4Addr, there: &UdpSocket, time: Duration) -> (u32, u32) {
+pub(crate) fn send_for(
+    from: &UdpSocket,
+    to: Ipv4Addr,
+    there: &UdpSocket,
+    time: Duration,
+) -> (u32, u32) {
     there
         .set_read_timeout(Some(Duration::from_millis(500)))
         .unwrap();
@@ -171,6 +176,8 @@ pub(crate) fn removal_leaves_nothing_of_ours() {
             "tc qdisc show clsact; tc filter show dev eth0 ingress",
         );
         assert!(!left.contains("clsact") && !left.contains("ipip"), "{left}");
+        let names = tcx_names(&pair.a, "eth0 ingress").unwrap_or_default();
+        assert!(names.is_empty(), "{names:?}");
         assert!(
             !Bpf::is_there(&pair.a, &device).unwrap(),
             "it is there no more"
@@ -195,7 +202,8 @@ pub(crate) fn others_filters_and_devices_stay() {
     drop(start(&pair.a, A).unwrap());
     sh(
         &pair.a,
-        "tc filter add dev eth0 egress bpf bytecode '1,6 0 0 0'",
+        // Without TCX our own clsact is there.
+        "tc qdisc add dev eth0 clsact 2>&-; tc filter add dev eth0 egress bpf bytecode '1,6 0 0 0'",
     );
     Bpf::remove(&pair.a, &device).unwrap();
     let left = sh(
@@ -231,6 +239,9 @@ pub(crate) fn a_failed_start_leaves_nothing() {
         pair.a
     );
     assert_eq!(nowhere, wanted, "node address");
+    if tcx_names(&pair.a, "eth0 ingress").is_some() {
+        tcx(&pair.a, "attach eth0 ingress other -1 63");
+    }
     // For another protocol at our place in the order, so that the second program cannot be attached.
     let filter = "protocol ip pref 4 bpf bytecode '1,6 0 0 0'";
     sh(

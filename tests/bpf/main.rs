@@ -16,6 +16,7 @@ mod object;
 mod path;
 #[path = "../support/mod.rs"]
 mod support;
+mod tcx;
 #[path = "../userspace/traffic.rs"]
 mod traffic;
 #[path = "../userspace/underlay.rs"]
@@ -57,6 +58,21 @@ const TESTS: &[Test] = &[
         "missing_privilege_is_named",
         Needs::Root,
         lifetime::missing_privilege_is_named,
+    ),
+    (
+        "programs_are_attached_by_tcx",
+        Needs::Root,
+        tcx::programs_are_attached_by_tcx,
+    ),
+    (
+        "strangers_at_tcx_stay_and_do_not_matter",
+        Needs::Root,
+        tcx::strangers_stay_and_do_not_matter,
+    ),
+    (
+        "filters_are_taken_over_without_loss",
+        Needs::Root,
+        tcx::filters_are_taken_over_without_loss,
     ),
     ("bpf_drops", Needs::Root, drops::bpf_drops),
     ("userspace_drops", Needs::Root, drops::userspace_drops),

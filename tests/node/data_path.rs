@@ -6,7 +6,7 @@ use ipip_core::node::{DataPathState, LeaveOptions, Node, Synced};
 use ipip_core::resource::IpipMode;
 
 use crate::cluster::{Cluster, Host, Pod};
-use crate::support::{Needs, Scratch, Test, soon};
+use crate::support::{Needs, Scratch, Test, soon, tcx, tcx_names};
 use crate::two::{Two, settle};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -61,17 +61,40 @@ fn open(host: &Host) -> Node {
     host.open_as(host.config())
 }
 
-/// The filters and their hooks at the interfaces of a host, as `tc` tells them.
-fn filters(host: &Host) -> String {
-    host.space.sh(
-        "for dev in eth0 tunl0; do for hook in ingress egress; do tc filter show dev $dev $hook; done; done; tc qdisc",
-    )
+/// Where the programs are attached.
+const HOOKS: [&str; 2] = ["eth0 ingress", "tunl0 egress"];
+
+/// How many programs are attached at the interfaces of a host: by TCX, or as the filters that `tc` tells of.
+fn count(host: &Host) -> usize {
+    let at = |at: &str| {
+        let names = tcx_names(&host.space.netns, at).unwrap_or_default();
+        let filters = host.space.sh(&format!("tc filter show dev {at}"));
+        let ours = names.iter().filter(|name| *name == "ipip_tunl0").count();
+        ours + filters.matches("ipip:tunl0").count()
+    };
+    HOOKS.into_iter().map(at).sum()
+}
+
+/// What is left at the underlay's hook of TCX.
+fn programs(host: &Host) -> Vec<String> {
+    tcx_names(&host.space.netns, HOOKS[0]).unwrap_or_default()
+}
+
+/// As anybody can who may.
+fn take_away(host: &Host, at: &str) {
+    let netns = &host.space.netns;
+    if tcx_names(netns, at).is_some() {
+        tcx(netns, &format!("detach {at} ipip_tunl0"));
+    } else {
+        let device = at.split(' ').next().unwrap();
+        host.space.sh(&format!("tc qdisc del dev {device} clsact"));
+    }
 }
 
 fn outlive() {
     let two = Two::new(IpipMode::Always);
     assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
-    assert!(filters(&two.hosts[0]).contains("ipip:tunl0"));
+    assert_eq!(count(&two.hosts[0]), 2);
     two.assert_reach();
     for node in &two.nodes {
         let carried = node.traffic().unwrap().unwrap();
@@ -122,30 +145,25 @@ fn lost_device() {
     two.assert_reach();
 }
 
-/// What `tc` can do at either end.
-const LOSSES: [&str; 4] = [
-    "tc filter del dev eth0 ingress",
-    "tc qdisc del dev eth0 clsact",
-    "tc qdisc del dev tunl0 clsact",
-    "tc qdisc del dev eth0 clsact; tc qdisc del dev tunl0 clsact",
-];
+/// At either end, or both.
+const LOSSES: [&[&str]; 3] = [&["eth0 ingress"], &["tunl0 egress"], &HOOKS];
 
 /// Meanwhile the process carries the packets itself, as it does the odd ones.
 fn lost_programs() {
     let two = Two::new(IpipMode::Always);
-    let count = || filters(&two.hosts[0]).matches("ipip:tunl0").count();
+    let host = &two.hosts[0];
     for loss in LOSSES {
-        assert_eq!(count(), 2, "before {loss}");
-        two.hosts[0].space.sh(loss);
-        assert!(count() < 2, "after {loss}");
+        assert_eq!(count(host), 2, "before {loss:?}");
+        loss.iter().for_each(|at| take_away(host, at));
+        assert_eq!(count(host), 2 - loss.len(), "after {loss:?}");
         two.assert_reach();
         two.settle();
         assert_carried_by(&two.nodes[0].sync().unwrap(), DataPathKind::Bpf);
     }
-    two.cluster.renew_underlay(&two.hosts[0], "172.18.0.3/16");
-    assert_eq!(count(), 1, "with a new interface");
+    two.cluster.renew_underlay(host, "172.18.0.3/16");
+    assert_eq!(count(host), 1, "with a new interface");
     two.settle();
-    assert_eq!(count(), 2, "of a new interface");
+    assert_eq!(count(host), 2, "of a new interface");
     two.assert_reach();
 }
 
@@ -160,12 +178,12 @@ fn lost_while_away() {
     } = Two::new(IpipMode::Always);
     drop(node);
     for loss in LOSSES {
-        hosts[0].space.sh(loss);
+        loss.iter().for_each(|at| take_away(&hosts[0], at));
         let node = open(&hosts[0]);
         assert_carried_by(&settle(&node), DataPathKind::Bpf);
-        assert!(pods[0].reaches(addrs[1]), "after {loss}");
+        assert!(pods[0].reaches(addrs[1]), "after {loss:?}");
     }
-    hosts[0].space.sh("tc qdisc del dev tunl0 clsact");
+    take_away(&hosts[0], HOOKS[1]);
     let left = open(&hosts[0]).leave(&LeaveOptions::default()).unwrap();
     assert!(left.is_complete(), "{}", left.to_json());
     let links = hosts[0].space.sh("ip -o link");
@@ -188,6 +206,7 @@ fn no_tunnel() {
             !left.contains("tunl0") && !left.contains("clsact"),
             "{left}"
         );
+        assert_eq!(programs(host), Vec::<String>::new());
     }
     two.settle();
     two.assert_reach();
@@ -256,6 +275,7 @@ fn leave() {
     let left = open(&host).leave(&LeaveOptions::default()).unwrap();
     assert!(left.is_complete(), "{}", left.to_json());
     assert_eq!((host.state(), host.space.sh("tc qdisc")), before);
+    assert_eq!(programs(&host), Vec::<String>::new());
 }
 
 fn different() {

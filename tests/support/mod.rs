@@ -5,7 +5,7 @@
 //! - [`world`]: [`Named`] namespaces, and a [`World`] of a node and its pod for the netlink room.
 //! - [`pair`]: two nodes joined by a veth [`Pair`], for what sends packets.
 //! - [`shell`]: command lines inside a namespace; [`echo`]: one packet there and back; [`tcpdump`]: a
-//!   capture beside ours; [`scratch`]: their files.
+//!   capture beside ours; [`scratch`]: their files; [`mod@tcx`]: programs at hooks that no tool shows.
 //! - `pass_on`, which other programs include by itself: a store that changes a call or two of another.
 //!
 //! A test acts through the library and looks through `ip -j`, tcpdump or tshark, which share no code
@@ -19,6 +19,7 @@ pub(crate) mod pair;
 pub(crate) mod scratch;
 pub(crate) mod shell;
 pub(crate) mod tcpdump;
+pub(crate) mod tcx;
 pub(crate) mod world;
 
 use std::fmt::Debug;
@@ -33,6 +34,7 @@ pub(crate) use pair::{A, B, Pair};
 pub(crate) use scratch::Scratch;
 pub(crate) use shell::{sh, soon, try_sh};
 pub(crate) use tcpdump::Tcpdump;
+pub(crate) use tcx::{tcx, tcx_names};
 pub(crate) use world::{Named, World, addr, at};
 
 /// Name, what it needs, and the test, which panics where it fails.

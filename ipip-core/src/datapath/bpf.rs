@@ -13,7 +13,9 @@
 //! only the odd ones wait for somebody who reads them. A new process makes new programs and puts them in the place
 //! of the old ones at once, so that no packet is lost. [`Bpf::remove`] takes all away.
 //!
-//! The programs are attached by netlink (clsact) and not by a link of bpf(2), see `netlink/classifier.rs`. On the
+//! The programs are attached by TCX where the kernel has it (Linux 6.6), first of what is there, and by netlink at clsact
+//! elsewhere, see `bpf/tcx.rs` and `netlink/classifier.rs`; what an earlier run attached the other way is taken over
+//! without a gap. They are no links of bpf(2), which end with their descriptor unless they are pinned. On the
 //! underlay they see packets before the filters of nf_tables do, and send past them: a rule about protocol 4 is
 //! asked for odd packets only, rules about what is inside for all. `tcpdump -i tunl0` shows what is received and,
 //! of what is sent, the odd packets only; the interface's own counters likewise, and [`Bpf::counters`] all.
@@ -21,6 +23,7 @@
 mod hooks;
 mod maps;
 mod object;
+mod tcx;
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -100,10 +103,10 @@ impl Bpf {
             let settings = hooks.settings(netns, &odd, &underlay)?;
             let set = loaded.maps.set_settings(&settings);
             set.map_err(|source| refused(FILL, device, source))?;
-            hooks.attach_both(&loaded, &underlay.name, settings.tunnel)?;
-            Ok(odd)
+            let by_tcx = hooks.attach_both(&loaded, &underlay.name, settings.tunnel)?;
+            Ok((odd, by_tcx))
         });
-        let odd = attached.map_err(|error| {
+        let (odd, by_tcx) = attached.map_err(|error| {
             // The device would stay. One that somebody else made meanwhile is none of ours.
             let is_ours = is_new && !matches!(error, DatapathError::NameTaken { .. });
             if is_ours && let Err(error) = hooks.remove(true) {
@@ -112,7 +115,8 @@ impl Bpf {
             error
         })?;
         let at = &underlay.name;
-        log::debug!("eBPF data path on {device} in {netns} for node {local} at {at}");
+        let by = if by_tcx { "TCX" } else { "clsact" };
+        log::debug!("eBPF data path on {device} in {netns} for node {local} at {at} by {by}");
         Ok(Self {
             odd,
             maps: loaded.maps,
@@ -183,7 +187,8 @@ impl Bpf {
     }
 
     /// Whether both programs are where [`Bpf::start`] attached them. They go with an interface that is made anew, and
-    /// with a `tc qdisc del` of somebody else.
+    /// when somebody else detaches them. Of clsact a [`crate::netlink::Event::FilterGone`] tells that; of TCX
+    /// the kernel tells nobody, so it is seen when this is asked next.
     #[must_use]
     pub fn is_attached(&self, kernel: &mut Kernel, underlay: &InterfaceName) -> bool {
         hooks::are_attached(kernel, self.device(), underlay)
@@ -216,7 +221,8 @@ impl Loaded {
             let code = object.programs.iter().find(|code| code.name == name);
             let code = code.ok_or("a program is missing").map_err(damaged)?;
             let instructions = code.with_maps(&numbers).map_err(damaged)?;
-            let program = Program::load(&format!("ipip_{name}"), &instructions, &object.license);
+            let called = tcx::program_name(device).unwrap_or_else(|| format!("ipip_{name}"));
+            let program = Program::load(&called, &instructions, &object.license);
             program.map_err(|error| DatapathError::Bpf {
                 action: format!("load program {name}, bpf(BPF_PROG_LOAD)"),
                 device: device.clone(),

@@ -1,8 +1,8 @@
 //! Programs at a device's hooks of traffic control: `tc qdisc add dev DEVICE clsact`, `tc filter … bpf direct-action`.
 //!
 //! What is attached this way stays when the process ends, and needs no file system to be found again: it is
-//! told from others by its name. So it is preferred to a link of bpf(2), which ends with its descriptor unless it
-//! is pinned, and which only Linux 6.6 and later have for these hooks.
+//! told from others by its name. A link of bpf(2) would end with its descriptor unless it is pinned. Linux 6.6 and later
+//! have hooks of bpf(2) itself (TCX) ahead of these, which the eBPF data path prefers.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 

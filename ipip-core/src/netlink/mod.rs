@@ -135,6 +135,12 @@ impl Kernel {
         true
     }
 
+    /// The node's namespace, for what of it other interfaces of the kernel tell than netlink.
+    #[cfg(feature = "bpf")]
+    pub(crate) fn node_netns(&self) -> Option<&Netns> {
+        self.spaces.first().map(|node| &node.netns)
+    }
+
     fn position(&self, place: &Place) -> Result<usize, Fault> {
         match place {
             Place::Node => Ok(0),

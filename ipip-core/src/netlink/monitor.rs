@@ -105,7 +105,7 @@ pub enum Event {
     /// The main table no longer has this route.
     RouteGone(Route),
     /// A filter, or a queueing discipline with its filters, was taken from a link: programs may be gone that were
-    /// attached there.
+    /// attached there. Of a program at a hook of TCX the kernel tells nobody.
     FilterGone {
         /// The link's number.
         index: u32,

@@ -139,7 +139,8 @@ impl Rest {
 impl Node {
     /// Keeps this node as it should be until `stop` says otherwise: a pass as [`Node::sync`] at once,
     /// after each change in the store or in the kernel, and every 90 s. After a pass that failed it
-    /// waits, at first half a second, at most half a minute. `tell` hears of each pass.
+    /// waits, at first half a second, at most half a minute. `tell` hears of each pass. The kernel tells nobody
+    /// of a program that was detached from TCX: the next pass sees it, and until then this process carries the packets.
     ///
     /// Where all was as it should be and nothing but routes changed since, a pass puts back those that were
     /// deleted and looks at nothing else, which takes less than a millisecond of the processor beside a

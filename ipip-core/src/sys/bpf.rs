@@ -4,6 +4,8 @@
 //! The kernel's structures are those of linux/bpf.h; it takes any prefix of its own, so each is as long as
 //! the fields that are used.
 
+pub(crate) mod tcx;
+
 use std::ffi::{CString, c_long};
 use std::io;
 use std::mem::size_of_val;
@@ -13,6 +15,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 const PER_CPU_ARRAY: u32 = 6;
 /// `BPF_PROG_TYPE_SCHED_CLS`: at the hooks of traffic control.
 const CLASSIFIER: u32 = 3;
+/// `BPF_F_ANY_ALIGNMENT`: a header may be read as words though its place is no multiple of four for all that the verifier
+/// knows. Where machines take that anyway it says nothing; elsewhere (user-mode-linux, MIPS) headers are nearly always
+/// aligned, and the kernel reads in pieces what is not.
+const ANY_ALIGNMENT: u32 = 1 << 1;
 /// Octets of an instruction.
 pub(crate) const INSTRUCTION_LEN: usize = 8;
 /// Octets of the verifier's account of why it refuses a program; its last lines matter, and a longer one
@@ -261,6 +267,7 @@ fn load(called: &str, instructions: &[u8], license: &str, log: &mut [u8]) -> io:
         } else {
             address(log.as_mut_ptr())
         },
+        flags: ANY_ALIGNMENT,
         name: name(called),
         ..LoadProgram::default()
     };

@@ -1,9 +1,11 @@
-//! Where the programs are attached, and how they are found again.
+//! Where the programs are attached, and how they are found again: at the hooks of TCX where the kernel has them (`tcx`),
+//! by netlink at those of clsact elsewhere.
 
 use std::os::fd::AsFd;
 
 use super::Loaded;
 use super::maps::Settings;
+use super::tcx::Tcx;
 use crate::addr::NodeAddr;
 use crate::datapath::error::DatapathError;
 use crate::datapath::userspace::{Place as Where, Userspace};
@@ -15,27 +17,29 @@ use crate::sys::interface::{HARDWARE_ETHERNET, HARDWARE_LOOPBACK, Interfaces};
 use crate::sys::netns::Netns;
 use crate::sys::tun::Tun;
 
-/// Where in the order of filters the programs stand: first, unless somebody has taken care to be before. What is
+/// Where in the order of filters the programs stand without TCX: first, unless somebody has taken care to be before. What is
 /// not theirs they pass on to the next.
 const PRIORITY: u16 = 4;
 
 /// The device, the underlay and what is attached to them, as the kernel has it.
 pub(super) struct Hooks<'a> {
     kernel: Kernel,
+    tcx: Tcx<'a>,
     device: &'a InterfaceName,
     observed: Observed,
 }
 
-/// What a program's name ends with where the hooks were made for it.
+/// What a filter's name ends with where the hooks were made for it.
 const OUR_HOOKS: &str = "+clsact";
 
 impl<'a> Hooks<'a> {
-    pub(super) fn open(netns: &Netns, device: &'a InterfaceName) -> Result<Self, DatapathError> {
+    pub(super) fn open(netns: &'a Netns, device: &'a InterfaceName) -> Result<Self, DatapathError> {
         let failed = |source| hook_error(device, source);
         let mut kernel = Kernel::open(netns).map_err(failed)?;
         let observed = kernel.observe().map_err(failed)?;
         Ok(Self {
             kernel,
+            tcx: Tcx { netns, device },
             device,
             observed,
         })
@@ -97,20 +101,37 @@ impl<'a> Hooks<'a> {
         })
     }
 
-    /// Attaches both programs, in the place of earlier ones, and forgets those at other interfaces.
+    /// Attaches both programs, in the place of earlier ones, and forgets those at other interfaces. Whether by TCX.
     pub(super) fn attach_both(
         &mut self,
         loaded: &Loaded,
         underlay: &InterfaceName,
         handle: u32,
-    ) -> Result<(), DatapathError> {
-        self.attach(self.device, Hook::Egress, handle, &loaded.outbound)?;
-        self.attach(underlay, Hook::Ingress, handle, &loaded.inbound)?;
-        self.forget_others(underlay)
+    ) -> Result<bool, DatapathError> {
+        let outbound = self.attach(self.device, Hook::Egress, handle, &loaded.outbound)?;
+        let inbound = self.attach(underlay, Hook::Ingress, handle, &loaded.inbound)?;
+        self.forget_others(underlay)?;
+        Ok(outbound && inbound)
     }
 
-    /// Puts `program` in the place of ours at that hook, or where there was none.
+    /// Puts `program` in the place of ours at that hook, or where there was none. Whether by TCX: then a filter of an
+    /// earlier run is taken away afterwards, since it sees no packet any more.
     fn attach(
+        &mut self,
+        at: &InterfaceName,
+        hook: Hook,
+        handle: u32,
+        program: &Program,
+    ) -> Result<bool, DatapathError> {
+        if self.tcx.attach(at, hook, program)? {
+            self.detach_filters(at, hook)?;
+            return Ok(true);
+        }
+        self.attach_filter(at, hook, handle, program)?;
+        Ok(false)
+    }
+
+    fn attach_filter(
         &mut self,
         at: &InterfaceName,
         hook: Hook,
@@ -140,20 +161,17 @@ impl<'a> Hooks<'a> {
 
     /// Takes ours away from the underlay of an earlier run, if that was another.
     fn forget_others(&mut self, underlay: &InterfaceName) -> Result<(), DatapathError> {
-        let links = self.observed.links.clone().into_iter();
-        let mut others = links.filter(|link| link.name != *underlay && link.name != *self.device);
-        others.try_for_each(|link| self.detach_from(&link.name))
+        let mut others = self.observed.links.clone();
+        others.retain(|link| link.name != *underlay && link.name != *self.device);
+        self.detach_from(&others)
     }
 
     /// Everything of ours, from the outside in, with the device if that `is_ours`. A step that fails stops none of
     /// the others; the first is told.
     pub(super) fn remove(&mut self, is_ours: bool) -> Result<(), DatapathError> {
-        let mut outcome = Ok(());
-        for link in self.observed.links.clone() {
-            if link.name != *self.device {
-                outcome = outcome.and(self.detach_from(&link.name));
-            }
-        }
+        let mut others = self.observed.links.clone();
+        others.retain(|link| link.name != *self.device);
+        let mut outcome = self.detach_from(&others);
         if is_ours {
             let step = Step {
                 place: Place::Node,
@@ -183,12 +201,22 @@ impl<'a> Hooks<'a> {
             || is_marked && matches!(netns.enter(|| Tun::persistent(self.device)), Ok(Ok(_)))
     }
 
-    fn detach_from(&mut self, at: &InterfaceName) -> Result<(), DatapathError> {
+    /// Takes ours from the ingress of `links`. One that fails stops none of the others; the first is told.
+    fn detach_from(&mut self, links: &[ObservedLink]) -> Result<(), DatapathError> {
+        let indexes: Vec<u32> = links.iter().map(|link| link.index).collect();
+        let detached = self.tcx.detach(&indexes, Hook::Ingress);
+        links.iter().fold(detached, |outcome, link| {
+            outcome.and(self.detach_filters(&link.name, Hook::Ingress))
+        })
+    }
+
+    /// Takes our filters from a hook, and the hooks if they were made for them and nothing else is attached.
+    fn detach_filters(&mut self, at: &InterfaceName, hook: Hook) -> Result<(), DatapathError> {
         let device = self.device;
         let failed = |source| hook_error(device, source);
-        let ours = self.ours(at, Hook::Ingress)?;
+        let ours = self.ours(at, hook)?;
         for classifier in &ours {
-            let detached = self.kernel.detach_classifier(at, Hook::Ingress, classifier);
+            let detached = self.kernel.detach_classifier(at, hook, classifier);
             detached.map_err(failed)?;
         }
         if !were_made(&ours) {
@@ -207,7 +235,7 @@ impl<'a> Hooks<'a> {
         self.kernel.remove_hooks(at).map_err(failed)
     }
 
-    /// Our programs at a hook.
+    /// Our filters at a hook.
     fn ours(&mut self, at: &InterfaceName, hook: Hook) -> Result<Vec<Classifier>, DatapathError> {
         let found = ours(&mut self.kernel, self.device, at, hook);
         found.map_err(|source| hook_error(self.device, source))
@@ -230,10 +258,12 @@ fn is_attached(
     at: &InterfaceName,
     hook: Hook,
 ) -> bool {
-    ours(kernel, device, at, hook).is_ok_and(|ours| !ours.is_empty())
+    let netns = kernel.node_netns();
+    netns.is_some_and(|netns| Tcx { netns, device }.is_attached(at, hook))
+        || ours(kernel, device, at, hook).is_ok_and(|ours| !ours.is_empty())
 }
 
-/// The programs for `device` at a hook, told from others by their name.
+/// The filters for `device` at a hook, told from others by their name.
 fn ours(
     kernel: &mut Kernel,
     device: &InterfaceName,
@@ -246,12 +276,12 @@ fn ours(
     Ok(found)
 }
 
-/// Whether the hooks were made for these programs of ours.
+/// Whether the hooks were made for these filters of ours.
 fn were_made(ours: &[Classifier]) -> bool {
     ours.iter().any(|ours| ours.name.ends_with(OUR_HOOKS))
 }
 
-/// The name of our programs for a device.
+/// The name of our filters for a device.
 fn name_for(device: &InterfaceName) -> String {
     format!("ipip:{device}")
 }
