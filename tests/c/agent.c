@@ -133,6 +133,35 @@ static void a_route_in_the_way_is_told(void) {
     free_all();
 }
 
+static void routes_go_by_a_next_hop_object_on_request(void) {
+    NEEDS_ROOT();
+    struct ipip_node_config config = cluster();
+    struct ipip_node_report *report = NULL;
+    struct ipip_assignment other;
+    char block[19];
+    config.next_hop_objects = 1;
+    CHECK_OK(ipip_node_join(store, &config, &agent));
+    CHECK_OK(other_node("172.18.0.2", &other));
+    CHECK_OK(ipip_prefix_to_text(&other.block, block, sizeof block, NULL));
+    CHECK_OK(ipip_node_sync(agent, &report));
+    CHECK(entries(report, IPIP_NODE_LIST_STEPS) >= 2);
+    CHECK_PART(sh("ip -n %s route show %s", node_name, block), " nhid ");
+    CHECK_PART(sh("ip -n %s nexthop", node_name), "via 172.18.0.2 dev under");
+    CHECK_OK(ipip_node_plan(agent, &report));
+    CHECK(entries(report, IPIP_NODE_LIST_STEPS) == 0);
+
+    /* Another program of the same node that does not ask for them. */
+    ipip_node_free(agent);
+    agent = NULL;
+    config.next_hop_objects = 0;
+    CHECK_OK(ipip_node_open(store, &config, &agent));
+    CHECK_OK(ipip_node_sync(agent, &report));
+    ipip_node_report_free(report);
+    CHECK_PART(sh("ip -n %s route show %s", node_name, block), "via 172.18.0.2 dev under");
+    CHECK_TEXT(sh("ip -n %s nexthop", node_name), "");
+    free_all();
+}
+
 static void a_node_that_left_leaves_nothing(void) {
     NEEDS_ROOT();
     struct ipip_node_config config = cluster();
@@ -292,6 +321,7 @@ int main(void) {
     RUN_IN_NET(joined_twice_and_synced_twice);
     RUN_IN_NET(what_a_data_path_carried_is_told);
     RUN_IN_NET(a_route_in_the_way_is_told);
+    RUN_IN_NET(routes_go_by_a_next_hop_object_on_request);
     RUN_IN_NET(a_node_that_left_leaves_nothing);
     RUN_IN_NET(a_run_follows_until_it_is_stopped);
     RUN_IN_NET(a_pass_that_fails_is_told);

@@ -17,6 +17,11 @@ pub(crate) const TESTS: &[Test] = &[
         new_container,
     ),
     ("attach_with_a_wanted_address", Needs::Root, wanted),
+    (
+        "attach_takes_both_ends_to_another_mtu",
+        Needs::Root,
+        another_mtu,
+    ),
     ("attach_that_fails_gives_back", Needs::Root, gives_back),
     ("attach_with_names_that_are_none", Needs::Root, bad_names),
     ("attach_many_is_a_commit_for_each_block", Needs::Root, many),
@@ -111,6 +116,24 @@ fn new_container() {
     );
     assert!(new.reaches([172, 18, 0, 3].into()));
     assert!(cluster.ipam.check().unwrap().is_clean());
+}
+
+/// calicoctl#488, calico#3895: of one underlay come the MTU of the tunnel and that of a pod, but a pod that runs keeps its
+/// own until it is attached again.
+fn another_mtu() {
+    let (_cluster, host, node) = alone();
+    let pod = Pod::new("podA", "c1");
+    let first = node.attach(&pod.workload).unwrap();
+    let mtus = || {
+        let outside = host.space.ip(&format!("link show {}", first.host_veth))[0]["mtu"].clone();
+        [outside, pod.space.ip("link show eth0")[0]["mtu"].clone()]
+    };
+    assert_eq!(mtus(), [1480, 1480]);
+    host.space.sh("ip link set eth0 mtu 1400");
+    node.sync().unwrap();
+    assert_eq!(mtus(), [1480, 1480], "a sync does not look into pods");
+    assert_eq!(node.attach(&pod.workload).unwrap().mtu.octets(), 1380);
+    assert_eq!(mtus(), [1380, 1380]);
 }
 
 fn wanted() {

@@ -171,6 +171,19 @@ def test_what_is_in_the_way_is_told_and_left(hosts: Hosts) -> None:
     assert any("10.244.244.64/26" in route and "static" in route for route in routes(hosts[0]))
 
 
+def test_routes_go_by_a_next_hop_object_on_request(hosts: Hosts) -> None:
+    store = store_of("Never")
+    node = ipip.Node.join(store, config("node-a", hosts[0], next_hop_objects=True))
+    ipip.Node.join(store, config("node-b", hosts[1]))
+    ipip.Ipam(store).claim("node-b", "10.244.244.64/26")
+    node.sync()
+    assert any("10.244.244.64/26 nhid " in route for route in routes(hosts[0]))
+    assert "via 172.18.0.2 dev eth0" in inside(hosts[0], "ip", "nexthop") and not node.plan()
+    plain = ipip.Node.join(store, config("node-a", hosts[0]))
+    assert plain.sync().settled and inside(hosts[0], "ip", "nexthop") == ""
+    assert "10.244.244.64/26 via 172.18.0.2 dev eth0 proto bird onlink" in routes(hosts[0])
+
+
 def test_a_node_that_leaves_takes_its_own_and_no_more(hosts: Hosts, pod: ipip.Netns) -> None:
     store, before = store_of("Always"), state(hosts[0])
     node = ipip.Node.join(store, config("node-a", hosts[0], data_path="userspace"))
