@@ -16,6 +16,7 @@ mod next_hops;
 #[path = "../support/pass_on.rs"]
 mod pass_on;
 mod planned;
+mod progress;
 mod refused;
 mod run;
 mod states;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         refused::TESTS,
         run::TESTS,
         deadline::TESTS,
+        progress::TESTS,
         churn::TESTS,
     ];
     support::run(1, &tests.concat())

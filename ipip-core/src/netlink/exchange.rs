@@ -155,6 +155,7 @@ impl RequestSocket {
             rest.for_each(|item| outcome.lose(*item, &lost));
         }
         outcome.failed.append(&mut refused);
+        deadline.count(datagram.items.len());
         datagram.bytes.clear();
         datagram.items.clear();
     }

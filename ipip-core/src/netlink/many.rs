@@ -7,6 +7,8 @@
 //! of what came before it in its stage, unless that was about a link of its name.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::apply::device_of;
@@ -29,12 +31,30 @@ pub struct Applied {
     pub left: Vec<usize>,
 }
 
-/// By when work should be over. It ends between two batches and never before the first, so whoever takes it
+/// By when work should be over, and who hears how far it is. It ends between two batches and never before the first, so whoever takes it
 /// up again and again comes to its end, however short the time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Deadline {
     end: Option<Instant>,
     begun: bool,
+    listener: Option<Listener>,
+    /// Steps that were answered, of how many that are expected.
+    done: usize,
+    total: usize,
+}
+
+/// Hears how many steps were answered, of how many.
+type Listener = Arc<dyn Fn(usize, usize) + Send + Sync>;
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deadline")
+            .field("end", &self.end)
+            .field("begun", &self.begun)
+            .field("done", &self.done)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Deadline {
@@ -44,6 +64,9 @@ impl Deadline {
         Self {
             end: None,
             begun: false,
+            listener: None,
+            done: 0,
+            total: 0,
         }
     }
 
@@ -52,7 +75,7 @@ impl Deadline {
     pub fn at(end: Instant) -> Self {
         Self {
             end: Some(end),
-            begun: false,
+            ..Self::never()
         }
     }
 
@@ -65,6 +88,38 @@ impl Deadline {
     /// The first batch was sent, or another since.
     pub(crate) fn begin(&mut self) {
         self.begun = true;
+    }
+
+    /// The same, and `listener` hears of every batch that was answered.
+    pub(crate) fn with_listener(self, listener: Listener) -> Self {
+        Self {
+            listener: Some(listener),
+            ..self
+        }
+    }
+
+    /// So many steps more are to come.
+    pub(crate) fn expect(&mut self, steps: usize) {
+        self.total += steps;
+    }
+
+    /// So many steps more were answered.
+    pub(crate) fn count(&mut self, steps: usize) {
+        self.reach(self.done + steps);
+    }
+
+    /// How many steps were answered.
+    pub(super) fn done(&self) -> usize {
+        self.done
+    }
+
+    /// So many steps were answered, in all.
+    pub(super) fn reach(&mut self, done: usize) {
+        let Some(listener) = self.listener.as_ref().filter(|_| done > self.done) else {
+            return;
+        };
+        self.done = done;
+        listener(done, self.total);
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Work<'a> {
     unknown: Vec<usize>,
     left: Vec<usize>,
     deadline: &'a mut Deadline,
+    /// How many steps were answered before these.
+    before: usize,
     /// The indexes that names have since links were last created or deleted.
     indexes: HashMap<LinkName<'a>, Result<u32, Fault>>,
     /// Links that were not created, and by which step.
@@ -39,6 +41,7 @@ impl<'a> Work<'a> {
             failed: vec![],
             unknown: vec![],
             left: vec![],
+            before: deadline.done(),
             deadline,
             indexes: HashMap::new(),
             missing: HashMap::new(),
@@ -96,6 +99,9 @@ impl<'a> Work<'a> {
         self.failed.sort_by_key(|failed| failed.step);
         self.unknown.sort_unstable();
         self.left.sort_unstable();
+        // Those too that no batch has carried: written by a file, or never sent as they cannot succeed.
+        let answered = self.steps.len() - self.left.len();
+        self.deadline.reach(self.before + answered);
         if log::log_enabled!(log::Level::Debug) {
             let failed = self.failed.iter().map(|failed| failed.step);
             let others = self.unknown.iter().chain(&self.left).copied();
@@ -132,6 +138,7 @@ impl<'a> Work<'a> {
         let found = self.kernel.spaces.get_mut(space);
         let outcome = found.map(|space| space.delete_links(&names));
         self.deadline.begin();
+        self.deadline.count(numbers.len());
         self.take(&numbers, outcome.unwrap_or_default());
     }
 

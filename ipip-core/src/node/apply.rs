@@ -14,6 +14,7 @@ pub(super) fn apply(kernel: &mut Kernel, plan: Plan, deadline: &mut Deadline) ->
         adopted: plan.adopted,
         ..Round::default()
     };
+    deadline.expect(plan.steps.len());
     // The guard's own steps are transactions of another kind, before and after all others.
     for part in plan
         .steps
@@ -38,7 +39,9 @@ fn apply_guard(kernel: &mut Kernel, steps: &[Step], deadline: &mut Deadline, rou
             continue;
         }
         deadline.begin();
-        match kernel.apply(std::slice::from_ref(step)) {
+        let applied = kernel.apply(std::slice::from_ref(step));
+        deadline.count(1);
+        match applied {
             Ok(()) => round.done.push(step.clone()),
             Err(error) if cannot_be_had(&error.cause) => {
                 round.no_guard = Some(crate::error_chain(&error.cause));

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::progress::{Listener, Progress};
 use crate::datapath::Choice;
 use crate::mtu::TunnelMtu;
 use crate::name::{InterfaceName, NodeName};
@@ -40,6 +41,7 @@ pub struct NodeConfig {
     pub(super) guard: bool,
     pub(super) network: String,
     pub(super) deadline: Duration,
+    pub(super) progress: Option<Listener>,
 }
 
 /// How the underlay is found.
@@ -70,6 +72,7 @@ impl NodeConfig {
             guard: true,
             network: NETWORK.to_owned(),
             deadline: DEADLINE,
+            progress: None,
         }
     }
 
@@ -151,6 +154,29 @@ impl NodeConfig {
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// The same node, which calls `tell` while it works on many objects in the kernel: on the thread of
+    /// the call, each time the kernel has answered a batch of changes (64 KiB, about a thousand routes),
+    /// and never once the call has returned. Passes and [`Node::leave`](super::Node::leave) tell; a
+    /// call that has nothing to do in the kernel tells nothing.
+    ///
+    /// The call has the node's turn meanwhile, so `tell` must not call the node, which would wait for
+    /// itself. A panic in it ends the call between two batches; the next call goes on from there.
+    ///
+    /// ```
+    /// use ipip_core::name::NodeName;
+    /// use ipip_core::node::NodeConfig;
+    /// let config = NodeConfig::new(NodeName::try_new("node-a")?)
+    ///     .with_progress(|p| eprintln!("{}: {} of {}", p.work, p.done, p.total));
+    /// # Ok::<(), ipip_core::name::NameError>(())
+    /// ```
+    #[must_use]
+    pub fn with_progress(self, tell: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self {
+            progress: Some(Listener::new(tell)),
+            ..self
+        }
     }
 
     /// Its name.

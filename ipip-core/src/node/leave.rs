@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::agent::Carrier;
 use super::apply::{Round, apply_part};
 use super::data_path::remove_programs;
+use super::progress::Work;
 use super::synced::{FailedStep, json, texts};
 use super::{Node, NodeError, remove_guard};
 use crate::ipam::NodeRemoval;
@@ -59,7 +60,9 @@ impl Node {
         let programs = remove_programs(&self.netns, &self.config.policy.tunnel);
         let survey = self.survey(&mut state, kernel.observe()?)?;
         let plan = plan::leave(&survey.observed, &survey.ownership, &state.before);
-        let (mut round, mut deadline) = (Round::default(), Deadline::never());
+        let mut round = Round::default();
+        let mut deadline = self.told(Work::Leave, Deadline::never());
+        deadline.expect(plan.steps.len());
         apply_part(&mut kernel, &plan.steps, &mut deadline, &mut round);
         let mut left = Left {
             done: round.done,

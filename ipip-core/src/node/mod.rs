@@ -25,6 +25,7 @@
 //! | `config`, `underlay`, `workload` | what a node is told, where the others reach it, what it wires |
 //! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
 //! | `sync`, `live`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
+//! | `progress` | how far it has come, for whoever wants to hear |
 //! | `trial` | which data path it would start |
 //! | `run`, `mend`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
 //! | `ensure`, `data_path`, `guard` | one object at a time |
@@ -60,6 +61,7 @@ mod join;
 mod leave;
 mod live;
 mod mend;
+mod progress;
 mod run;
 mod sync;
 mod synced;
@@ -81,6 +83,7 @@ pub use ensure::{
 pub use error::NodeError;
 pub use guard::{GuardState, ensure_guard, remove_guard, settle_guard};
 pub use leave::{LeaveOptions, Left};
+pub use progress::{Progress, Work};
 pub use run::{RunEvent, Stop};
 pub use synced::{DataPathState, FailedStep, Planned, Synced};
 pub use underlay::{Underlay, UnderlayError};

@@ -9,6 +9,7 @@ use super::counters::add;
 use super::data_path::{DataPathConfig, ensure_data_path, is_look_alike, remove_programs};
 use super::guard::cannot_be_had;
 use super::live::Live;
+use super::progress::Work;
 use super::synced::{DataPathState, FailedStep, Planned, Synced};
 use super::trial::try_data_path;
 use super::{GuardState, Node, NodeError, Underlay};
@@ -86,12 +87,9 @@ impl Node {
 
 impl Node {
     /// One pass, in the caller's turn.
-    pub(super) fn pass(
-        &self,
-        state: &mut State,
-        mut deadline: Deadline,
-    ) -> Result<Synced, NodeError> {
+    pub(super) fn pass(&self, state: &mut State, deadline: Deadline) -> Result<Synced, NodeError> {
         add(&self.tally.passes, 1);
+        let mut deadline = self.told(Work::Sync, deadline);
         let result = self.rounds(state, &mut deadline);
         match &result {
             Ok(synced) => {
