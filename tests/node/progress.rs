@@ -6,10 +6,17 @@ use ipip_core::node::{LeaveOptions, Progress, Work};
 use ipip_core::resource::{IpipMode, Pool};
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Pod};
 use crate::support::{Needs, Test, sh};
 
-pub(crate) const TESTS: &[Test] = &[("work_tells_how_far_it_is", Needs::Root, tells_how_far_it_is)];
+pub(crate) const TESTS: &[Test] = &[
+    ("work_tells_how_far_it_is", Needs::Root, tells_how_far_it_is),
+    (
+        "detaching_tells_how_far_it_is",
+        Needs::Root,
+        detaching_tells,
+    ),
+];
 
 /// More than go by one batch.
 const BLOCKS: u32 = 2000;
@@ -68,6 +75,35 @@ fn tells_how_far_it_is() {
     check(&told, Work::Leave, told.last().unwrap().0.total);
     assert!(told.last().unwrap().0.total >= usize::try_from(BLOCKS).unwrap());
     assert_eq!(routes(), 0);
+}
+
+fn detaching_tells() {
+    let cluster = Cluster::new(IpipMode::CrossSubnet);
+    let a = cluster.host("node-a", "172.18.0.3/16");
+    let heard: Arc<Mutex<Vec<Progress>>> = Arc::default();
+    let list = Arc::clone(&heard);
+    let config = a
+        .config()
+        .with_progress(move |progress| list.lock().unwrap().push(progress));
+    let node = a.join_as(config).unwrap();
+    let pods = ["one", "two", "three"].map(|name| Pod::new(name, name));
+    for pod in &pods {
+        node.attach(&pod.workload).unwrap();
+    }
+    heard.lock().unwrap().clear();
+    let ids: Vec<_> = pods.iter().map(|pod| pod.id().clone()).collect();
+    let answers = node.detach_many(&ids).unwrap();
+    let steps = answers
+        .iter()
+        .map(|answer| answer.as_ref().unwrap().changes.steps.len());
+    let steps: usize = steps.sum();
+    let told = heard.lock().unwrap();
+    let last = told.last().unwrap();
+    assert_eq!(
+        (last.work, last.done, last.total),
+        (Work::Detach, steps, steps)
+    );
+    assert_eq!(steps, pods.len());
 }
 
 /// It rises from batch to batch, and ends with everything.

@@ -158,7 +158,7 @@ impl NodeConfig {
 
     /// The same node, which calls `tell` while it works on many objects in the kernel: on the thread of
     /// the call, each time the kernel has answered a batch of changes (64 KiB, about a thousand routes),
-    /// and never once the call has returned. Passes and [`Node::leave`](super::Node::leave) tell; a
+    /// and never once the call has returned. Passes, [`Node::detach_many`](super::Node::detach_many) and [`Node::leave`](super::Node::leave) tell; a
     /// call that has nothing to do in the kernel tells nothing.
     ///
     /// The call has the node's turn meanwhile, so `tell` must not call the node, which would wait for

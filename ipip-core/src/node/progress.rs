@@ -24,6 +24,8 @@ pub struct Progress {
 pub enum Work {
     /// A pass: [`Node::sync`], [`Node::join`], one of [`Node::run`].
     Sync,
+    /// [`Node::detach`] and [`Node::detach_many`].
+    Detach,
     /// [`Node::leave`].
     Leave,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sync => "sync",
+            Self::Detach => "detach",
             Self::Leave => "leave",
         })
     }
