@@ -43,13 +43,14 @@ impl Look {
         paths: impl Iterator<Item = &'a Path>,
     ) -> Result<Self, NodeError> {
         let mut kernel = Kernel::open(node)?;
-        let mut places = HashMap::new();
-        for path in paths.take(AT_ONCE) {
-            let opened = Netns::open(path).ok();
-            if let Some(place) = opened.and_then(|netns| kernel.add_workload(&netns).ok()) {
-                places.insert(path.to_owned(), place);
-            }
-        }
+        let opened = paths
+            .take(AT_ONCE)
+            .filter_map(|path| Netns::open(path).ok());
+        let opened: Vec<_> = opened.collect();
+        let added = kernel.add_workloads(&opened).into_iter().zip(&opened);
+        let place =
+            |(place, netns): (Result<_, _>, &Netns)| Some((netns.path().to_owned(), place.ok()?));
+        let places = added.filter_map(place).collect();
         let before = kernel.observe()?;
         Ok(Self {
             kernel,
