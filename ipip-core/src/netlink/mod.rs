@@ -8,8 +8,7 @@
 //! |---|---|
 //! | `message` | bytes of a datagram; `request` writes plan values, `reply` reads them |
 //! | `socket` | one socket: send a request, receive its answers, read a dump in one piece |
-//! | `observe` | links, addresses, settings and routes of every namespace; route look-up |
-//! | `statistics` | what a link counted |
+//! | `observe` | links, addresses, settings and routes of every namespace; route look-up; what a link counted |
 //! | `classifier` | programs at the hooks of traffic control |
 //! | `apply` | each step as one acknowledged request; `forwarding`, which goes by `/proc` |
 //! | `many` | many steps at once: `work` does them in stages, `exchange` sends many requests at a time, `delete` deletes links in groups |
@@ -45,7 +44,6 @@ mod monitor;
 mod nft;
 mod observe;
 mod socket;
-mod statistics;
 mod work;
 
 #[cfg(feature = "bpf")]
@@ -54,7 +52,8 @@ pub use error::{ApplyError, NetlinkError, Refusal};
 pub use many::{Applied, Deadline, Failed};
 pub use monitor::{Event, Monitor};
 pub use observe::RouteAnswer;
-pub(crate) use statistics::LinkStatistics;
+
+pub(crate) use message::link::LinkStatistics;
 
 use error::Fault;
 use message::{link, request};
