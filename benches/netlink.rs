@@ -183,7 +183,10 @@ fn insert(world: &World) {
         world.clear();
         let python = std::env::var_os("IPIP_BENCH_PYTHON").map(|python| {
             let mut command = world.command(&python.to_string_lossy());
-            command.arg("benches/netlink_pyroute2.py");
+            command.arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../benches/netlink_pyroute2.py"
+            ));
             said(&mut command, FEWER, world.device) * f64::from(ROUTES / FEWER)
         });
         series[4].push(python.unwrap_or(f64::NAN));

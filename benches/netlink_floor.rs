@@ -35,7 +35,19 @@ pub(crate) type Datagrams = Vec<Vec<u8>>;
 
 impl Floor {
     pub(crate) fn open(netns: &Netns) -> Self {
-        let mut socket = netns.enter(|| Socket::new(NETLINK_ROUTE)).unwrap().unwrap();
+        Self::new(netns.enter(|| Socket::new(NETLINK_ROUTE)).unwrap().unwrap())
+    }
+
+    pub(crate) fn open_each(all: &[Netns]) -> Vec<Self> {
+        let all: Vec<_> = all.iter().collect();
+        let opened = Netns::enter_each(&all, || Socket::new(NETLINK_ROUTE).unwrap());
+        opened
+            .into_iter()
+            .map(|socket| Self::new(socket.unwrap()))
+            .collect()
+    }
+
+    fn new(mut socket: Socket) -> Self {
         socket.bind_auto().unwrap();
         socket.connect(&SocketAddr::new(0, 0)).unwrap();
         socket.set_netlink_get_strict_chk(true).unwrap();

@@ -103,11 +103,9 @@ fn barely() -> f64 {
     let pods = Pods::new(PODS);
     let took = seconds(|| {
         let mut node = Floor::open(&pods.node);
-        let opened = pods
-            .pods
-            .iter()
-            .map(|pod| Floor::open(&Netns::open(pod.path()).unwrap()));
-        wire_barely(&pods, &mut node, &mut opened.collect::<Vec<_>>(), true);
+        let opened = pods.pods.iter().map(|pod| Netns::open(pod.path()).unwrap());
+        let mut inside = Floor::open_each(&opened.collect::<Vec<_>>());
+        wire_barely(&pods, &mut node, &mut inside, true);
     });
     let mut kernel = Kernel::open(&pods.node).unwrap();
     pods.pods

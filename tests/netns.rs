@@ -46,6 +46,11 @@ const TESTS: &[Test] = &[
         Needs::Root,
         a_clone_outlives_its_original,
     ),
+    (
+        "each_is_entered_in_turn_and_the_caller_stays",
+        Needs::Root,
+        each_is_entered_in_turn_and_the_caller_stays,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -148,4 +153,18 @@ fn a_clone_outlives_its_original() {
     assert!(clone.is_same(&netns));
     drop(netns);
     assert!(Netns::open(clone.path()).unwrap().is_same(&clone));
+}
+
+fn each_is_entered_in_turn_and_the_caller_stays() {
+    let here = || fs::read_link("/proc/thread-self/ns/net").unwrap();
+    let own = here();
+    let all = [(); 3].map(|()| Netns::create_unnamed().unwrap());
+    let one_by_one = all.each_ref().map(|netns| netns.enter(here).unwrap());
+    let [first, second, third] = &all;
+    let entered = Netns::enter_each(&[third, first, second, first], here);
+    let entered: Vec<_> = entered.into_iter().map(Result::unwrap).collect();
+    let [one, two, three] = one_by_one;
+    assert_eq!(entered, [three, one.clone(), two, one]);
+    assert_eq!(here(), own);
+    assert!(Netns::enter_each(&[], here).is_empty());
 }

@@ -97,6 +97,28 @@ pub(crate) fn a_killed_process_is_followed_without_loss() {
     configure(&pair.a, IN_A, "10.244.244.64/26");
     configure(&pair.b, IN_B, "10.244.79.0/26");
     assert!(echo(&pair.a, IN_B, 1, SOON), "no echo");
+    let last = lose_nothing(&pair, Duration::from_secs(3), 500, || {
+        std::thread::sleep(Duration::from_millis(500));
+        first.kill();
+        std::thread::sleep(Duration::from_millis(700));
+        let second = Agent::start(&pair.a);
+        std::thread::sleep(Duration::from_millis(300));
+        second.kill();
+        Agent::start(&pair.a)
+    });
+    last.kill();
+    drop(path_b);
+    assert!(echo(&pair.a, IN_B, 2, SOON), "no echo without any process");
+}
+
+/// Sends datagrams both ways for `time`, more than `least` each way, while `deed` is done: all arrive. What the deed
+/// answers lives as long as they are under way.
+pub(crate) fn lose_nothing<T>(
+    pair: &Pair,
+    time: Duration,
+    least: u32,
+    deed: impl FnOnce() -> T,
+) -> T {
     let (here, there) = (
         udp_socket(&pair.a, IN_A, 0),
         udp_socket(&pair.b, IN_B, 4000),
@@ -106,34 +128,21 @@ pub(crate) fn a_killed_process_is_followed_without_loss() {
         udp_socket(&pair.b, IN_B, 0),
     );
     std::thread::scope(|scope| {
-        let sent = scope.spawn(|| send_for(&here, IN_B, &there, Duration::from_secs(3)));
-        let back = scope.spawn(|| send_for(&from_b, IN_A, &to_a, Duration::from_secs(3)));
-        std::thread::sleep(Duration::from_millis(500));
-        first.kill();
-        std::thread::sleep(Duration::from_millis(700));
-        let second = Agent::start(&pair.a);
-        std::thread::sleep(Duration::from_millis(300));
-        second.kill();
-        let third = Agent::start(&pair.a);
+        let sent = scope.spawn(|| send_for(&here, IN_B, &there, time));
+        let back = scope.spawn(|| send_for(&from_b, IN_A, &to_a, time));
+        let done = deed();
         for (what, way) in [("from A", sent), ("to A", back)] {
             let (sent, received) = way.join().unwrap();
-            assert!(sent > 500, "only {sent} datagrams were sent {what}");
+            assert!(sent > least, "only {sent} datagrams were sent {what}");
             assert_eq!(received, sent, "datagrams received of those sent {what}");
         }
-        third.kill();
-    });
-    drop(path_b);
-    assert!(echo(&pair.a, IN_B, 2, SOON), "no echo without any process");
+        done
+    })
 }
 
 /// Sends numbered datagrams a while, each once the one before has arrived or half a second has passed; how many
 /// were sent, and how many came.
-pub(crate) fn send_for(
-    from: &UdpSocket,
-    to: Ipv4Addr,
-    there: &UdpSocket,
-    time: Duration,
-) -> (u32, u32) {
+fn send_for(from: &UdpSocket, to: Ipv4Addr, there: &UdpSocket, time: Duration) -> (u32, u32) {
     there
         .set_read_timeout(Some(Duration::from_millis(500)))
         .unwrap();

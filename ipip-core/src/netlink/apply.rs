@@ -13,7 +13,7 @@ use super::message::request::{self, DevConf, LinkChange, VethPair};
 use super::message::route_request::RouteRequest;
 use super::{ApplyError, Kernel, Space};
 use crate::name::InterfaceName;
-use crate::plan::{Change, Place, Setting, Step, Target};
+use crate::plan::{Change, Place, Setting, Step};
 
 /// A new object; refused where there is one.
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
@@ -134,7 +134,7 @@ pub(super) fn device_of(change: &Change) -> Option<&InterfaceName> {
     match change {
         Change::CreateTunnel { .. } | Change::CreateVeth { .. } | Change::Guard(_) => None,
         Change::DeleteNextHop(_) => None,
-        Change::AddNextHop(object) | Change::ReplaceNextHop(object) => device_in(&object.target),
+        Change::AddNextHop(object) | Change::ReplaceNextHop(object) => object.target.device(),
         Change::DeleteLink { name }
         | Change::SetAlias { name, .. }
         | Change::SetMtu { name, .. }
@@ -145,15 +145,8 @@ pub(super) fn device_of(change: &Change) -> Option<&InterfaceName> {
         | Change::AddAddress { name, .. }
         | Change::DeleteAddress { name, .. } => Some(name),
         Change::AddRoute(route) | Change::ReplaceRoute(route) | Change::DeleteRoute(route) => {
-            device_in(&route.target)
+            route.target.device()
         }
-    }
-}
-
-fn device_in(target: &Target) -> Option<&InterfaceName> {
-    match target {
-        Target::Device { device, .. } => Some(device),
-        Target::Blackhole | Target::Other(_) => None,
     }
 }
 

@@ -8,8 +8,7 @@
 //! |---|---|
 //! | `message` | bytes of a datagram; `request` writes plan values, `reply` reads them |
 //! | `socket` | one socket: send a request, receive its answers, read a dump in one piece |
-//! | `observe` | links, addresses, settings and routes of every namespace; route look-up |
-//! | `statistics` | what a link counted |
+//! | `observe` | links, addresses, settings and routes of every namespace; route look-up; what a link counted |
 //! | `classifier` | programs at the hooks of traffic control |
 //! | `apply` | each step as one acknowledged request; `forwarding`, which goes by `/proc` |
 //! | `many` | many steps at once: `work` does them in stages, `exchange` sends many requests at a time, `delete` deletes links in groups |
@@ -45,7 +44,6 @@ mod monitor;
 mod nft;
 mod observe;
 mod socket;
-mod statistics;
 mod work;
 
 #[cfg(feature = "bpf")]
@@ -54,7 +52,8 @@ pub use error::{ApplyError, NetlinkError, Refusal};
 pub use many::{Applied, Deadline, Failed};
 pub use monitor::{Event, Monitor};
 pub use observe::RouteAnswer;
-pub(crate) use statistics::LinkStatistics;
+
+pub(crate) use message::link::LinkStatistics;
 
 use error::Fault;
 use message::{link, request};
@@ -106,20 +105,43 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::open`], and [`NetlinkError::NodeNamespace`] if it is the node's own.
     pub fn add_workload(&mut self, netns: &Netns) -> Result<Place, NetlinkError> {
-        if self
-            .spaces
-            .first()
-            .is_some_and(|node| node.netns.is_same(netns))
-        {
+        let place = self.workload(netns)?;
+        self.add(Space::open(place.clone(), netns)?);
+        Ok(place)
+    }
+
+    /// Adds many as [`Kernel::add_workload`] adds one, faster; the answers are in the order of `all`.
+    pub(crate) fn add_workloads(&mut self, all: &[Netns]) -> Vec<Result<Place, NetlinkError>> {
+        let places = all.iter().map(|netns| self.workload(netns));
+        let places: Vec<_> = places.collect();
+        let ours = all.iter().zip(&places).filter(|(_, place)| place.is_ok());
+        let ours: Vec<_> = ours.map(|(netns, _)| netns).collect();
+        let mut sockets = RequestSocket::open_each(&ours).into_iter();
+        let added = all.iter().zip(places).map(|(netns, place)| {
+            let place = place?;
+            let unanswered = || Err(Fault::UnknownPlace(netns.path().to_owned()));
+            let socket = sockets.next().unwrap_or_else(unanswered);
+            self.add(Space::with(place.clone(), netns, socket)?);
+            Ok(place)
+        });
+        added.collect()
+    }
+
+    /// What a workload's namespace is called.
+    fn workload(&self, netns: &Netns) -> Result<Place, NetlinkError> {
+        let node = self.spaces.first();
+        if node.is_some_and(|node| node.netns.is_same(netns)) {
             let path = netns.path().to_owned();
             return Err(NetlinkError::NodeNamespace { path });
         }
-        let place = Place::Workload(Arc::from(netns.path()));
-        let space = Space::open(place.clone(), netns)?;
-        self.remove_workload(&place);
-        self.positions.insert(place.clone(), self.spaces.len());
+        Ok(Place::Workload(Arc::from(netns.path())))
+    }
+
+    fn add(&mut self, space: Space) {
+        self.remove_workload(&space.place);
+        self.positions
+            .insert(space.place.clone(), self.spaces.len());
         self.spaces.push(space);
-        Ok(place)
     }
 
     /// Forgets a workload's namespace and closes its socket. Whether it was there; the node's own
@@ -160,11 +182,19 @@ impl Kernel {
 
 impl Space {
     fn open(place: Place, netns: &Netns) -> Result<Self, NetlinkError> {
+        Self::with(place, netns, RequestSocket::open(netns))
+    }
+
+    fn with(
+        place: Place,
+        netns: &Netns,
+        socket: Result<RequestSocket, Fault>,
+    ) -> Result<Self, NetlinkError> {
         let about = |fault: Fault| fault.about(format!("namespace {netns}"));
         Ok(Self {
             place,
             netns: netns.try_clone().map_err(Fault::Netns).map_err(about)?,
-            socket: RequestSocket::open(netns).map_err(about)?,
+            socket: socket.map_err(about)?,
         })
     }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::error::{Fault, in_place};
-use super::message::link::{self, LinkFacts};
+use super::message::link::{self, LinkFacts, LinkStatistics};
 use super::message::next_hop::{self, NextHopRequest};
 use super::message::reply::{self, Names, NetnsId};
 use super::message::route::{self, RouteFacts};
@@ -94,6 +94,21 @@ impl Kernel {
             .and_then(|space| space.socket.ask(question, link::link));
         let found = found.map_err(|fault| fault.about(in_place(&format!("link {name}"), place)))?;
         Ok(found.mac)
+    }
+
+    /// Reads what a link counted.
+    ///
+    /// # Errors
+    /// [`NetlinkError::Refused`] (`ENODEV`) if there is no such link.
+    pub(crate) fn statistics(
+        &mut self,
+        place: &Place,
+        name: &InterfaceName,
+    ) -> Result<LinkStatistics, NetlinkError> {
+        let question = request::get_link_with_counters(name);
+        self.space(place)
+            .and_then(|space| space.socket.ask(question, link::statistics))
+            .map_err(|fault| fault.about(in_place(&format!("link {name}"), place)))
     }
 
     /// Asks for the way to `destination` from `place`: `ip route get DESTINATION`.

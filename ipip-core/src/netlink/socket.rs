@@ -105,7 +105,20 @@ fn read_in_one_piece<T>(
 
 impl RequestSocket {
     pub(super) fn open(netns: &Netns) -> Result<Self, Fault> {
-        let socket = open(netns)?;
+        Self::new(open(netns)?)
+    }
+
+    /// One in each of `all`, none of which is the calling thread's own.
+    pub(super) fn open_each(all: &[&Netns]) -> Vec<Result<Self, Fault>> {
+        let opened = Netns::enter_each(all, || Socket::new(NETLINK_ROUTE));
+        let opened = opened.into_iter().map(|entered| {
+            let socket = entered.map_err(Fault::Netns)?;
+            Self::new(socket.map_err(|error| Fault::Socket("open", error))?)
+        });
+        opened.collect()
+    }
+
+    fn new(socket: Socket) -> Result<Self, Fault> {
         let configured = configure(socket, RECEIVE_BUFFER).and_then(|socket| {
             let limits = buffers(socket.as_fd())?;
             Ok((socket, limits))

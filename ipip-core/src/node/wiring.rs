@@ -10,7 +10,7 @@ use crate::addr::MacAddr;
 use crate::name::InterfaceName;
 use crate::netlink::Kernel;
 use crate::overlay::{LINK_LOCAL_GATEWAY, WorkloadEndpoint};
-use crate::plan::{self, Observed, Place, Route, Step, Target};
+use crate::plan::{self, Observed, Place, Route, Step};
 use crate::sys::netns::Netns;
 
 /// How many namespaces are open at once, two descriptors each: far below the 1,024 that a process may
@@ -43,13 +43,14 @@ impl Look {
         paths: impl Iterator<Item = &'a Path>,
     ) -> Result<Self, NodeError> {
         let mut kernel = Kernel::open(node)?;
-        let mut places = HashMap::new();
-        for path in paths.take(AT_ONCE) {
-            let opened = Netns::open(path).ok();
-            if let Some(place) = opened.and_then(|netns| kernel.add_workload(&netns).ok()) {
-                places.insert(path.to_owned(), place);
-            }
-        }
+        let opened = paths
+            .take(AT_ONCE)
+            .filter_map(|path| Netns::open(path).ok());
+        let opened: Vec<_> = opened.collect();
+        let added = kernel.add_workloads(&opened).into_iter().zip(&opened);
+        let place =
+            |(place, netns): (Result<_, _>, &Netns)| Some((netns.path().to_owned(), place.ok()?));
+        let places = added.filter_map(place).collect();
         let before = kernel.observe()?;
         Ok(Self {
             kernel,
@@ -201,7 +202,10 @@ impl<'a> Routes<'a> {
         let names: HashSet<_> = wires.iter().map(|wire| wire.endpoint.host_veth()).collect();
         let matters = |route: &&Route| {
             let is_inside = route.place != Place::Node;
-            let leads = device_of(route).is_some_and(|device| names.contains(device));
+            let leads = route
+                .target
+                .device()
+                .is_some_and(|device| names.contains(device));
             is_inside || leads || addrs.contains(&route.prefix.network())
         };
         Self(observed.routes.iter().filter(matters).collect())
@@ -210,7 +214,7 @@ impl<'a> Routes<'a> {
     fn near(&self, wire: &Wire<'_>, place: &Place) -> Vec<Route> {
         let (addr, host) = (wire.endpoint.address, wire.endpoint.host_veth());
         let is_near = |route: &&&Route| {
-            let on_host = device_of(route) == Some(&host) || route.prefix.network() == addr;
+            let on_host = route.target.device() == Some(&host) || route.prefix.network() == addr;
             route.place == *place || (route.place == Place::Node && on_host)
         };
         self.0
@@ -218,12 +222,5 @@ impl<'a> Routes<'a> {
             .filter(is_near)
             .map(|route| Route::clone(route))
             .collect()
-    }
-}
-
-fn device_of(route: &Route) -> Option<&InterfaceName> {
-    match &route.target {
-        Target::Device { device, .. } => Some(device),
-        Target::Blackhole | Target::Other(_) => None,
     }
 }

@@ -1,79 +1,12 @@
 //! The difference: which steps lead from what was observed to what is desired.
 
-use std::collections::HashSet;
-
-use super::guard;
+use super::guard::steps as guard;
 use super::index::{LinkIndex, RouteIndex};
 use super::links::ensure_link;
-use super::model::{
-    Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, Target,
-};
-use super::next_hop::NextHopObject;
-use super::step::{Change, Step};
-use crate::name::InterfaceName;
-
-/// The steps that close a difference, and what stands in their way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// In the order in which the kernel takes them.
-    pub steps: Vec<Step>,
-    /// Objects of somebody else where ours should be. While there is one, no step of [`ensure`] should
-    /// be applied; the steps of [`sync`](super::sync) pass it by.
-    pub conflicts: Vec<Conflict>,
-    /// Routes of ours that were there already: an earlier run left them, or BIRD. [`ensure`] names none.
-    pub adopted: Vec<Route>,
-}
-
-/// An object that is not ours where ours should be, or one that must exist and does not.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Conflict {
-    /// The name belongs to a device that is not ours.
-    #[error("link {name} is taken: {found}, expected {expected}")]
-    LinkTaken {
-        /// The name.
-        name: InterfaceName,
-        /// What has it.
-        found: String,
-        /// What should have it.
-        expected: String,
-    },
-    /// A device that we configure but never create does not exist.
-    #[error("link {name} does not exist")]
-    LinkMissing {
-        /// The name.
-        name: InterfaceName,
-    },
-    /// A device that routes lead through is down, and not ours to take up.
-    #[error("link {name} is down")]
-    LinkDown {
-        /// The name.
-        name: InterfaceName,
-    },
-    /// A route of somebody else has the key that ours needs.
-    #[error("route {desired}: the prefix is taken by route {found}")]
-    RouteTaken {
-        /// The route that should be there.
-        desired: Box<Route>,
-        /// The route that is.
-        found: Box<Route>,
-    },
-    /// A next hop object of somebody else has the number that ours needs.
-    #[error("next hop {desired}: the number is taken by {found}")]
-    NextHopTaken {
-        /// The object that should be there.
-        desired: Box<NextHopObject>,
-        /// The object that is.
-        found: Box<NextHopObject>,
-    },
-    /// A table of somebody else has the guard's name.
-    #[error(
-        "table ip {} is taken: found one without the comment {:?} on its sets",
-        guard::GUARD_TABLE,
-        guard::GUARD_MARK
-    )]
-    GuardTaken,
-}
+use super::model::{Desired, InterfaceAddr, Link, LinkKind, Observed, ObservedLink, TunnelEnds};
+use super::outcome::{Conflict, Plan};
+use super::route::{NextHop, Route, RouteProtocol, Target};
+use super::step::Change;
 
 /// What must change for everything desired to be there. Objects that are not desired are not touched.
 #[must_use]
@@ -87,7 +20,7 @@ pub fn ensure(desired: &Desired, observed: &Observed) -> Plan {
     // The kernel drops a device's routes with the device.
     let dropped = plan.deleted_links();
     let is_there = |route: &&Route| {
-        let device = device_of(route).filter(|_| !dropped.is_empty());
+        let device = route.target.device().filter(|_| !dropped.is_empty());
         device.is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
     };
     let remain: Vec<&Route> = observed.routes.iter().filter(is_there).collect();
@@ -120,7 +53,7 @@ fn is_stale(route: &Route, link: &Link, desired: &Desired) -> bool {
         next_hop: NextHop::Direct,
     };
     let is_desired = |wanted: &Route| wanted.place == route.place && wanted.prefix == route.prefix;
-    let ours = route.protocol == super::RouteProtocol::BOOT && route.prefix.len() == 32;
+    let ours = route.protocol == RouteProtocol::BOOT && route.prefix.len() == 32;
     ours && route.place == link.place
         && route.target == direct
         && !desired.routes.iter().any(is_desired)
@@ -157,7 +90,7 @@ pub fn removal(desired: &Desired, observed: &Observed) -> Plan {
     for route in &desired.routes {
         // A route leaves with the device that is about to be deleted. One through a veth end that is
         // not ours to delete is as little ours: whoever made the end made the same route.
-        let device = device_of(route);
+        let device = route.target.device();
         let follows_link = |l: &Link| {
             l.place == route.place && Some(&l.name) == device && (is_veth(l) || doomed(l))
         };
@@ -172,24 +105,6 @@ pub fn removal(desired: &Desired, observed: &Observed) -> Plan {
     }
     guard::remove(desired, observed, &mut plan);
     plan
-}
-
-impl Plan {
-    /// The devices that the steps so far delete.
-    pub(super) fn deleted_links(&self) -> HashSet<(Place, InterfaceName)> {
-        let deleted = |step: &Step| match &step.change {
-            Change::DeleteLink { name } => Some((step.place.clone(), name.clone())),
-            _ => None,
-        };
-        self.steps.iter().filter_map(deleted).collect()
-    }
-
-    pub(super) fn push(&mut self, place: &Place, change: Change) {
-        self.steps.push(Step {
-            place: place.clone(),
-            change,
-        });
-    }
 }
 
 fn ensure_route(route: &Route, found: Option<&Route>, plan: &mut Plan) {
@@ -232,14 +147,7 @@ fn is_replaceable(found: &Route, desired: &Route) -> bool {
         Target::Blackhole => true,
         Target::Other(_) => false,
     };
-    desired.protocol != super::RouteProtocol::BOOT && by_a_node
-}
-
-pub(super) fn device_of(route: &Route) -> Option<&InterfaceName> {
-    match &route.target {
-        Target::Device { device, .. } => Some(device),
-        Target::Blackhole | Target::Other(_) => None,
-    }
+    desired.protocol != RouteProtocol::BOOT && by_a_node
 }
 
 /// Whether removal deletes the link itself: it bears our mark, and is not a veth end whose peer is deleted.
@@ -272,7 +180,7 @@ pub(super) fn remove_link(link: &Link, found: &ObservedLink, plan: &mut Plan) {
         );
     }
     // The kernel's own tunnel device stays; what we put on it goes, and if it is bare then, so does "up".
-    if link.kind != LinkKind::Tunnel || !found.tunnel.is_some_and(super::TunnelEnds::is_any) {
+    if link.kind != LinkKind::Tunnel || !found.tunnel.is_some_and(TunnelEnds::is_any) {
         return;
     }
     let (ours, others): (Vec<InterfaceAddr>, Vec<_>) = found

@@ -3,14 +3,16 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | this one | [`GuardTable`], its sets, [`ObservedGuard`], and the transactions between them: [`GuardChange`] |
+//! | this one | [`GuardTable`], its sets, [`ObservedGuard`], and a transaction: [`GuardChange`] |
+//! | `steps` | the transactions that lead from one table to another |
 //! | `rules` | its chains and rules, of which [`GuardChain`] is what a listing shows |
 //! | `text` | a transaction as the words of `nft` |
 //!
-//! A table changes in two transactions: [`widen`] goes before the routes, [`narrow`] after them. Between
+//! A table changes in two transactions: [`steps::widen`] goes before the routes, [`steps::narrow`] after them. Between
 //! the two it lets in what either state lets in, so that no packet of a peer is lost while routes move.
 
 mod rules;
+pub(super) mod steps;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -18,9 +20,6 @@ mod text;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use super::diff::{Conflict, Plan};
-use super::model::{Desired, Observed, Place};
-use super::step::Change;
 use crate::addr::{Ipv4Prefix, NodeAddr};
 use crate::name::InterfaceName;
 
@@ -187,56 +186,6 @@ fn merged<T: Copy + Ord>(sorted: BTreeSet<T>, union: fn(T, T) -> Option<T>) -> B
     merged.into_iter().collect()
 }
 
-impl GuardTable {
-    fn with(&self, sets: GuardSets) -> Box<Self> {
-        Box::new(Self {
-            sets,
-            ..self.clone()
-        })
-    }
-}
-
-/// The sets between the two transactions.
-fn between(desired: &GuardTable, observed: &ObservedGuard) -> GuardSets {
-    match observed {
-        ObservedGuard::Ours {
-            sets: Some(found), ..
-        } => found.together(&desired.sets),
-        _ => desired.sets.clone(),
-    }
-}
-
-/// Before the routes: lets in what is desired beside what was let in so far.
-pub(super) fn widen(desired: &Desired, observed: &Observed, plan: &mut Plan) {
-    let Some(table) = &desired.guard else {
-        return;
-    };
-    let wide = between(table, &observed.guard);
-    match &observed.guard {
-        ObservedGuard::Absent => push(plan, GuardChange::Create(table.with(wide))),
-        ObservedGuard::Foreign => plan.conflicts.push(Conflict::GuardTaken),
-        ObservedGuard::Ours {
-            sets: Some(found),
-            chains,
-        } if *chains == table.chains() => push_update(found, &wide, plan),
-        ObservedGuard::Ours { .. } => push(plan, GuardChange::Replace(table.with(wide))),
-    }
-}
-
-/// After the routes: takes away what is not desired any more.
-pub(super) fn narrow(desired: &Desired, observed: &Observed, plan: &mut Plan) {
-    if let Some(table) = &desired.guard {
-        push_update(&between(table, &observed.guard), &table.sets, plan);
-    }
-}
-
-/// Takes the table away, if it is ours.
-pub(super) fn remove(desired: &Desired, observed: &Observed, plan: &mut Plan) {
-    if desired.guard.is_some() && matches!(observed.guard, ObservedGuard::Ours { .. }) {
-        push(plan, GuardChange::Delete);
-    }
-}
-
 /// What takes back `change`, as far as what was there `before` can be made again.
 pub(super) fn inverse(change: &GuardChange) -> Option<GuardChange> {
     match change {
@@ -248,15 +197,4 @@ pub(super) fn inverse(change: &GuardChange) -> Option<GuardChange> {
         // What was replaced was not what we make, and a removal is not taken back.
         GuardChange::Replace(_) | GuardChange::Delete => None,
     }
-}
-
-fn push_update(from: &GuardSets, to: &GuardSets, plan: &mut Plan) {
-    let (delete, add) = (Box::new(from.without(to)), Box::new(to.without(from)));
-    if !(delete.is_empty() && add.is_empty()) {
-        push(plan, GuardChange::Update { delete, add });
-    }
-}
-
-fn push(plan: &mut Plan, change: GuardChange) {
-    plan.push(&Place::Node, Change::Guard(change));
 }

@@ -5,7 +5,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::path::Path;
 
-use super::model::{Observed, ObservedLink, Place, Route};
+use super::model::{Observed, ObservedLink};
+use super::place::Place;
+use super::route::Route;
 use crate::name::InterfaceName;
 
 pub(super) type Mixed = BuildHasherDefault<Mix>;

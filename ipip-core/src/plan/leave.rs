@@ -1,9 +1,12 @@
 //! All that is ours goes.
 
-use super::diff::{Plan, device_of, remove_link};
-use super::model::{Link, LinkKind, Observed, ObservedLink, Place, Route, Setting};
+use super::diff::remove_link;
+use super::model::{Link, LinkKind, Observed, ObservedLink, Setting};
 use super::next_hop;
+use super::outcome::Plan;
 use super::ownership::Ownership;
+use super::place::Place;
+use super::route::Route;
 use super::settle::RouteSteps;
 use super::step::Change;
 use crate::name::InterfaceName;
@@ -53,7 +56,7 @@ pub fn leave(observed: &Observed, ownership: &Ownership, before: &[SettingBefore
     let tunnel = observed.link(&Place::Node, &ownership.tunnel);
     let made_by_us = |link: &ObservedLink| link.alias.as_deref() == Some(TUNNEL_MARK);
     let goes_with = |link: &ObservedLink, route: &Route| {
-        link.place == route.place && Some(&link.name) == device_of(route)
+        link.place == route.place && Some(&link.name) == route.target.device()
     };
     let (ours, others): (Vec<&Route>, Vec<_>) = observed
         .routes

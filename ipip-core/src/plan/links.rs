@@ -1,8 +1,9 @@
 //! One link: what must change for it to be as it should, and what stands in the way.
 
-use super::diff::{Conflict, Plan};
 use super::index::LinkIndex;
-use super::model::{Link, LinkKind, ObservedLink, Place, TunnelEnds};
+use super::model::{Link, LinkKind, ObservedLink, TunnelEnds};
+use super::outcome::{Conflict, Plan};
+use super::place::Place;
 use super::step::Change;
 use crate::name::InterfaceName;
 

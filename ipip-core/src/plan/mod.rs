@@ -8,18 +8,19 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `model` | links, addresses, settings, routes, and where they are: [`Place`] |
-//! | `diff` | [`ensure`], [`removal`], and what is in the way: [`Conflict`] |
+//! | `place`, `route`, `model` | where things are: [`Place`]; routes and next hops; links, and all of it: [`Desired`], [`Observed`] |
+//! | `step` | one change and its shell line, and how to take it back |
+//! | `outcome` | what a comparison answers: [`Plan`], and what is in the way: [`Conflict`] |
+//! | `diff` | [`ensure`] and [`removal`]: single objects |
 //! | `links` | one link, made and configured |
 //! | `ownership` | [`Ownership`]: which routes, links and addresses are ours |
-//! | `next_hop` | [`NextHopObject`]: what many routes go by |
+//! | `next_hop` | [`NextHopObject`], which many routes go by: put before them, taken away behind |
 //! | `sync` | [`sync`]: the whole node, what is ours and not desired taken away |
 //! | `settle` | the routes of one key, settled; and their order |
 //! | `table` | [`RouteTable`]: the same for routes, remembered, by what changed alone |
 //! | `leave` | [`leave`]: all that is ours taken away |
 //! | `index` | what was observed, by name and by key |
 //! | `guard` | the nf_tables table that guards a node: [`GuardTable`] |
-//! | `step` | one change and its shell line, and how to take it back |
 //!
 //! The order of the steps matters to the kernel, which refuses a route through a device that is down:
 //! device, settings, up, address, routes. Removal goes the other way. The guard is widened before all of
@@ -34,13 +35,16 @@ mod model;
 #[cfg(test)]
 mod naive_kernel;
 mod next_hop;
+mod outcome;
 mod ownership;
+mod place;
+mod route;
 mod settle;
 mod step;
 mod sync;
 mod table;
 
-pub use diff::{Conflict, Plan, ensure, removal};
+pub use diff::{ensure, removal};
 pub use guard::{
     AddrRange, GUARD_MARK, GUARD_TABLE, GuardChain, GuardChange, GuardRule, GuardSets, GuardTable,
     ObservedGuard, PeerRange,
@@ -48,11 +52,12 @@ pub use guard::{
 pub(crate) use leave::TUNNEL_MARK;
 pub use leave::{SettingBefore, leave};
 pub use model::{
-    Desired, InterfaceAddr, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route,
-    RouteKey, RouteProtocol, Setting, Target, TunnelEnds,
+    Desired, InterfaceAddr, Link, LinkKind, Observed, ObservedLink, Setting, TunnelEnds,
 };
-pub use next_hop::NextHopObject;
+pub use outcome::{Conflict, Plan};
 pub use ownership::{Ownership, PoolSet};
+pub use place::Place;
+pub use route::{NextHop, NextHopObject, Route, RouteKey, RouteProtocol, Target};
 pub use step::{Change, Step, undo};
 pub use sync::sync;
 pub use table::RouteTable;

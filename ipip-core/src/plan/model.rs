@@ -3,22 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::sync::Arc;
 
 use super::guard::{GuardTable, ObservedGuard};
-use super::next_hop::NextHopObject;
-use crate::addr::{Ipv4Prefix, MacAddr, NodeAddr};
+use super::place::Place;
+use super::route::{NextHopObject, Route};
+use crate::addr::{Ipv4Prefix, MacAddr};
 use crate::name::InterfaceName;
-
-/// The network namespace that something is in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
-    /// The node's own namespace.
-    Node,
-    /// A workload's namespace, by the path it is opened with.
-    Workload(Arc<Path>),
-}
 
 /// What should be, over one or more namespaces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +17,7 @@ pub struct Desired {
     pub links: Vec<Link>,
     /// Routes of the main table.
     pub routes: Vec<Route>,
-    /// What routes go by whose next hop is an object ([`NextHop::Object`]), in the node's namespace; only
+    /// What routes go by whose next hop is an object ([`NextHop::Object`](super::NextHop::Object)), in the node's namespace; only
     /// [`sync`](super::sync) looks at them.
     pub next_hops: Vec<NextHopObject>,
     /// The guard of the node; `None` leaves what is there.
@@ -165,76 +155,6 @@ pub enum Setting {
     ProxyDelay,
 }
 
-/// An IPv4 route of the main table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// Where it is.
-    pub place: Place,
-    /// The destinations it is for.
-    pub prefix: Ipv4Prefix,
-    /// What happens to packets for them.
-    pub target: Target,
-    /// Who installed it.
-    pub protocol: RouteProtocol,
-    /// Priority; the lower wins among routes of one prefix.
-    pub metric: u32,
-    /// Type of service it is for; 0 is any.
-    pub tos: u8,
-    /// Preferred source address, where one is set.
-    pub source: Option<Ipv4Addr>,
-    /// The MTU of its packets in octets, where one is set (`RTAX_MTU`); else that of the device.
-    pub mtu: Option<u32>,
-}
-
-/// What happens to a packet that a route matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// It leaves through a device.
-    Device {
-        /// The device.
-        device: InterfaceName,
-        /// To whom.
-        next_hop: NextHop,
-    },
-    /// It is dropped without an answer.
-    Blackhole,
-    /// Something that this crate never installs (multipath, unreachable), in words.
-    Other(String),
-}
-
-/// To whom a packet is handed on the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextHop {
-    /// The destination itself (scope link).
-    Direct,
-    /// A router that some other route of this device reaches.
-    Gateway(Ipv4Addr),
-    /// A node taken as reachable on the device, unchecked. On an ipip device it is the outer destination.
-    Onlink(NodeAddr),
-    /// What the object of this number says, which is on the device.
-    Object(u32),
-}
-
-/// Who installed a route, as in `/etc/iproute2/rt_protos`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RouteProtocol(pub u8);
-
-/// What the kernel calls one route: at most one per prefix, TOS and metric.
-pub type RouteKey = (Place, Ipv4Prefix, u8, u32);
-
-impl RouteProtocol {
-    /// The kernel itself, for the subnet of an address.
-    pub const KERNEL: Self = Self(2);
-    /// `ip route add` without a protocol, and what Calico's CNI plugin uses.
-    pub const BOOT: Self = Self(3);
-    /// An administrator.
-    pub const STATIC: Self = Self(4);
-    /// BIRD, and by default this crate: Calico's routes between nodes have always borne it.
-    pub const BIRD: Self = Self(12);
-    /// Felix, Calico's node agent.
-    pub const FELIX: Self = Self(80);
-}
-
 impl Setting {
     /// The `sysctl` key for interface `name`. A dot in the name is written as a slash there.
     #[must_use]
@@ -264,29 +184,6 @@ impl TunnelEnds {
     }
 }
 
-impl Route {
-    /// A route to `prefix` in the node's namespace: metric 0, any TOS, no preferred source, no MTU.
-    #[must_use]
-    pub fn new(prefix: Ipv4Prefix, target: Target, protocol: RouteProtocol) -> Self {
-        Self {
-            place: Place::Node,
-            prefix,
-            target,
-            protocol,
-            metric: 0,
-            tos: 0,
-            source: None,
-            mtu: None,
-        }
-    }
-
-    /// What the kernel calls one route.
-    #[must_use]
-    pub fn key(&self) -> RouteKey {
-        (self.place.clone(), self.prefix, self.tos, self.metric)
-    }
-}
-
 impl Observed {
     /// The link of that name at that place.
     #[must_use]
@@ -300,85 +197,5 @@ impl Observed {
 impl fmt::Display for InterfaceAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.addr, self.prefix_len)
-    }
-}
-
-/// The name that `ip` prints.
-impl fmt::Display for RouteProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::KERNEL => f.write_str("kernel"),
-            Self::BOOT => f.write_str("boot"),
-            Self::STATIC => f.write_str("static"),
-            Self::BIRD => f.write_str("bird"),
-            Self(number) => write!(f, "{number}"),
-        }
-    }
-}
-
-/// The text of `ip route`: a /32 without its length, `default` for /0, protocol boot unsaid.
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.target == Target::Blackhole {
-            f.write_str("blackhole ")?;
-        }
-        match self.prefix {
-            Ipv4Prefix::ALL => f.write_str("default")?,
-            host if host.len() == 32 => write!(f, "{}", host.network())?,
-            prefix => write!(f, "{prefix}")?,
-        }
-        let (scope, onlink) = match &self.target {
-            Target::Device {
-                device,
-                next_hop: NextHop::Direct,
-            } => {
-                write!(f, " dev {device}")?;
-                (" scope link", "")
-            }
-            Target::Device {
-                device,
-                next_hop: NextHop::Gateway(gateway),
-            } => {
-                write!(f, " via {gateway} dev {device}")?;
-                ("", "")
-            }
-            Target::Device {
-                next_hop: NextHop::Object(id),
-                ..
-            } => {
-                write!(f, " nhid {id}")?;
-                ("", "")
-            }
-            Target::Device {
-                device,
-                next_hop: NextHop::Onlink(node),
-            } => {
-                write!(f, " via {node} dev {device}")?;
-                ("", " onlink")
-            }
-            Target::Blackhole => ("", ""),
-            Target::Other(words) => {
-                write!(f, " {words}")?;
-                ("", "")
-            }
-        };
-        if self.tos != 0 {
-            write!(f, " tos {:#04x}", self.tos)?;
-        }
-        if self.protocol != RouteProtocol::BOOT {
-            write!(f, " proto {}", self.protocol)?;
-        }
-        f.write_str(scope)?;
-        if let Some(source) = self.source {
-            write!(f, " src {source}")?;
-        }
-        if self.metric != 0 {
-            write!(f, " metric {}", self.metric)?;
-        }
-        f.write_str(onlink)?;
-        match self.mtu {
-            Some(mtu) => write!(f, " mtu {mtu}"),
-            None => Ok(()),
-        }
     }
 }

@@ -45,10 +45,7 @@ pub(super) const ANY: TunnelEnds = TunnelEnds {
 /// Carries out one step as the kernel would.
 pub(super) fn carry_out(state: &mut Observed, step: &Step) -> Result<(), String> {
     let place = step.place.clone();
-    let device_of = |route: &super::Route| match &route.target {
-        Target::Device { device, .. } => Some(device.clone()),
-        _ => None,
-    };
+    let device_of = |route: &super::Route| route.target.device().cloned();
     let find = |state: &Observed, wanted: &InterfaceName| {
         let found = state
             .links

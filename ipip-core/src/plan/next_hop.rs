@@ -1,111 +1,14 @@
-//! Next hops that are objects of their own: what many routes have in common, known to the kernel by a number.
+//! The steps for next hops that are objects of their own: put before the routes that go by them, taken away behind.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
-use super::diff::{Conflict, Plan};
-use super::model::{Desired, NextHop, Observed, Place, Route, RouteProtocol, Target};
+use super::model::{Desired, Observed};
+use super::outcome::{Conflict, Plan};
 use super::ownership::Ownership;
+use super::place::Place;
+use super::route::{NextHopObject, Route, Target};
 use super::step::Change;
-use crate::addr::NodeAddr;
 use crate::name::InterfaceName;
-
-/// A next hop with a number of its own (`ip nexthop`, Linux 5.3), which routes go by: `PREFIX nhid NUMBER`.
-///
-/// Where each route has a next hop of its own, the kernel compares the next hop of each new route with
-/// all others of its device, so that many nodes cost the square of their number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NextHopObject {
-    /// Its number, which is not 0.
-    pub id: u32,
-    /// Where packets go: a device and an onlink node; [`Target::Other`] is only read.
-    pub target: Target,
-    /// Who made it.
-    pub protocol: RouteProtocol,
-}
-
-impl NextHopObject {
-    /// The way to `node` on `device`, with the number that says so: the address itself for the tunnel
-    /// device, its complement for any other. So every process finds the same numbers, and one that is
-    /// ours tells by itself what it should be.
-    ///
-    /// `None` if its number would be 0, which no node's is.
-    #[must_use]
-    pub fn to_node(
-        device: &InterfaceName,
-        node: NodeAddr,
-        is_tunnel: bool,
-        protocol: RouteProtocol,
-    ) -> Option<Self> {
-        let bits = node.0.to_bits();
-        let id = if is_tunnel { bits } else { !bits };
-        let target = Target::Device {
-            device: device.clone(),
-            next_hop: NextHop::Onlink(node),
-        };
-        (id != 0).then_some(Self {
-            id,
-            target,
-            protocol,
-        })
-    }
-}
-
-/// The text of `ip nexthop`.
-impl fmt::Display for NextHopObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "id {}", self.id)?;
-        let mut onlink = "";
-        match &self.target {
-            Target::Device { device, next_hop } => {
-                match next_hop {
-                    NextHop::Onlink(NodeAddr(gateway)) => {
-                        onlink = " onlink";
-                        write!(f, " via {gateway}")?;
-                    }
-                    NextHop::Gateway(gateway) => write!(f, " via {gateway}")?,
-                    NextHop::Direct | NextHop::Object(_) => {}
-                }
-                write!(f, " dev {device}")?;
-            }
-            Target::Blackhole => f.write_str(" blackhole")?,
-            Target::Other(words) => write!(f, " {words}")?,
-        }
-        write!(f, " proto {}{onlink}", self.protocol)
-    }
-}
-
-impl Ownership {
-    /// Whether `found` is ours: it bears our protocol number, leads to a node on the tunnel device or the
-    /// underlay, and has the number that we would give it.
-    #[must_use]
-    pub fn owns_next_hop(&self, found: &NextHopObject) -> bool {
-        let Target::Device {
-            device,
-            next_hop: NextHop::Onlink(node),
-        } = &found.target
-        else {
-            return false;
-        };
-        let is_tunnel = *device == self.tunnel;
-        let ours = NextHopObject::to_node(device, *node, is_tunnel, self.protocol);
-        (is_tunnel || *device == self.underlay) && ours.as_ref() == Some(found)
-    }
-}
-
-impl Route {
-    /// The number of the next hop object that it goes by.
-    #[must_use]
-    pub fn object(&self) -> Option<u32> {
-        match self.target {
-            Target::Device {
-                next_hop: NextHop::Object(id),
-                ..
-            } => Some(id),
-            _ => None,
-        }
-    }
-}
 
 /// Adds what must be done before the routes, and answers the numbers that somebody else has.
 pub(super) fn put(

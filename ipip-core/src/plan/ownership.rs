@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::model::{InterfaceAddr, NextHop, ObservedLink, Place, Route, RouteProtocol, Target};
+use super::model::{InterfaceAddr, ObservedLink};
+use super::place::Place;
+use super::route::{NextHop, NextHopObject, Route, RouteProtocol, Target};
 use crate::addr::{Ipv4Prefix, NodeAddr};
 use crate::name::InterfaceName;
 
@@ -148,6 +150,22 @@ impl Ownership {
     #[must_use]
     pub fn spares(&self, prefix: Ipv4Prefix) -> bool {
         self.spared.iter().any(|spared| spared.covers(prefix))
+    }
+
+    /// Whether `found` is ours: it bears our protocol number, leads to a node on the tunnel device or the
+    /// underlay, and has the number that we would give it.
+    #[must_use]
+    pub fn owns_next_hop(&self, found: &NextHopObject) -> bool {
+        let Target::Device {
+            device,
+            next_hop: NextHop::Onlink(node),
+        } = &found.target
+        else {
+            return false;
+        };
+        let is_tunnel = *device == self.tunnel;
+        let ours = NextHopObject::to_node(device, *node, is_tunnel, self.protocol);
+        (is_tunnel || *device == self.underlay) && ours.as_ref() == Some(found)
     }
 }
 

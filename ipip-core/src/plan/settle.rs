@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::diff::{Conflict, Plan, satisfies};
-use super::model::Route;
+use super::diff::satisfies;
+use super::outcome::{Conflict, Plan};
+use super::route::Route;
 use super::step::{Change, Step};
 
 /// What is to be done about routes, collected key by key.

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::guard::{self, GUARD_TABLE, GuardChange};
-use super::model::{InterfaceAddr, Observed, Place, Route, Setting};
-use super::next_hop::NextHopObject;
+use super::model::{InterfaceAddr, Observed, Setting};
+use super::place::Place;
+use super::route::{NextHopObject, Route};
 use crate::addr::MacAddr;
 use crate::name::{InterfaceName, NETNS_DIR};
 

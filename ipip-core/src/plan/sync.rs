@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::diff::{Conflict, Plan, device_of};
-use super::guard;
+use super::guard::steps as guard;
 use super::index::{LinkIndex, Mixed, RouteIndex};
 use super::links::ensure_link;
-use super::model::{
-    Desired, Link, LinkKind, NextHop, Observed, ObservedLink, Place, Route, RouteProtocol, Target,
-    TunnelEnds,
-};
+use super::model::{Desired, Link, LinkKind, Observed, ObservedLink, TunnelEnds};
 use super::next_hop;
+use super::outcome::{Conflict, Plan};
 use super::ownership::Ownership;
+use super::place::Place;
+use super::route::{NextHop, Route, RouteProtocol, Target};
 use super::settle::{RouteSteps, Rules};
 use super::step::Change;
 use crate::name::InterfaceName;
@@ -123,7 +122,7 @@ impl<'a> NodeRules<'a> {
 
 impl NodeRules<'_> {
     fn goes_with_its_link(&self, route: &Route) -> bool {
-        let device = device_of(route).filter(|_| route.place == Place::Node);
+        let device = route.target.device().filter(|_| route.place == Place::Node);
         device.is_some_and(|device| self.doomed.contains(device))
     }
 }
@@ -144,7 +143,7 @@ impl Rules for NodeRules<'_> {
         if route.object().is_some_and(|id| self.taken.contains(&id)) {
             return false;
         }
-        let Some(name) = device_of(route) else {
+        let Some(name) = route.target.device() else {
             return true;
         };
         let report = match self.devices.get(&(&route.place, name)) {
@@ -173,7 +172,7 @@ pub(super) fn workload_device(route: &Route) -> Option<&InterfaceName> {
         && route.place == Place::Node
         && route.prefix.len() == 32
         && route.protocol == RouteProtocol::BOOT;
-    device_of(route).filter(|_| is_a_workloads)
+    route.target.device().filter(|_| is_a_workloads)
 }
 
 /// As [`ensure_link`], and notes whether routes can lead through it then.
@@ -225,7 +224,7 @@ fn sync_routes<'a>(
     // leads through one that goes needs no step, unless its key is needed.
     let dropped = plan.deleted_links();
     let is_there = |route: &&Route| {
-        let device = device_of(route).filter(|_| !dropped.is_empty());
+        let device = route.target.device().filter(|_| !dropped.is_empty());
         device.is_none_or(|device| !dropped.contains(&(route.place.clone(), device.clone())))
     };
     let mut index = RouteIndex::new(observed.routes.iter().filter(is_there));

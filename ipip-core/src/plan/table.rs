@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::diff::{Conflict, Plan, device_of};
 use super::index::Mixed;
-use super::model::{ObservedLink, Place, Route, RouteKey};
+use super::model::ObservedLink;
+use super::outcome::{Conflict, Plan};
 use super::ownership::Ownership;
+use super::place::Place;
+use super::route::{Route, RouteKey};
 use super::settle::{RouteSteps, Rules};
 use super::step::{Change, Step};
 use super::sync::workload_device;
@@ -123,7 +125,10 @@ impl RouteTable {
         let before = std::mem::replace(&mut self.devices, devices);
         let devices = &self.devices;
         let differs = |route: &Route| {
-            device_of(route).is_some_and(|name| before.get(name) != devices.get(name))
+            route
+                .target
+                .device()
+                .is_some_and(|name| before.get(name) != devices.get(name))
         };
         for (key, slot) in &self.slots {
             if slot.desired.iter().chain(&slot.observed).any(differs) {
@@ -276,7 +281,7 @@ impl Rules for TableRules<'_> {
     }
 
     fn takes(&mut self, route: &Route) -> bool {
-        let name = match device_of(route) {
+        let name = match route.target.device() {
             Some(name) if !self.devices.is_empty() => name,
             _ => return true,
         };

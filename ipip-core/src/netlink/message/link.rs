@@ -5,7 +5,6 @@ use super::super::message::{Frame, attributes, u16_at, u32_at};
 use super::reply::Read;
 use crate::addr::MacAddr;
 use crate::name::InterfaceName;
-use crate::netlink::statistics::LinkStatistics;
 
 /// `struct ifinfomsg`: family 1, pad 1, type 2, index 4, flags 4, change 4.
 const HEADER_LEN: usize = 16;
@@ -15,6 +14,21 @@ pub(in crate::netlink) const GROUP: u16 = 27;
 
 /// The family in octet 0; other families tell of a link's place in something else, such as a bridge.
 const UNSPEC: u16 = 0;
+
+/// What a link counted since it was made: `ip -s link show`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LinkStatistics {
+    pub(crate) received_packets: u64,
+    pub(crate) sent_packets: u64,
+    pub(crate) received_octets: u64,
+    pub(crate) sent_octets: u64,
+    /// What it did not send, for whatever reason.
+    pub(crate) send_errors: u64,
+    pub(crate) receive_drops: u64,
+    pub(crate) send_drops: u64,
+    /// Received frames whose header made no sense; to the ipip driver, ECN fields that ask for a drop.
+    pub(crate) frame_errors: u64,
+}
 
 /// A link in short.
 #[derive(Debug, Clone, PartialEq, Eq)]

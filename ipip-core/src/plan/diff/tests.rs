@@ -5,9 +5,10 @@ use reference::{everything, fresh, inside, netns, peer_route, tunnel, workload};
 use super::*;
 use crate::addr::{Ipv4Prefix, MacAddr};
 use crate::mtu::TunnelMtu;
+use crate::name::InterfaceName;
 use crate::overlay::WorkloadEndpoint;
 use crate::plan::naive_kernel::{ANY, carry_out, link};
-use crate::plan::{RouteProtocol, Setting, TunnelEnds, undo};
+use crate::plan::{Place, Setting, Step, undo};
 
 fn name(text: &str) -> InterfaceName {
     InterfaceName::try_new(text).unwrap()

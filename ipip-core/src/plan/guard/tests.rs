@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::naive_kernel::carry_out;
-use crate::plan::{ensure, removal, undo};
+use crate::plan::{Change, Conflict, Desired, Observed, Place, Plan, ensure, removal, undo};
 
 fn range(first: u8, last: u8) -> AddrRange {
     AddrRange {

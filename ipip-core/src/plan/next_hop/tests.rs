@@ -1,7 +1,8 @@
 use super::*;
+use crate::addr::NodeAddr;
 use crate::plan::naive_kernel::carry_out;
 use crate::plan::sync::world::*;
-use crate::plan::{leave, sync, undo};
+use crate::plan::{NextHop, RouteProtocol, leave, sync, undo};
 
 fn object(device: &str, last: u8) -> NextHopObject {
     let node = NodeAddr([172, 18, 0, last].into());
