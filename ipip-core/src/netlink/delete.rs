@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
 use super::Space;
+use super::course::Course;
 use super::error::Fault;
 use super::exchange::Outcome;
-use super::many::Deadline;
 use super::message::link::LinkFacts;
 use super::message::request::{self, LinkChange};
 use crate::name::InterfaceName;
@@ -34,15 +34,20 @@ struct Doomed {
 }
 
 impl Space {
-    /// Deletes the links of these names, and says of which it failed.
-    pub(super) fn delete_links(&mut self, names: &[&InterfaceName]) -> Outcome {
+    /// Deletes the links of these names, tells of each group, and says of which it failed.
+    pub(super) fn delete_links(
+        &mut self,
+        names: &[&InterfaceName],
+        course: &mut Course,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let each: Vec<usize> = (0..names.len()).collect();
         let left = if names.len() < MANY {
             each
         } else {
             // Where this does not work, what does work says what is wrong.
-            self.delete_in_groups(names, &mut outcome).unwrap_or(each)
+            self.delete_in_groups(names, course, &mut outcome)
+                .unwrap_or(each)
         };
         for item in left {
             let Some(name) = names.get(item) else {
@@ -53,6 +58,7 @@ impl Space {
                 Err(Fault::AnswerLost(reason)) => outcome.unknown.push((item, reason)),
                 Err(fault) => outcome.failed.push((item, fault)),
             }
+            course.count(1);
         }
         outcome
     }
@@ -61,6 +67,7 @@ impl Space {
     fn delete_in_groups(
         &mut self,
         names: &[&InterfaceName],
+        course: &mut Course,
         outcome: &mut Outcome,
     ) -> Result<Vec<usize>, Fault> {
         let links = self.socket.link_facts()?.values;
@@ -73,7 +80,7 @@ impl Space {
                 move |one: &Doomed| Some((request::set_link(one.index, &change).into(), 0));
             doomed.iter().map(request)
         });
-        drop(self.socket.change_all(moves, &mut Deadline::never()));
+        drop(self.socket.change_all(moves, &mut Course::default()));
         let members = members(&self.socket.link_facts()?.values);
         let mut asked = Vec::new();
         for (group, doomed) in groups {
@@ -83,6 +90,7 @@ impl Space {
                 && self.socket.change(request::delete_group(group), 0).is_ok();
             if deleted {
                 asked.push((group, doomed));
+                course.count(doomed.len());
             } else {
                 self.put_back(doomed);
                 left.extend(doomed.iter().map(|one| one.item));
@@ -123,7 +131,7 @@ impl Space {
         };
         // One that is gone is as good as put back.
         let requests = links.iter().map(request);
-        drop(self.socket.change_all(requests, &mut Deadline::never()));
+        drop(self.socket.change_all(requests, &mut Course::default()));
     }
 }
 

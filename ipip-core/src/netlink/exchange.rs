@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 use netlink_packet_core::NLM_F_REQUEST;
 use netlink_packet_route::RouteNetlinkMessage;
 
+use super::course::Course;
 use super::error::Fault;
-use super::many::Deadline;
 use super::message::reply::Read;
 use super::message::{Frame, Meaning, Request, ask_for_acknowledgement, encode};
 use super::socket::RequestSocket;
@@ -57,9 +57,9 @@ impl RequestSocket {
     pub(super) fn change_all(
         &mut self,
         requests: impl Iterator<Item = Option<(Request, u16)>>,
-        deadline: &mut Deadline,
+        course: &mut Course,
     ) -> Outcome {
-        self.exchange(requests, REFUSAL_CHARGE, deadline, |_, _| {})
+        self.exchange(requests, REFUSAL_CHARGE, course, |_, _| {})
     }
 
     /// Asks questions that have one answer each, and reads the answers, in order.
@@ -71,8 +71,8 @@ impl RequestSocket {
         let unanswered = || Err(Fault::Unreadable("no answer".to_owned()));
         let mut answers: Vec<_> = (0..questions.len()).map(|_| unanswered()).collect();
         let questions = questions.map(|question| Some((question.into(), 0)));
-        let mut deadline = Deadline::never();
-        let outcome = self.exchange(questions, LINK_CHARGE, &mut deadline, |item, frame| {
+        let mut course = Course::default();
+        let outcome = self.exchange(questions, LINK_CHARGE, &mut course, |item, frame| {
             if let (Some(answer), Some(found)) = (answers.get_mut(item), read(frame).transpose()) {
                 *answer = found.map_err(Fault::Unreadable);
             }
@@ -94,7 +94,7 @@ impl RequestSocket {
         &mut self,
         requests: impl Iterator<Item = Option<(Request, u16)>>,
         answer_charge: usize,
-        deadline: &mut Deadline,
+        course: &mut Course,
         mut part: impl FnMut(usize, &Frame<'_>),
     ) -> Outcome {
         // What the buffers hold is never exceeded, so no answer is lost and no send is too long.
@@ -112,18 +112,18 @@ impl RequestSocket {
             // The numbers begin again once in 2^32 requests.
             if start > 0 && (datagram.bytes.len() > octets_max || number < datagram.first) {
                 let next = datagram.bytes.split_off(start);
-                self.exchange_one(&mut datagram, &mut outcome, deadline, &mut part);
+                self.exchange_one(&mut datagram, &mut outcome, course, &mut part);
                 datagram.bytes = next;
                 datagram.push(item, number, 0);
             } else {
                 datagram.push(item, number, start);
             }
             if datagram.items.len() >= count_max {
-                self.exchange_one(&mut datagram, &mut outcome, deadline, &mut part);
+                self.exchange_one(&mut datagram, &mut outcome, course, &mut part);
             }
         }
         if !datagram.items.is_empty() {
-            self.exchange_one(&mut datagram, &mut outcome, deadline, &mut part);
+            self.exchange_one(&mut datagram, &mut outcome, course, &mut part);
         }
         outcome
     }
@@ -133,15 +133,15 @@ impl RequestSocket {
         &mut self,
         datagram: &mut Datagram,
         outcome: &mut Outcome,
-        deadline: &mut Deadline,
+        course: &mut Course,
         part: &mut impl FnMut(usize, &Frame<'_>),
     ) {
-        if deadline.is_over() {
+        if course.is_over() {
             outcome.left.append(&mut datagram.items);
             datagram.bytes.clear();
             return;
         }
-        deadline.begin();
+        course.begin();
         ask_for_acknowledgement(&mut datagram.bytes, datagram.last);
         let mut refused = Vec::new();
         let ended = self.send(&datagram.bytes).map_err(Lost::Unsent);
@@ -155,7 +155,7 @@ impl RequestSocket {
             rest.for_each(|item| outcome.lose(*item, &lost));
         }
         outcome.failed.append(&mut refused);
-        deadline.count(datagram.items.len());
+        course.count(datagram.items.len());
         datagram.bytes.clear();
         datagram.items.clear();
     }
@@ -250,7 +250,7 @@ mod tests {
         socket.number(u32::MAX - 700);
         let outcome = socket.change_all(
             refused(3000).chain([None]).chain(refused(1)),
-            &mut Deadline::never(),
+            &mut Course::default(),
         );
         let places: Vec<usize> = outcome.failed.iter().map(|(item, _)| *item).collect();
         assert_eq!(places, (0..3000).chain([3001]).collect::<Vec<_>>());
@@ -261,7 +261,7 @@ mod tests {
     fn lost_answers_leave_the_outcome_unknown_and_the_socket_sound() {
         let mut socket = socket();
         socket.hold_little();
-        let outcome = socket.change_all(refused(1000), &mut Deadline::never());
+        let outcome = socket.change_all(refused(1000), &mut Course::default());
         assert_eq!(outcome.failed.len() + outcome.unknown.len(), 1000);
         assert!(outcome.unknown.len() > 900);
         // What the kernel does not answer before everything was read.
@@ -273,8 +273,8 @@ mod tests {
     #[test]
     fn what_is_not_begun_in_time_is_told_by_its_place() {
         let mut socket = socket();
-        let mut deadline = Deadline::at(std::time::Instant::now());
-        let outcome = socket.change_all(refused(10_000), &mut deadline);
+        let mut course = Course::until(std::time::Instant::now());
+        let outcome = socket.change_all(refused(10_000), &mut course);
         // A batch at least, so that whoever goes on comes to an end.
         let begun = outcome.failed.len();
         assert!(begun > 100 && begun < 9000, "{begun} begun");

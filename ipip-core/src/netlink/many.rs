@@ -7,11 +7,9 @@
 //! of what came before it in its stage, unless that was about a link of its name.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
-use std::sync::Arc;
-use std::time::Instant;
 
 use super::apply::device_of;
+use super::course::Course;
 use super::work::Work;
 use super::{Kernel, NetlinkError};
 use crate::name::InterfaceName;
@@ -29,98 +27,6 @@ pub struct Applied {
     pub unknown: Vec<usize>,
     /// Those that were not begun, in the order of the list, as the time was over.
     pub left: Vec<usize>,
-}
-
-/// By when work should be over, and who hears how far it is. It ends between two batches and never before the first, so whoever takes it
-/// up again and again comes to its end, however short the time.
-#[derive(Clone)]
-pub struct Deadline {
-    end: Option<Instant>,
-    begun: bool,
-    listener: Option<Listener>,
-    /// Steps that were answered, of how many that are expected.
-    done: usize,
-    total: usize,
-}
-
-/// Hears how many steps were answered, of how many.
-type Listener = Arc<dyn Fn(usize, usize) + Send + Sync>;
-
-impl fmt::Debug for Deadline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deadline")
-            .field("end", &self.end)
-            .field("begun", &self.begun)
-            .field("done", &self.done)
-            .field("total", &self.total)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Deadline {
-    /// There is time for everything.
-    #[must_use]
-    pub fn never() -> Self {
-        Self {
-            end: None,
-            begun: false,
-            listener: None,
-            done: 0,
-            total: 0,
-        }
-    }
-
-    /// It is over at `end`.
-    #[must_use]
-    pub fn at(end: Instant) -> Self {
-        Self {
-            end: Some(end),
-            ..Self::never()
-        }
-    }
-
-    /// Whether it is over, so that no further batch is to be begun.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.begun && self.end.is_some_and(|end| Instant::now() >= end)
-    }
-
-    /// The first batch was sent, or another since.
-    pub(crate) fn begin(&mut self) {
-        self.begun = true;
-    }
-
-    /// The same, and `listener` hears of every batch that was answered.
-    pub(crate) fn with_listener(self, listener: Listener) -> Self {
-        Self {
-            listener: Some(listener),
-            ..self
-        }
-    }
-
-    /// So many steps more are to come.
-    pub(crate) fn expect(&mut self, steps: usize) {
-        self.total += steps;
-    }
-
-    /// So many steps more were answered.
-    pub(crate) fn count(&mut self, steps: usize) {
-        self.reach(self.done + steps);
-    }
-
-    /// How many steps were answered.
-    pub(super) fn done(&self) -> usize {
-        self.done
-    }
-
-    /// So many steps were answered, in all.
-    pub(super) fn reach(&mut self, done: usize) {
-        let Some(listener) = self.listener.as_ref().filter(|_| done > self.done) else {
-            return;
-        };
-        self.done = done;
-        listener(done, self.total);
-    }
 }
 
 /// A step that failed.
@@ -181,13 +87,13 @@ impl Kernel {
     /// thousand routes are written as fast as the kernel takes them (a quarter of a million per second
     /// through one gateway; their number times that of the gateways counts where there are thousands).
     pub fn apply_all(&mut self, steps: &[Step]) -> Applied {
-        self.apply_until(steps, &mut Deadline::never())
+        self.apply_until(steps, &mut Course::default())
     }
 
     /// As [`Kernel::apply_all`], and ends between two batches once the time is over. What was not begun
     /// then is in [`Applied::left`]: of each namespace the last of its steps, as they are sent.
-    pub fn apply_until(&mut self, steps: &[Step], deadline: &mut Deadline) -> Applied {
-        let mut work = Work::new(self, steps, deadline);
+    pub fn apply_until(&mut self, steps: &[Step], course: &mut Course) -> Applied {
+        let mut work = Work::new(self, steps, course);
         for stage in stages(&mut work, steps) {
             work.carry_out(&stage);
         }

@@ -12,6 +12,7 @@
 //! | `classifier` | programs at the hooks of traffic control |
 //! | `apply` | each step as one acknowledged request; `forwarding`, which goes by `/proc` |
 //! | `many` | many steps at once: `work` does them in stages, `exchange` sends many requests at a time, `delete` deletes links in groups |
+//! | `course` | by when long work is to end, and who hears how far it is |
 //! | `monitor` | what changes, as the kernel tells it |
 //! | `nft` | the guard's table, through the program `nft` |
 //! | `error` | what was refused, about what, and in the kernel's own words |
@@ -34,6 +35,7 @@ use crate::sys::netns::Netns;
 mod apply;
 #[cfg(feature = "bpf")]
 mod classifier;
+mod course;
 mod delete;
 mod error;
 mod exchange;
@@ -48,8 +50,9 @@ mod work;
 
 #[cfg(feature = "bpf")]
 pub use classifier::{Classifier, Hook};
+pub use course::Course;
 pub use error::{ApplyError, NetlinkError, Refusal};
-pub use many::{Applied, Deadline, Failed};
+pub use many::{Applied, Failed};
 pub use monitor::{Event, Monitor};
 pub use observe::RouteAnswer;
 

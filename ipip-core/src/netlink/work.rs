@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::Kernel;
 use super::apply::{device_of, request_of};
+use super::course::Course;
 use super::error::{Fault, in_place};
 use super::exchange::Outcome;
 use super::forwarding::goes_by_proc;
-use super::many::{Applied, Deadline, Failed, LinkName, Stage};
+use super::many::{Applied, Failed, LinkName, Stage};
 use super::message::{Request, link, request};
 use crate::name::InterfaceName;
 use crate::plan::{Change, Place, Setting, Step};
@@ -20,7 +21,7 @@ pub(super) struct Work<'a> {
     failed: Vec<Failed>,
     unknown: Vec<usize>,
     left: Vec<usize>,
-    deadline: &'a mut Deadline,
+    course: &'a mut Course,
     /// How many steps were answered before these.
     before: usize,
     /// The indexes that names have since links were last created or deleted.
@@ -30,19 +31,15 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(
-        kernel: &'a mut Kernel,
-        steps: &'a [Step],
-        deadline: &'a mut Deadline,
-    ) -> Self {
+    pub(super) fn new(kernel: &'a mut Kernel, steps: &'a [Step], course: &'a mut Course) -> Self {
         Self {
             kernel,
             steps,
             failed: vec![],
             unknown: vec![],
             left: vec![],
-            before: deadline.done(),
-            deadline,
+            before: course.done(),
+            course,
             indexes: HashMap::new(),
             missing: HashMap::new(),
         }
@@ -101,7 +98,7 @@ impl<'a> Work<'a> {
         self.left.sort_unstable();
         // Those too that no batch has carried: written by a file, or never sent as they cannot succeed.
         let answered = self.steps.len() - self.left.len();
-        self.deadline.reach(self.before + answered);
+        self.course.reach(self.before + answered);
         if log::log_enabled!(log::Level::Debug) {
             let failed = self.failed.iter().map(|failed| failed.step);
             let others = self.unknown.iter().chain(&self.left).copied();
@@ -120,7 +117,7 @@ impl<'a> Work<'a> {
 
     /// Whether the time is over, so that these are not begun.
     fn leaves(&mut self, numbers: &[usize]) -> bool {
-        let is_over = self.deadline.is_over();
+        let is_over = self.course.is_over();
         if is_over {
             self.left.extend(numbers);
         }
@@ -136,9 +133,8 @@ impl<'a> Work<'a> {
         self.indexes.clear();
         let names: Vec<_> = numbers.iter().filter_map(|n| self.device(*n)).collect();
         let found = self.kernel.spaces.get_mut(space);
-        let outcome = found.map(|space| space.delete_links(&names));
-        self.deadline.begin();
-        self.deadline.count(numbers.len());
+        let outcome = found.map(|space| space.delete_links(&names, self.course));
+        self.course.begin();
         self.take(&numbers, outcome.unwrap_or_default());
     }
 
@@ -158,7 +154,7 @@ impl<'a> Work<'a> {
             }
         }
         if let Some(found) = self.kernel.spaces.get_mut(space) {
-            outcome.extend(found.socket.change_all(requests.into_iter(), self.deadline));
+            outcome.extend(found.socket.change_all(requests.into_iter(), self.course));
         }
         for (item, fault) in std::mem::take(&mut outcome.failed) {
             let Some((number, step)) = self.nth(numbers, item) else {
@@ -207,7 +203,7 @@ impl<'a> Work<'a> {
             });
             request.map_err(|fault| refused.push((item, fault))).ok()
         });
-        outcome.extend(found.socket.change_all(requests, self.deadline));
+        outcome.extend(found.socket.change_all(requests, self.course));
         outcome.failed.append(&mut refused);
         self.take(&numbers, outcome);
     }

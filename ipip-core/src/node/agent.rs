@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::counters::Tally;
 use super::live::Live;
+use super::progress::Turns;
 use super::underlay::{self, Underlay};
 use super::{DataPath, DataPathState, NodeConfig, NodeCounters, NodeError};
 use crate::addr::NodeAddr;
@@ -33,7 +34,7 @@ pub struct Node {
     pub(super) store: Arc<dyn Store>,
     pub(super) ambient: Ambient,
     pub(super) tally: Arc<Tally>,
-    turn: Arc<Mutex<State>>,
+    pub(super) turns: Arc<Turns>,
 }
 
 /// Who carries a node's packets.
@@ -87,7 +88,7 @@ impl Node {
             store,
             ambient,
             tally: Arc::default(),
-            turn: Arc::default(),
+            turns: Arc::default(),
         })
     }
 
@@ -100,7 +101,7 @@ impl Node {
             store,
             ambient: self.ambient.clone(),
             tally: Arc::clone(&self.tally),
-            turn: Arc::clone(&self.turn),
+            turns: Arc::clone(&self.turns),
         }
     }
 
@@ -128,18 +129,12 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::DataPath`] if the kernel does not let the counters of eBPF programs be read, [`NodeError::Kernel`] if
-    /// the driver's device is gone.
+    /// the driver's device is gone, [`NodeError::InProgress`] if the node's own listener asks.
     pub fn traffic(&self) -> Result<Option<Counters>, NodeError> {
-        match &self.turn().data_path {
+        match &self.turn()?.data_path {
             Carrier::This(path) => path.counters().map(Some),
             _ => Ok(None),
         }
-    }
-
-    /// Waits until no other call of this value changes the kernel.
-    pub(super) fn turn(&self) -> MutexGuard<'_, State> {
-        // What a call that panicked has remembered is true; what it did not do, the next one finds.
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The kernel in the node's namespace.

@@ -4,43 +4,43 @@ use std::collections::BTreeMap;
 
 use super::guard::cannot_be_had;
 use super::synced::FailedStep;
-use crate::netlink::{Applied, Deadline, Kernel};
+use crate::netlink::{Applied, Course, Kernel};
 use crate::plan::{Change, Conflict, Plan, Route, Step};
 
 /// Carries out `plan` as far as the time lasts; what fails is told and the rest is done.
-pub(super) fn apply(kernel: &mut Kernel, plan: Plan, deadline: &mut Deadline) -> Round {
+pub(super) fn apply(kernel: &mut Kernel, plan: Plan, course: &mut Course) -> Round {
     let mut round = Round {
         conflicts: plan.conflicts,
         adopted: plan.adopted,
         ..Round::default()
     };
-    deadline.expect(plan.steps.len());
+    course.expect(plan.steps.len());
     // The guard's own steps are transactions of another kind, before and after all others.
     for part in plan
         .steps
         .chunk_by(|one, next| is_guard(one) == is_guard(next))
     {
         if part.iter().any(is_guard) {
-            apply_guard(kernel, part, deadline, &mut round);
+            apply_guard(kernel, part, course, &mut round);
         } else {
-            apply_part(kernel, part, deadline, &mut round);
+            apply_part(kernel, part, course, &mut round);
         }
     }
     round
 }
 
-fn apply_guard(kernel: &mut Kernel, steps: &[Step], deadline: &mut Deadline, round: &mut Round) {
+fn apply_guard(kernel: &mut Kernel, steps: &[Step], course: &mut Course, round: &mut Round) {
     for step in steps {
         if round.no_guard.is_some() {
             return;
         }
-        if deadline.is_over() {
+        if course.is_over() {
             round.postponed.push(step.clone());
             continue;
         }
-        deadline.begin();
+        course.begin();
         let applied = kernel.apply(std::slice::from_ref(step));
-        deadline.count(1);
+        course.count(1);
         match applied {
             Ok(()) => round.done.push(step.clone()),
             Err(error) if cannot_be_had(&error.cause) => {
@@ -76,10 +76,10 @@ pub(super) struct Round {
 pub(super) fn apply_part(
     kernel: &mut Kernel,
     steps: &[Step],
-    deadline: &mut Deadline,
+    course: &mut Course,
     round: &mut Round,
 ) {
-    let applied = kernel.apply_until(steps, deadline);
+    let applied = kernel.apply_until(steps, course);
     round.moved |= applied.is_stale();
     tell(steps, applied, round);
 }

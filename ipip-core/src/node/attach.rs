@@ -2,13 +2,14 @@
 
 use std::net::Ipv4Addr;
 
+use super::progress::Task;
 use super::wiring::{Look, Wire, Wired, wire_all};
 use super::{Changes, Node, NodeError, Workload};
 use crate::addr::MacAddr;
 use crate::ipam::{Assigned, Given};
 use crate::mtu::TunnelMtu;
 use crate::name::{HandleId, InterfaceName};
-use crate::netlink::NetlinkError;
+use crate::netlink::{Course, NetlinkError};
 use crate::overlay::{WorkloadEndpoint, check_workload_name};
 use crate::resource::{Attribute, Release, go_time};
 use crate::sys::netns::Netns;
@@ -69,7 +70,7 @@ impl Node {
         &self,
         workloads: &[Workload],
     ) -> Result<Vec<Result<Attached, NodeError>>, NodeError> {
-        let mut turn = self.turn();
+        let mut turn = self.turn()?;
         let guests: Vec<_> = workloads.iter().map(|one| self.guest(one)).collect();
         let (look, mtu) = self.look(&guests)?;
         let is_open = |guest: &&Guest<'_>| guest.workload.address.is_none();
@@ -89,7 +90,9 @@ impl Node {
         let wires: Vec<_> = wires
             .map(|(guest, given)| guest.wire(*given, mtu))
             .collect();
-        let mut wired = wire_all(&self.netns, look, &wires).into_iter().zip(&wires);
+        let course = self.told(Task::Attach, Course::default());
+        let wired = wire_all(&self.netns, look, &wires, course);
+        let mut wired = wired.into_iter().zip(&wires);
         let attached = given.into_iter().map(|given| {
             let (guest, given) = given?;
             let (wired, wire) = wired.next().ok_or_else(|| self.not_joined())?;

@@ -157,18 +157,19 @@ impl NodeConfig {
     }
 
     /// The same node, which calls `tell` while it works on many objects in the kernel: on the thread of
-    /// the call, each time the kernel has answered a batch of changes (64 KiB, about a thousand routes),
-    /// and never once the call has returned. Passes, [`Node::detach_many`](super::Node::detach_many) and [`Node::leave`](super::Node::leave) tell; a
-    /// call that has nothing to do in the kernel tells nothing.
+    /// the call, each time the kernel has answered a batch of changes (32 KiB, some 500 routes; 128
+    /// containers attached, 24 detached), and never once the call has returned. A call that has nothing to do in the
+    /// kernel tells nothing, and a run nothing of a route that it puts back at once.
     ///
-    /// The call has the node's turn meanwhile, so `tell` must not call the node, which would wait for
-    /// itself. A panic in it ends the call between two batches; the next call goes on from there.
+    /// The call has the node's turn meanwhile: what `tell` asks of the node itself is answered by
+    /// [`NodeError::InProgress`](super::NodeError::InProgress), and calls of other threads wait. A panic in it ends the
+    /// call between two batches; the next call goes on from there.
     ///
     /// ```
     /// use ipip_core::name::NodeName;
     /// use ipip_core::node::NodeConfig;
     /// let config = NodeConfig::new(NodeName::try_new("node-a")?)
-    ///     .with_progress(|p| eprintln!("{}: {} of {}", p.work, p.done, p.total));
+    ///     .with_progress(|p| eprintln!("{}: {} of {}", p.task, p.done, p.total));
     /// # Ok::<(), ipip_core::name::NameError>(())
     /// ```
     #[must_use]

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ensure::converge;
-use super::progress::Work;
+use super::progress::Task;
 use super::{Changes, Node, NodeError, WorkloadId};
 use crate::ipam::IpamError;
 use crate::mtu::UnderlayMtu;
 use crate::name::{HandleId, InterfaceName};
-use crate::netlink::Deadline;
+use crate::netlink::Course;
 use crate::overlay::{WorkloadEndpoint, check_workload_name};
 use crate::plan::{self, Change, Desired, Link, Place, Step};
 use crate::resource::{Block, Release};
@@ -55,7 +55,7 @@ impl Node {
         &self,
         ids: &[WorkloadId],
     ) -> Result<Vec<Result<Detached, NodeError>>, NodeError> {
-        let _turn = self.turn();
+        let _turn = self.turn()?;
         let handles: Vec<_> = ids.iter().map(|id| self.departing(id)).collect();
         let blocks = self.ipam.blocks()?;
         let staying = self.staying(&blocks, handles.iter().flatten());
@@ -128,9 +128,9 @@ impl Node {
         let mut unwired: BTreeMap<_, _> = links.keys().map(|name| (name.clone(), vec![])).collect();
         let mut kernel = self.kernel()?;
         let steps = plan::removal(&desired(links.into_values()), &kernel.observe()?).steps;
-        let mut deadline = self.told(Work::Detach, Deadline::never());
-        deadline.expect(steps.len());
-        let failed = kernel.apply_until(&steps, &mut deadline).undone();
+        let mut course = self.told(Task::Detach, Course::default());
+        course.expect(steps.len());
+        let failed = kernel.apply_until(&steps, &mut course).undone();
         for (number, step) in steps.into_iter().enumerate() {
             let Change::DeleteLink { name } = &step.change else {
                 continue;

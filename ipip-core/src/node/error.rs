@@ -77,6 +77,12 @@ pub enum NodeError {
         /// The node.
         node: String,
     },
+    /// The listener of the node's progress has called the node, which is at work on that thread.
+    #[error("node {node} is at work, and tells of it: its progress callback must not call it")]
+    InProgress {
+        /// The node.
+        node: String,
+    },
     /// Another node has this underlay address, so that the others could not tell the two.
     #[error(
         "address {addr} of node {node} is that of node {other} already; one of them must change or be removed"

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use super::agent::Carrier;
 use super::apply::{Round, apply_part};
 use super::data_path::remove_programs;
-use super::progress::Work;
+use super::progress::Task;
 use super::synced::{FailedStep, json, texts};
 use super::{Node, NodeError, remove_guard};
 use crate::ipam::NodeRemoval;
-use crate::netlink::Deadline;
+use crate::netlink::Course;
 use crate::plan::{self, Step};
 
 /// How a node leaves.
@@ -51,7 +51,7 @@ impl Node {
     /// [`NodeError::NotJoined`] if it knows nothing of this node; [`NodeError::Underlay`] and
     /// [`NodeError::Kernel`] if the namespace cannot be read: nothing was done then.
     pub fn leave(&self, options: &LeaveOptions) -> Result<Left, NodeError> {
-        let mut state = self.turn();
+        let mut state = self.turn()?;
         let mut kernel = self.kernel()?;
         self.follow(&mut state)?;
         self.survey(&mut state, kernel.observe()?)?;
@@ -61,9 +61,9 @@ impl Node {
         let survey = self.survey(&mut state, kernel.observe()?)?;
         let plan = plan::leave(&survey.observed, &survey.ownership, &state.before);
         let mut round = Round::default();
-        let mut deadline = self.told(Work::Leave, Deadline::never());
-        deadline.expect(plan.steps.len());
-        apply_part(&mut kernel, &plan.steps, &mut deadline, &mut round);
+        let mut course = self.told(Task::Leave, Course::default());
+        course.expect(plan.steps.len());
+        apply_part(&mut kernel, &plan.steps, &mut course, &mut round);
         let mut left = Left {
             done: round.done,
             failed: round.failed,

@@ -8,7 +8,7 @@ use super::counters::add;
 use super::{Node, Synced};
 use crate::addr::Ipv4Prefix;
 use crate::cluster::View;
-use crate::netlink::{Deadline, Event};
+use crate::netlink::{Course, Event};
 use crate::plan::{Change, Place, Route, Step};
 
 impl Node {
@@ -21,7 +21,7 @@ impl Node {
         if self.config.policy.next_hop_objects {
             return None;
         }
-        let mut turn = self.turn();
+        let mut turn = self.turn().ok()?;
         let lost = lost(turn.view.as_ref()?, &turn, events)?;
         let mut synced = Synced {
             done: vec![],
@@ -34,7 +34,7 @@ impl Node {
         let steps: Vec<Step> = lost.into_values().map(addition).collect();
         let mut round = Round::default();
         let mut kernel = self.kernel().ok()?;
-        apply_part(&mut kernel, &steps, &mut Deadline::never(), &mut round);
+        apply_part(&mut kernel, &steps, &mut Course::default(), &mut round);
         // Somebody was faster: what is there now is for a whole pass to see.
         if round.moved && round.done.is_empty() {
             return None;

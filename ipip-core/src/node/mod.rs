@@ -25,7 +25,7 @@
 //! | `config`, `underlay`, `workload` | what a node is told, where the others reach it, what it wires |
 //! | `join`, `attach`, `wiring`, `detach`, `leave` | the calls |
 //! | `sync`, `live`, `apply`, `synced` | a pass: what it knows, what it does, what it answers |
-//! | `progress` | how far it has come, for whoever wants to hear |
+//! | `progress` | the turns of the calls, and how far each has come, for whoever wants to hear |
 //! | `trial` | which data path it would start |
 //! | `run`, `mend`, `in_time`, `counters` | passes whenever something changed, each with its deadline |
 //! | `ensure`, `data_path`, `guard` | one object at a time |
@@ -83,7 +83,7 @@ pub use ensure::{
 pub use error::NodeError;
 pub use guard::{GuardState, ensure_guard, remove_guard, settle_guard};
 pub use leave::{LeaveOptions, Left};
-pub use progress::{Progress, Work};
+pub use progress::{Progress, Task};
 pub use run::{RunEvent, Stop};
 pub use synced::{DataPathState, FailedStep, Planned, Synced};
 pub use underlay::{Underlay, UnderlayError};

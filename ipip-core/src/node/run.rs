@@ -10,7 +10,7 @@ use super::counters::add;
 use super::in_time::InTime;
 use super::{Node, NodeError, Synced};
 use crate::datastore::{Revision, Store, StoreError, key};
-use crate::netlink::{Deadline, Event, Monitor};
+use crate::netlink::{Course, Event, Monitor};
 use crate::sys::wake::Wake;
 
 /// Everything is compared anew after this time, whatever was told; Felix's `RouteRefreshInterval`.
@@ -192,11 +192,11 @@ impl Node {
 
     /// A pass that ends in time, counted from when it is its turn.
     fn pass_in_time(&self, store: &InTime) -> Result<Synced, NodeError> {
-        let mut turn = self.turn();
+        let mut turn = self.turn()?;
         let (now, time) = (Instant::now(), self.config.deadline);
         store.set_end(now.checked_add(time.max(STORE_LEAST)));
         let end = now.checked_add(time);
-        self.pass(&mut turn, end.map_or_else(Deadline::never, Deadline::at))
+        self.pass(&mut turn, end.map_or_else(Course::default, Course::until))
     }
 
     /// Waits until something is told, or until `due`. The changes in the kernel, if that is all.

@@ -9,14 +9,14 @@ use super::counters::add;
 use super::data_path::{DataPathConfig, ensure_data_path, is_look_alike, remove_programs};
 use super::guard::cannot_be_had;
 use super::live::Live;
-use super::progress::Work;
+use super::progress::Task;
 use super::synced::{DataPathState, FailedStep, Planned, Synced};
 use super::trial::try_data_path;
 use super::{GuardState, Node, NodeError, Underlay};
 use crate::addr::{NodeAddr, TunnelAddr};
 use crate::cluster::View;
 use crate::name::InterfaceName;
-use crate::netlink::{Deadline, Kernel};
+use crate::netlink::{Course, Kernel};
 use crate::overlay::{Guard, GuardPool, LocalNode, Overlay, Policy, Tunnel};
 use crate::peers::Peers;
 use crate::plan::{self, Change, GuardChange, Observed, Ownership, Place, Plan, Step, Target};
@@ -50,8 +50,8 @@ impl Node {
     /// [`NodeError::NotJoined`], [`NodeError::Underlay`], [`NodeError::Kernel`] if the namespace cannot be
     /// read, [`NodeError::Cluster`] if the store never could; nothing was changed then.
     pub fn sync(&self) -> Result<Synced, NodeError> {
-        let mut turn = self.turn();
-        self.pass(&mut turn, Deadline::never())
+        let mut turn = self.turn()?;
+        self.pass(&mut turn, Course::default())
     }
 
     /// What [`Node::sync`] would do in the kernel now. Nothing is changed, in the store neither; which data
@@ -61,7 +61,7 @@ impl Node {
     /// # Errors
     /// As [`Node::sync`].
     pub fn plan(&self) -> Result<Planned, NodeError> {
-        let mut turn = self.turn();
+        let mut turn = self.turn()?;
         let mut kernel = self.kernel()?;
         let observed = kernel.observe()?;
         let stale = self.follow(&mut turn)?;
@@ -87,10 +87,10 @@ impl Node {
 
 impl Node {
     /// One pass, in the caller's turn.
-    pub(super) fn pass(&self, state: &mut State, deadline: Deadline) -> Result<Synced, NodeError> {
+    pub(super) fn pass(&self, state: &mut State, course: Course) -> Result<Synced, NodeError> {
         add(&self.tally.passes, 1);
-        let mut deadline = self.told(Work::Sync, deadline);
-        let result = self.rounds(state, &mut deadline);
+        let mut course = self.told(Task::Sync, course);
+        let result = self.rounds(state, &mut course);
         match &result {
             Ok(synced) => {
                 add(&self.tally.applied, synced.done.len());
@@ -103,7 +103,7 @@ impl Node {
         result
     }
 
-    fn rounds(&self, state: &mut State, deadline: &mut Deadline) -> Result<Synced, NodeError> {
+    fn rounds(&self, state: &mut State, course: &mut Course) -> Result<Synced, NodeError> {
         let mut kernel = self.kernel()?;
         // Before the store: whoever attaches a workload commits its address before it makes its link, so
         // that no link is seen here of which the store does not know.
@@ -125,7 +125,7 @@ impl Node {
             guard = self.guard(state, &mut kernel, &mut survey)?;
             let plan = survey.plan(stale.is_some());
             state.remember(plan.settings_before(&survey.observed));
-            last = apply(&mut kernel, plan, deadline);
+            last = apply(&mut kernel, plan, course);
             state.notice(&mut last.adopted, &last.done);
             if let Some(reason) = last.no_guard.take() {
                 log::warn!(
@@ -136,7 +136,7 @@ impl Node {
                 guard = GuardState::Unavailable { reason };
             }
             done.append(&mut last.done);
-            if !last.moved || round == ROUNDS || deadline.is_over() {
+            if !last.moved || round == ROUNDS || course.is_over() {
                 break;
             }
             survey = self.survey(state, kernel.observe()?)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Changes, NodeError, ensure_workload};
 use crate::addr::MacAddr;
 use crate::name::InterfaceName;
-use crate::netlink::Kernel;
+use crate::netlink::{Course, Kernel};
 use crate::overlay::{LINK_LOCAL_GATEWAY, WorkloadEndpoint};
 use crate::plan::{self, Observed, Place, Route, Step};
 use crate::sys::netns::Netns;
@@ -61,17 +61,21 @@ impl Look {
 }
 
 /// Wires each of `wires`, in order, the first of them by a look that was taken already. One that cannot be
-/// wired leaves the others as they are, and nothing of itself.
+/// wired leaves the others as they are, and nothing of itself. `course` hears of every few of them.
 pub(super) fn wire_all(
     node: &Netns,
     look: Look,
     wires: &[Wire<'_>],
+    mut course: Course,
 ) -> Vec<Result<Wired, NodeError>> {
     let mut look = Some(look);
-    wires
-        .chunks(AT_ONCE)
-        .flat_map(|some| wire_some(node, look.take(), some))
-        .collect()
+    course.expect(wires.len());
+    let wire = |some: &[Wire<'_>]| {
+        let wired = wire_some(node, look.take(), some);
+        course.count(some.len());
+        wired
+    };
+    wires.chunks(AT_ONCE).flat_map(wire).collect()
 }
 
 fn wire_some(
