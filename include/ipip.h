@@ -123,6 +123,7 @@ enum ipip_status {
     IPIP_STATUS_ALREADY_EXISTS = 11,
     /**
      * Others kept changing the same record; the retries are used up. Call again later.
+     * Or a node is at work, and its progress callback called it.
      */
     IPIP_STATUS_BUSY = 12,
     /**
@@ -980,6 +981,28 @@ enum ipip_node_list {
      * on with them.
      */
     IPIP_NODE_LIST_POSTPONED = 7,
+};
+
+/**
+ * What a node is doing for long.
+ */
+enum ipip_task {
+    /**
+     * A pass, in steps: `ipip_node_sync`, `ipip_node_join`, one of `ipip_node_run`.
+     */
+    IPIP_TASK_SYNC = 0,
+    /**
+     * `ipip_node_attach` and `ipip_node_attach_many`, in containers.
+     */
+    IPIP_TASK_ATTACH = 1,
+    /**
+     * `ipip_node_detach` and `ipip_node_detach_many`, in containers that have a wire.
+     */
+    IPIP_TASK_DETACH = 2,
+    /**
+     * `ipip_node_leave`, in steps.
+     */
+    IPIP_TASK_LEAVE = 3,
 };
 
 /**
@@ -2386,6 +2409,33 @@ struct ipip_node_state {
 };
 
 /**
+ * How far a call of a node has come in the kernel.
+ */
+struct ipip_progress {
+    /**
+     * An enum ipip_task: what is being done.
+     */
+    uint32_t task;
+    /**
+     * How much of it the kernel has carried out or refused: steps of a plan, or containers. It never falls
+     * within one call, and is never above `total`.
+     */
+    uint64_t done;
+    /**
+     * How much there is in all. It grows where a pass has to plan anew, as the kernel's state moved under it.
+     */
+    uint64_t total;
+};
+
+/**
+ * A program's function that hears how far a node's call is: on the thread of the call, after each batch of
+ * changes that the kernel has answered (64 KiB, 1,260 routes; 128 containers attached, 24 detached), and
+ * never once the call has returned. It must return (no longjmp, no C++ exception). A call with the same node that
+ * would change or read the kernel is answered by IPIP_STATUS_BUSY there.
+ */
+typedef void (*ipip_progress_callback)(const struct ipip_progress *progress, void *user_data);
+
+/**
  * How a node takes part: who it is, where, and what it may do. All zero but for its name is a node in
  * the caller's namespace, with everything else as a rule.
  */
@@ -2471,6 +2521,14 @@ struct ipip_node_config {
      * as one that cannot be read. Other calls take the time that they need.
      */
     uint32_t deadline_ms;
+    /**
+     * Hears how far long work is; NULL for nobody.
+     */
+    ipip_progress_callback progress;
+    /**
+     * What `progress` is given. It must be good on every thread that calls the node, until `ipip_node_free`.
+     */
+    void *progress_user_data;
 };
 
 /**

@@ -87,6 +87,7 @@ impl From<NodeError> for Failure {
             NodeError::DataPath(_) => ipip_status::Kernel,
             NodeError::Underlay(_) => ipip_status::NoUnderlay,
             NodeError::NotJoined { .. } => ipip_status::NotJoined,
+            NodeError::InProgress { .. } => ipip_status::Busy,
             NodeError::AddressTaken { .. } => ipip_status::AddressTaken,
             NodeError::OtherAddress { .. } => ipip_status::OtherAddress,
             _ => ipip_status::Internal,

@@ -69,6 +69,7 @@ mod node;
 mod node_attach;
 mod node_config;
 mod node_guard;
+mod node_progress;
 mod node_record;
 mod node_report;
 mod node_run;

@@ -1,6 +1,6 @@
 //! What a node is told about itself.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use ipip_core::datapath::Choice;
@@ -15,6 +15,7 @@ use crate::assignment::{ipip_pair, pairs};
 use crate::boundary::{choose, flag, optional_text, text};
 use crate::error::Failure;
 use crate::netns::ipip_netns;
+use crate::node_progress::{Listener, ipip_progress_callback};
 use crate::status::ipip_status;
 
 /// What is to carry a node's packets.
@@ -81,6 +82,10 @@ pub struct ipip_node_config {
     /// goes on where it ended; a store that has not answered by then, or for 5 s if that is longer, counts
     /// as one that cannot be read. Other calls take the time that they need.
     pub deadline_ms: u32,
+    /// Hears how far long work is; NULL for nobody.
+    pub progress: ipip_progress_callback,
+    /// What `progress` is given. It must be good on every thread that calls the node, until `ipip_node_free`.
+    pub progress_user_data: *mut c_void,
 }
 
 impl ipip_node_config {
@@ -88,6 +93,7 @@ impl ipip_node_config {
     /// - Its strings and those of its labels are NULL or end in a zero.
     /// - `netns` and `underlay_address` are NULL or point to their objects.
     /// - `labels` is NULL or points to `labels_len` pairs.
+    /// - `progress` is NULL or may be called with `progress_user_data` while there is a node of this.
     pub(crate) unsafe fn checked(&self) -> Result<NodeConfig, Failure> {
         // SAFETY: the caller's duty.
         let name = unsafe { text(self.name, "name") }?;
@@ -111,6 +117,10 @@ impl ipip_node_config {
         }
         if self.deadline_ms != 0 {
             config = config.with_deadline(Duration::from_millis(self.deadline_ms.into()));
+        }
+        // SAFETY: the caller's duty.
+        if let Some(listener) = unsafe { Listener::new(self.progress, self.progress_user_data) } {
+            config = config.with_progress(move |progress| listener.tell(progress));
         }
         if self.mtu != 0 {
             config = config.with_mtu(TunnelMtu::try_new(self.mtu)?);

@@ -38,6 +38,7 @@ pub enum ipip_status {
     /// The name is taken: namespace, pool, reservation.
     AlreadyExists = 11,
     /// Others kept changing the same record; the retries are used up. Call again later.
+    /// Or a node is at work, and its progress callback called it.
     Busy = 12,
     /// What a datastore holds is damaged or cannot be reached.
     Store = 13,

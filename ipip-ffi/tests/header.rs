@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that export something, in the order of the header.
-const ORDER: [&str; 52] = [
+const ORDER: [&str; 53] = [
     "status",
     "error",
     "version",
@@ -44,6 +44,7 @@ const ORDER: [&str; 52] = [
     "workload",
     "route",
     "node_guard",
+    "node_progress",
     "node_config",
     "node_report",
     "node",

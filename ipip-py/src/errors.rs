@@ -403,6 +403,7 @@ fn class_of_node(error: &NodeError) -> &'static str {
         | NodeError::OtherAddress { .. }
         | NodeError::Choice(ChooseError::NameTaken { .. }) => "Taken",
         NodeError::NotGivenBack { .. } | NodeError::Cluster(_) => "StoreError",
+        NodeError::InProgress { .. } => "Busy",
         _ => "InvalidArgument",
     }
 }

@@ -61,6 +61,7 @@ mod outer;
 mod pcap;
 mod peers;
 mod pool;
+mod progress;
 mod reader;
 mod resources;
 mod run;
@@ -144,6 +145,8 @@ mod _ipip {
     use crate::peers::Peers;
     #[pymodule_export]
     use crate::pool::{Pool, selector_matches};
+    #[pymodule_export]
+    use crate::progress::Progress;
     #[pymodule_export]
     use crate::reader::Reader;
     #[pymodule_export]

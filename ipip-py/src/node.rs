@@ -12,6 +12,7 @@ use crate::errors;
 use crate::log::without_gil;
 use crate::node_config::{NodeConfig, Workload, WorkloadId};
 use crate::node_outcome::{Attached, Detached, Left, Planned, Synced};
+use crate::progress;
 use crate::run::{self, Stop};
 use crate::store::Store;
 
@@ -33,8 +34,7 @@ impl Node {
         let store = Arc::clone(&args::object::<Store>("store", store)?.get().0);
         let config = args::object::<NodeConfig>("config", config)?.get();
         let config = config.0.clone();
-        let made = without_gil(py, || make(store, config, Ambient::system()));
-        made.map(Self).map_err(errors::node(py))
+        carried_out(py, || make(store, config, Ambient::system())).map(Self)
     }
 
     fn call<T: Send>(
@@ -42,7 +42,23 @@ impl Node {
         py: Python<'_>,
         work: impl FnOnce(&node::Node) -> Result<T, NodeError> + Send,
     ) -> PyResult<T> {
-        without_gil(py, || work(&self.0)).map_err(errors::node(py))
+        carried_out(py, || work(&self.0))
+    }
+}
+
+/// The answer of `work`, unless the callable that heard of its progress has raised something.
+fn carried_out<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T, NodeError> + Send,
+) -> PyResult<T> {
+    let (answer, raised) = without_gil(py, || (work(), progress::raised()));
+    let answer = answer.map_err(errors::node(py));
+    match raised {
+        None => answer,
+        Some(raised) => {
+            raised.set_cause(py, answer.err());
+            Err(raised)
+        }
     }
 }
 

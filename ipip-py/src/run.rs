@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::errors;
 use crate::log::without_gil;
 use crate::node_outcome::Synced;
+use crate::progress;
 
 /// How long a wait lasts before Python is asked whether Ctrl-C was pressed; the promise is 100 ms.
 const SLICE: Duration = Duration::from_millis(50);
@@ -83,7 +84,8 @@ impl RunEvent {
     }
 }
 
-/// Runs `node` on a thread of its own until `stop`, a Ctrl-C, or an exception of `callback`, which is
+/// Runs `node` on a thread of its own until `stop`, a Ctrl-C, or an exception of `callback` or of the callable that
+/// hears of progress (on that thread); `callback` is
 /// called on the caller's thread. The run has ended when this returns.
 pub(crate) fn run(
     py: Python<'_>,
@@ -101,7 +103,10 @@ pub(crate) fn run(
             let body = move || {
                 let ended = node.run(&runs, |event| {
                     // The receiver lives until the run has ended.
-                    let _ = sender.send(event);
+                    let _ = sender.send(Ok(event));
+                    if let Some(raised) = progress::raised() {
+                        let _ = sender.send(Err(raised));
+                    }
                 });
                 ended.map_err(Box::new)
             };
@@ -126,13 +131,13 @@ pub(crate) fn run(
 
 /// Hands each event to `callback`, until `stop` or the end of the run.
 fn wait(
-    told: &Receiver<node::RunEvent>,
+    told: &Receiver<PyResult<node::RunEvent>>,
     stop: &node::Stop,
     callback: Option<&Py<PyAny>>,
 ) -> PyResult<()> {
     while !stop.is_stopped() {
         let event = match told.recv_timeout(SLICE) {
-            Ok(event) => Some(event),
+            Ok(event) => Some(event?),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };

@@ -275,6 +275,52 @@ static void a_pass_that_fails_is_told(void) {
     free_all();
 }
 
+static struct far {
+    int calls, wrong;
+    struct ipip_progress last;
+    enum ipip_status again;
+} far;
+
+static void hear_how_far(const struct ipip_progress *progress, void *user_data) {
+    struct far *told = (struct far *)user_data;
+    int same = told->calls > 0 && progress->task == told->last.task;
+    told->wrong += progress->done > progress->total || (same && progress->done <= told->last.done);
+    told->calls++;
+    told->last = *progress;
+    struct ipip_node_report *report = NULL;
+    if (agent) told->again = ipip_node_sync(agent, &report); /* would wait for itself */
+}
+
+static void long_work_tells_how_far_it_is(void) {
+    NEEDS_ROOT();
+    struct ipip_node_config config = cluster();
+    struct ipip_node_workload workload = container("podA", "c1");
+    struct ipip_node_report *report = NULL;
+    struct ipip_assignment other;
+    memset(&far, 0, sizeof far);
+    config.progress = hear_how_far;
+    config.progress_user_data = &far;
+    CHECK_OK(ipip_node_join(store, &config, &agent));
+    far.calls = 0;
+    CHECK_OK(other_node("172.18.0.2", &other));
+    CHECK_OK(ipip_node_sync(agent, &report));
+    size_t steps = entries(report, IPIP_NODE_LIST_STEPS);
+    CHECK(far.calls >= 1 && far.wrong == 0 && far.last.task == IPIP_TASK_SYNC);
+    CHECK(steps >= 1 && far.last.done == steps && far.last.total == steps);
+    CHECK_STATUS(far.again, IPIP_STATUS_BUSY);
+    far.calls = 0;
+    CHECK_OK(ipip_node_sync(agent, &report));
+    CHECK(entries(report, IPIP_NODE_LIST_STEPS) == 0 && far.calls == 0); /* nothing to do, nothing to tell */
+    CHECK_OK(ipip_node_attach(agent, &workload, NULL, NULL));
+    CHECK(far.calls == 1 && far.last.task == IPIP_TASK_ATTACH && far.last.done == 1 && far.last.total == 1);
+    CHECK_OK(ipip_node_detach(agent, &workload.id, NULL, NULL));
+    CHECK(far.calls == 2 && far.last.task == IPIP_TASK_DETACH && far.last.done == 1 && far.last.total == 1);
+    CHECK_OK(ipip_node_leave(agent, 0, &report, NULL));
+    ipip_node_report_free(report);
+    CHECK(far.calls >= 3 && far.wrong == 0 && far.last.task == IPIP_TASK_LEAVE && far.last.done == far.last.total);
+    free_all();
+}
+
 static void fields_of_a_node_are_checked(void) {
     NEEDS_ROOT();
     struct ipip_node_config good = cluster(), bad = good;
@@ -325,6 +371,7 @@ int main(void) {
     RUN_IN_NET(a_node_that_left_leaves_nothing);
     RUN_IN_NET(a_run_follows_until_it_is_stopped);
     RUN_IN_NET(a_pass_that_fails_is_told);
+    RUN_IN_NET(long_work_tells_how_far_it_is);
     RUN_IN_NET(fields_of_a_node_are_checked);
     RUN_IN_NET(two_nodes_of_one_address_are_refused);
     return finish();

@@ -325,6 +325,61 @@ def test_a_pass_without_time_leaves_the_rest_to_the_next(hosts: Hosts) -> None:
         ipip.NodeConfig("node-a", deadline=-1)
 
 
+def test_long_work_tells_how_far_it_is(hosts: Hosts, pod: ipip.Netns) -> None:
+    store, told, again = store_of("Never", "10.0.0.0/11"), [], []
+
+    def tell(progress: ipip.Progress) -> None:
+        told.append((progress.task, progress.done, progress.total))
+        if told_of:
+            with pytest.raises(ipip.Busy, match="node node-a is at work"):
+                told_of[0].sync()
+            again.append(repr(progress))
+
+    told_of: list[ipip.Node] = []
+    node = ipip.Node.join(store, config("node-a", hosts[0], progress=tell))
+    told_of.append(node)
+    told.clear()
+    ipip.Ipam(store).put_node(ipip.NodeRecord("node-b", address="172.18.0.2/16"))
+    for block in range(2000):
+        ipip.Ipam(store).claim("node-b", f"10.{block // 1024}.{block // 4 % 256}.{block % 4 * 64}/26")
+    synced = node.sync()
+    assert synced.settled and len(told) > 2 and told[-1] == ("sync", len(synced.done), len(synced.done))
+    assert told == sorted(set(told)) and {(task, total) for task, _, total in told} == {("sync", len(synced.done))}
+    told.clear()
+    assert not node.sync().done and told == []
+    node.attach(container(pod))
+    node.detach(container(pod).id)
+    assert told == [("attach", 1, 1), ("detach", 1, 1)] and again[-1] == "<Progress detach 1 of 1>"
+    node.leave()
+    assert told[-1][0] == "leave" and told[-1][1] == told[-1][2] >= 2000
+
+
+def test_a_progress_callback_that_raises_hears_no_more(hosts: Hosts) -> None:
+    store, calls = store_of("Never", "10.0.0.0/11"), []
+
+    def tell(progress: ipip.Progress) -> None:
+        calls.append(progress)
+        raise RuntimeError("enough")
+
+    ipip.Node.join(store, config("node-a", hosts[0]))
+    node = ipip.Node.open(store, config("node-a", hosts[0], progress=tell))
+    ipip.Ipam(store).put_node(ipip.NodeRecord("node-b", address="172.18.0.2/16"))
+    for block in range(2000):
+        ipip.Ipam(store).claim("node-b", f"10.{block // 1024}.{block // 4 % 256}.{block % 4 * 64}/26")
+    with pytest.raises(RuntimeError, match="enough"):
+        node.sync()
+    # The work went on to its end.
+    assert len(calls) == 1 and sum("proto bird" in route for route in routes(hosts[0])) == 2000
+    assert not node.sync().done
+    # A run ends by it.
+    run_ip(hosts[0], "route", "flush", "proto", "bird")
+    with pytest.raises(RuntimeError, match="enough"):
+        node.run(ipip.Stop())
+    assert len(calls) == 2
+    with pytest.raises(TypeError, match="argument 'progress' must be callable or None"):
+        ipip.NodeConfig("node-a", progress=7)  # type: ignore[arg-type]
+
+
 def test_values_compare_and_print(tmp_path: Path) -> None:
     one = ipip.WorkloadId("default", "podA", "c")
     assert one == ipip.WorkloadId("default", "podA", "c") != ipip.WorkloadId("default", "podA", "d")

@@ -87,6 +87,28 @@ def named(node: ipip.Netns) -> Iterator[ipip.Netns]:
         ipip.Netns.remove(name)
 
 
+def test_long_work_is_shown_on_a_terminal(host: Host) -> None:
+    host.run("join")
+    host.ipam.create_pool(ipip.Pool("large", "10.0.0.0/11", ipip_mode="Never"))
+    host.ipam.put_node(ipip.NodeRecord("node-b", address="172.18.0.2/16"))
+    for block in range(1200):
+        host.ipam.claim("node-b", f"10.{block // 1024}.{block // 4 % 256}.{block % 4 * 64}/26")
+    terminal, other = os.openpty()
+    try:
+        ended = subprocess.run(host.command("sync"), check=True, stdout=subprocess.PIPE, stderr=other, timeout=60)
+        shown = os.read(terminal, 4096).decode()
+        subprocess.run(host.command("sync"), check=True, stdout=subprocess.PIPE, stderr=other, timeout=60)
+        os.set_blocking(terminal, False)
+        with pytest.raises(BlockingIOError):  # nothing to do, nothing to show
+            os.read(terminal, 1)
+    finally:
+        os.close(terminal)
+        os.close(other)
+    steps = len([line for line in ended.stdout.decode().splitlines() if not line.startswith("#")])
+    last = f"\rsync: {steps} of {steps}\r\n"
+    assert shown.startswith("\rsync: ") and shown.endswith(last) and shown.count("\r") > 2, shown
+
+
 def test_a_node_joins_once(host: Host) -> None:
     assert "has not joined" in host.run("sync", code=1)
     assert host.check("join")

@@ -157,7 +157,7 @@ impl NodeConfig {
     }
 
     /// The same node, which calls `tell` while it works on many objects in the kernel: on the thread of
-    /// the call, each time the kernel has answered a batch of changes (32 KiB, some 500 routes; 128
+    /// the call, each time the kernel has answered a batch of changes (64 KiB, 1,260 routes; 128
     /// containers attached, 24 detached), and never once the call has returned. A call that has nothing to do in the
     /// kernel tells nothing, and a run nothing of a route that it puts back at once.
     ///

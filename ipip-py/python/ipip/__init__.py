@@ -16,7 +16,8 @@ addresses           ``Block``, ``Pool``, ``Ipam`` on a ``MemoryStore`` or ``Sqli
 the kernel          ``Netns``; ``ensure_…`` and ``remove_…`` for a ``Tunnel``, a ``WorkloadEndpoint``, a
                     ``PeerRoute`` and a ``Blackhole``
 a whole node        ``Node``, joined or opened by a ``NodeConfig``; ``Workload``, ``WorkloadId``; what it answers:
-                    ``Attached``, ``Detached``, ``Synced``, ``Planned``, ``Left``; ``Stop``, ``RunEvent``
+                    ``Attached``, ``Detached``, ``Synced``, ``Planned``, ``Left``; ``Stop``, ``RunEvent``,
+                    ``Progress``
 captures            ``LiveCapture``, ``Reader``, ``PcapWriter``; ``Frame``, whose layers are the dataclasses of
                     :mod:`ipip.capture`; ``Filter``, ``findings``, ``Point``, ``journeys``
 ==================  ==============================================================================
@@ -113,6 +114,7 @@ from ._ipip import (
     PoolDeletion,
     PoolUsage,
     Problem,
+    Progress,
     Quoted,
     Reader,
     Relay,
@@ -270,6 +272,7 @@ __all__ = [
     "PoolDeletion",
     "PoolUsage",
     "Problem",
+    "Progress",
     "Quoted",
     "Reader",
     "Relay",

@@ -1222,6 +1222,7 @@ class NodeConfig:
         exclusive: bool = False,
         next_hop_objects: bool = False,
         deadline: float = 30.0,
+        progress: Callable[[Progress], object] | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -1353,6 +1354,15 @@ class Stop:
     def stop(self) -> None: ...
     @property
     def stopped(self) -> bool: ...
+
+@final
+class Progress:
+    @property
+    def task(self) -> Literal["sync", "attach", "detach", "leave"]: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
 
 @final
 class RunEvent:

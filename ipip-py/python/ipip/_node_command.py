@@ -18,6 +18,7 @@ from . import (
     NodeConfig,
     NodeRecord,
     Pool,
+    Progress,
     RunEvent,
     Stop,
     Synced,
@@ -29,6 +30,9 @@ from ._store_command import add_command, open_ipam, open_store, parser_of, prefi
 
 #: The exit status of ``--check`` where there is something to do.
 WOULD_CHANGE = 3
+
+#: Steps of work that shows on a terminal how far it is.
+LONG = 1000
 
 
 def main(arguments: list[str]) -> int:
@@ -136,7 +140,15 @@ def _config(options: argparse.Namespace, netns: Netns) -> NodeConfig:
         exclusive=options.exclusive,
         next_hop_objects=options.next_hop_objects,
         deadline=getattr(options, "deadline", 30.0),
+        progress=_show if sys.stderr.isatty() and not options.json else None,
     )
+
+
+def _show(progress: Progress) -> None:
+    """Rewrites one line on the terminal; what a batch or two do is over before it could be read."""
+    if progress.total >= LONG:
+        end = "\n" if progress.done == progress.total else ""
+        print(f"\r{progress.task}: {progress.done} of {progress.total}", end=end, file=sys.stderr, flush=True)
 
 
 def _open(options: argparse.Namespace) -> Node:

@@ -12,7 +12,8 @@ exception                  is also                         means
 ``Exhausted``                                              no address or block is left
 ``Taken``                                                  what was named belongs to somebody else
 ``InTheWay``               ``Taken``                       kernel objects of others stand where ours should
-``Busy``                                                   others were faster each time: try later
+``Busy``                                                   others were faster each time: try later; or a
+                                                           node's progress callback called the node
 ``StoreError``                                             the datastore failed
 ``Damaged``                ``StoreError``                  a record cannot be read: a person must look
 ``NoGuard``                                                nf_tables, or the program nft, is missing
@@ -158,7 +159,7 @@ class InTheWay(Taken):
 
 
 class Busy(Error):
-    """Others changed the same records faster, each time: try later."""
+    """Others changed the same records faster, each time: try later. Or a node is at work, and its callback for progress called it."""
 
 
 class StoreError(Error):
