@@ -64,6 +64,7 @@ __all__ = [
     "PoolDeletion",
     "PoolUsage",
     "Problem",
+    "Progress",
     "Quoted",
     "Reader",
     "Relay",
