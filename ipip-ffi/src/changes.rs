@@ -71,6 +71,7 @@ impl From<NodeError> for Failure {
         let status = match error {
             NodeError::Netns(error) => return error.into(),
             NodeError::Kernel(error) => return error.into(),
+            NodeError::Refused { ref cause, .. } => status_of(cause),
             NodeError::Ipam(error) => return error.into(),
             NodeError::Cluster(ClusterError::Store { source, .. }) => return source.into(),
             _ if error.is_link_missing() => ipip_status::NotFound,
@@ -96,25 +97,27 @@ impl From<NodeError> for Failure {
     }
 }
 
+fn status_of(error: &NetlinkError) -> ipip_status {
+    match error {
+        NetlinkError::UnknownLinkKind { .. } => ipip_status::NoDriver,
+        NetlinkError::NodeNamespace { .. } => ipip_status::SameNetns,
+        NetlinkError::NoNfTables { .. } => ipip_status::Unsupported,
+        NetlinkError::Refused { .. }
+        | NetlinkError::NotTried { .. }
+        | NetlinkError::NotDeleted { .. }
+        | NetlinkError::Socket { .. }
+        | NetlinkError::Netns { .. }
+        | NetlinkError::AnswerLost { .. }
+        | NetlinkError::Unreadable { .. } => ipip_status::Kernel,
+        NetlinkError::NotWritable { .. } | NetlinkError::UnknownPlace { .. } => {
+            ipip_status::Internal
+        }
+        _ => ipip_status::Internal,
+    }
+}
+
 impl From<NetlinkError> for Failure {
     fn from(error: NetlinkError) -> Self {
-        let status = match &error {
-            NetlinkError::UnknownLinkKind { .. } => ipip_status::NoDriver,
-            NetlinkError::NodeNamespace { .. } => ipip_status::SameNetns,
-            NetlinkError::NoNfTables { .. } => ipip_status::Unsupported,
-            NetlinkError::Refused { .. }
-            | NetlinkError::NotTried { .. }
-            | NetlinkError::NotDeleted { .. }
-            | NetlinkError::Socket { .. }
-            | NetlinkError::Netns { .. }
-            | NetlinkError::AnswerLost { .. }
-            | NetlinkError::Unreadable { .. } => ipip_status::Kernel,
-            NetlinkError::NotWritable { .. } | NetlinkError::UnknownPlace { .. } => {
-                ipip_status::Internal
-            }
-            _ => ipip_status::Internal,
-        };
-        let errno = error.errno();
-        Self::of(status, &error, errno)
+        Self::of(status_of(&error), &error, error.errno())
     }
 }

@@ -383,9 +383,10 @@ pub(crate) fn node(py: Python<'_>) -> impl Fn(NodeError) -> PyErr {
         NodeError::NoDriver { .. } | NodeError::Choice(ChooseError::NoDriver) => {
             kernel_as(py, error.errno(), &error_chain(&error), Some("NoDriver"))
         }
-        NodeError::Kernel(_) | NodeError::DataPath(_) | NodeError::HalfApplied { .. } => {
-            kernel(py, error.errno(), &error_chain(&error))
-        }
+        NodeError::Kernel(_)
+        | NodeError::Refused { .. }
+        | NodeError::DataPath(_)
+        | NodeError::HalfApplied { .. } => kernel(py, error.errno(), &error_chain(&error)),
         _ => raise(py, class_of_node(&error), &error_chain(&error)),
     }
 }

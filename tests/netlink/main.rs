@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod changes;
+mod full;
 mod many;
 mod monitored;
 mod observed;
@@ -40,6 +41,11 @@ fn main() -> ExitCode {
             "a_read_only_proc_is_no_obstacle",
             Needs::Root,
             changes::a_read_only_proc_is_no_obstacle,
+        ),
+        (
+            "a_full_kernel_keeps_what_it_has",
+            Needs::Root,
+            full::a_full_kernel_keeps_what_it_has,
         ),
         (
             "a_full_alias_is_kept",

@@ -60,15 +60,15 @@ pub(crate) fn many_at_once_equal_one_by_one() {
 }
 
 /// A node, its pods, and the steps that wire them all.
-struct Wiring {
-    node: Named,
+pub(crate) struct Wiring {
+    pub(crate) node: Named,
     pods: Vec<Named>,
-    kernel: Kernel,
-    steps: Vec<Step>,
+    pub(crate) kernel: Kernel,
+    pub(crate) steps: Vec<Step>,
 }
 
 impl Wiring {
-    fn new(count: u8) -> Self {
+    pub(crate) fn new(count: u8) -> Self {
         let node = Named::new("node");
         let mut kernel = Kernel::open(&node.netns).unwrap();
         let observed = kernel.observe().unwrap();

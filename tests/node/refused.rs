@@ -78,7 +78,11 @@ fn link() {
             panic!("{attached:?}");
         };
         let words = ipip_core::error_chain(error);
-        assert_eq!(words, format!("link {taken}: File exists (os error 17)"));
+        let (line, reason) = words.split_once(": ").unwrap();
+        assert_eq!(reason, format!("link {taken}: File exists (os error 17)"));
+        assert!(line.starts_with(&format!("ip link add {taken} ")), "{line}");
+        let said = host.space.try_sh(line).unwrap_err();
+        assert!(said.contains("File exists"), "{said}");
         assert_eq!(handles(), 2, "what was assigned in vain is given back");
         settle(&node);
     }

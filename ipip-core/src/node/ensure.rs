@@ -35,14 +35,14 @@ impl fmt::Display for Changes {
 /// # Errors
 /// [`NodeError::NoDriver`] on a kernel without the ipip driver, [`NodeError::InTheWay`] if the name
 /// belongs to another kind of device, [`NodeError::Overlay`] as [`Tunnel::check`] has it,
-/// [`NodeError::Kernel`] without `CAP_NET_ADMIN`.
+/// [`NodeError::Refused`] without `CAP_NET_ADMIN`.
 pub fn ensure_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeError> {
     tunnel.check()?;
     let changes = converge(Kernel::open(netns)?, &tunnel.desired(), plan::ensure);
     changes.map_err(|error| match error {
-        NodeError::Kernel(source) if source.is_unknown_link_kind() => NodeError::NoDriver {
+        NodeError::Refused { cause, .. } if cause.is_unknown_link_kind() => NodeError::NoDriver {
             device: tunnel.device.clone(),
-            source,
+            source: *cause,
         },
         other => other,
     })
@@ -52,7 +52,7 @@ pub fn ensure_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeErro
 /// if we made it. The kernel's own fallback device stays.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses a step.
+/// [`NodeError::Refused`] if the kernel refuses a step.
 pub fn remove_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeError> {
     converge(Kernel::open(netns)?, &tunnel.desired(), plan::removal)
 }
@@ -66,7 +66,7 @@ pub fn remove_tunnel(netns: &Netns, tunnel: &Tunnel) -> Result<Changes, NodeErro
 /// # Errors
 /// [`NodeError::InTheWay`] if the host name, the inner name or a route is somebody else's,
 /// [`NodeError::Overlay`] as [`WorkloadEndpoint::check`] has it,
-/// [`NodeError::Kernel`] if both namespaces are one or the kernel refuses a step.
+/// [`NodeError::Kernel`] if both namespaces are one, [`NodeError::Refused`] if the kernel refuses a step.
 pub fn ensure_workload(
     netns: &Netns,
     workload_netns: &Netns,
@@ -93,7 +93,7 @@ pub fn ensure_workload(
 /// gone already: only the node's is needed.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses.
+/// [`NodeError::Refused`] if the kernel refuses.
 pub fn remove_workload(netns: &Netns, workload: &WorkloadEndpoint) -> Result<Changes, NodeError> {
     let gone = std::path::Path::new("");
     let mut desired = workload.desired(gone);
@@ -106,7 +106,7 @@ pub fn remove_workload(netns: &Netns, workload: &WorkloadEndpoint) -> Result<Cha
 ///
 /// # Errors
 /// [`NodeError::InTheWay`] if another protocol's route has the prefix or the device is missing,
-/// [`NodeError::Kernel`] if the kernel refuses (device down, the node's address is our own),
+/// [`NodeError::Refused`] if the kernel refuses (device down, the node's address is our own),
 /// [`NodeError::Overlay`] as [`PeerRoute::check`] has it.
 pub fn ensure_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
     route.check()?;
@@ -116,7 +116,7 @@ pub fn ensure_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, No
 /// Deletes exactly this route: the same block via another node stays.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Overlay`] as [`PeerRoute::check`] has it.
+/// [`NodeError::Refused`] if the kernel refuses, [`NodeError::Overlay`] as [`PeerRoute::check`] has it.
 pub fn remove_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, NodeError> {
     route.check()?;
     converge(Kernel::open(netns)?, &route.desired(), plan::removal)
@@ -125,7 +125,7 @@ pub fn remove_peer_route(netns: &Netns, route: &PeerRoute) -> Result<Changes, No
 /// Brings the blackhole of the node's own block to be; for a /32 there is none.
 ///
 /// # Errors
-/// [`NodeError::InTheWay`] if another route has the prefix, [`NodeError::Kernel`] if the kernel refuses,
+/// [`NodeError::InTheWay`] if another route has the prefix, [`NodeError::Refused`] if the kernel refuses,
 /// [`NodeError::Overlay`] as [`Blackhole::check`] has it.
 pub fn ensure_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
     blackhole.check()?;
@@ -135,7 +135,7 @@ pub fn ensure_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes,
 /// Deletes the blackhole.
 ///
 /// # Errors
-/// [`NodeError::Kernel`] if the kernel refuses, [`NodeError::Overlay`] as [`Blackhole::check`] has it.
+/// [`NodeError::Refused`] if the kernel refuses, [`NodeError::Overlay`] as [`Blackhole::check`] has it.
 pub fn remove_blackhole(netns: &Netns, blackhole: &Blackhole) -> Result<Changes, NodeError> {
     blackhole.check()?;
     converge(Kernel::open(netns)?, &blackhole.desired(), plan::removal)
@@ -201,7 +201,7 @@ impl Work {
             self.way_back.splice(..0, plan::undo(done, &observed));
             self.done.extend_from_slice(done);
             if attempt == ATTEMPTS || !failure.cause.is_stale() {
-                return Err(NodeError::Kernel(failure.cause));
+                return Err(failure.into());
             }
             log::debug!("planning anew: {}", failure.cause);
         }

@@ -8,9 +8,9 @@ use crate::datapath::{ChooseError, DatapathError};
 use crate::ipam::IpamError;
 use crate::mtu::MtuOverrideError;
 use crate::name::{InterfaceName, NameError};
-use crate::netlink::NetlinkError;
+use crate::netlink::{ApplyError, NetlinkError};
 use crate::overlay::OverlayError;
-use crate::plan::Conflict;
+use crate::plan::{Change, Conflict, Step};
 use crate::sys::netns::NetnsError;
 
 /// Why an object could not be brought to be, or taken away. What the call did before is taken back,
@@ -21,9 +21,19 @@ pub enum NodeError {
     /// A namespace cannot be opened or entered.
     #[error(transparent)]
     Netns(#[from] NetnsError),
-    /// The kernel refused a request; names the object and carries the kernel's words.
+    /// The kernel could not be asked, or refused a change of the guard; names the object and carries the
+    /// kernel's words.
     #[error(transparent)]
     Kernel(#[from] NetlinkError),
+    /// The kernel refused a step; names it by its shell line, with the object and the kernel's words, as
+    /// [`FailedStep`](super::FailedStep) does.
+    #[error("{step}: {}", crate::error_chain(.cause))]
+    Refused {
+        /// The step.
+        step: Box<Step>,
+        /// Why; part of the message, so not chained.
+        cause: Box<NetlinkError>,
+    },
     /// Objects of somebody else are where ours should be, or one that must exist does not.
     #[error("{}", list(.0))]
     InTheWay(Vec<Conflict>),
@@ -144,8 +154,22 @@ impl NodeError {
             Self::Kernel(error) | Self::NoDriver { source: error, .. } | Self::NoGuard(error) => {
                 error.errno()
             }
+            Self::Refused { cause, .. } => cause.errno(),
             Self::DataPath(error) => error.errno(),
             _ => None,
+        }
+    }
+}
+
+impl From<ApplyError> for NodeError {
+    fn from(ApplyError { step, cause, .. }: ApplyError) -> Self {
+        match step.change {
+            // Its line has all of the table in it.
+            Change::Guard(_) => Self::Kernel(cause),
+            _ => Self::Refused {
+                step,
+                cause: Box::new(cause),
+            },
         }
     }
 }
