@@ -14,6 +14,7 @@ mod lifetime;
 mod matrix;
 mod object;
 mod path;
+mod seen;
 #[path = "../support/mod.rs"]
 mod support;
 mod tcx;

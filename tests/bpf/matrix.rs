@@ -12,11 +12,14 @@ use ipip_core::overlay::Tunnel;
 use ipip_core::sys::netns::Netns;
 use ipip_core::wire::{Ecn, FragmentOffset, Ipv4Header, Ipv4View, Layer};
 
+use crate::seen::nothing_is_odd;
 use crate::support::shell::inside;
 use crate::support::{A, B, Pair, Tcpdump, name, sh};
 use crate::traffic::{send_with_df, transfer};
 use crate::underlay::{NO_WAYS, Routed, heard};
-use crate::world::{IN_A, IN_B, SOON, echo, header, inject, packet, peers, udp, udp_socket, whole};
+use crate::world::{
+    IN_A, IN_B, SOON, echo, header, inject_to, packet, peers, udp_socket, udp_to, whole,
+};
 
 /// Who carries one node's packets.
 pub(crate) enum Carrier {
@@ -102,19 +105,29 @@ fn cross(start_a: Start, start_b: Start) {
     });
     configure(&a, "10.244.244.64/26", B);
     configure(&b, "10.244.79.0/26", A);
+    transfer(a.netns, b.netns, b.inside, 4 << 20);
+    transfer(b.netns, a.netns, a.inside, 4 << 20);
+    let oracle = Tcpdump::in_bulk(&pair.b, "eth0", 65_535);
     for (from, to) in [(&a, &b), (&b, &a)] {
         assert!(
             echo(from.netns, to.inside, 1, SOON),
             "no echo from {}",
             from.node
         );
-        transfer(from.netns, to.netns, to.inside, 4 << 20);
+        transfer(from.netns, to.netns, to.inside, 256 << 10);
         datagrams(from, to);
         outer_fields(from, to);
         path_mtu(from, to);
+        outer_fragments(from, to);
+        congestion(from, to);
     }
-    outer_fragments(&a, &b);
-    congestion(&a, &b);
+    // Segments as a wire has them, with finished checksums.
+    for end in [&a, &b] {
+        sh(end.netns, "ethtool -K eth0 tx off");
+    }
+    transfer(a.netns, b.netns, b.inside, 32 << 10);
+    transfer(b.netns, a.netns, a.inside, 32 << 10);
+    nothing_is_odd(&pair.b, oracle);
 }
 
 fn configure(end: &End<'_>, remote: &str, node: Ipv4Addr) {
@@ -237,7 +250,7 @@ fn path_mtu(from: &End<'_>, to: &End<'_>) {
 
 fn outer_fragments(a: &End<'_>, b: &End<'_>) {
     let there = udp_socket(b.netns, b.inside, 4000);
-    let inner = udp(a.inside, &[9; 1000], whole);
+    let inner = udp_to(b.inside, a.inside, &[9; 1000], whole);
     let (first, last) = inner.split_at(800);
     let outer = Ipv4Header {
         identification: 77,
@@ -251,7 +264,8 @@ fn outer_fragments(a: &End<'_>, b: &End<'_>) {
         fragment_offset: FragmentOffset::try_new(100).unwrap(),
         ..outer
     };
-    inject(
+    inject_to(
+        b.node,
         a.netns,
         &[packet(first_header, first), packet(last_header, last)],
     );
@@ -277,11 +291,11 @@ fn congestion(a: &End<'_>, b: &End<'_>) {
     let mut said = BufReader::new(receiver.stdout.take().unwrap()).lines();
     assert_eq!(said.next().unwrap().unwrap(), "bound");
     let with_ecn = |header: Ipv4Header, ecn| Ipv4Header { ecn, ..header };
-    let datagram = udp(a.inside, b"marked", whole);
+    let datagram = udp_to(b.inside, a.inside, b"marked", whole);
     let inner = with_ecn(header(17, a.inside, b.inside), Ecn::Ect0);
     let inner = packet(inner, &datagram[20..]);
     let outer = with_ecn(header(4, a.node, b.node), Ecn::Ce);
-    inject(a.netns, &[packet(outer, &inner)]);
+    inject_to(b.node, a.netns, &[packet(outer, &inner)]);
     assert_eq!(said.next().unwrap().unwrap(), "3", "TOS that arrives");
     receiver.wait().unwrap();
 }

@@ -57,6 +57,7 @@ pub(crate) const TESTS: &[Test] = &[
         Needs::NoDriver,
         tunnel_taken,
     ),
+    ("a_renamed_underlay_is_followed", Needs::Root, renamed),
     ("a_missing_driver_is_named_once", Needs::NoDriver, no_driver),
     (
         "a_pool_that_comes_later_is_noticed",
@@ -321,6 +322,26 @@ fn renumbered() {
         two.hosts[0].routes()
     );
     two.assert_reach();
+}
+
+/// The store knows nothing of it, nor need the node be opened anew.
+fn renamed() {
+    let cluster = Cluster::new(IpipMode::Never);
+    let host = cluster.host("node-a", "172.18.0.3/16");
+    let other = cluster.host("node-b", "172.18.0.2/16");
+    let (node, _other) = (host.join(), other.join());
+    cluster
+        .ipam
+        .claim(&other.name, "10.244.3.0/26".parse().unwrap())
+        .unwrap();
+    settle(&node);
+    let way = |device| format!("10.244.3.0/26 via 172.18.0.2 dev {device} proto bird onlink");
+    assert!(host.routes().contains(&way("eth0")), "{:?}", host.routes());
+    host.space.sh(
+        "ip link set eth0 down; ip link set eth0 name wan0; ip link set wan0 up; ip route add default via 172.18.0.1",
+    );
+    settle(&node);
+    assert!(host.routes().contains(&way("wan0")), "{:?}", host.routes());
 }
 
 fn tunnel_taken() {

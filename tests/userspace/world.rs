@@ -125,13 +125,23 @@ pub(crate) fn header(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr) -> I
 /// A UDP datagram from `source` to port 4000 of B's tunnel address. Its checksum is what `checksum`
 /// makes of the datagram with a zero in the field and of the pseudo header's sum.
 pub(crate) fn udp(source: Ipv4Addr, data: &[u8], checksum: impl Fn(&[u8], u16) -> u16) -> Vec<u8> {
+    udp_to(IN_B, source, data, checksum)
+}
+
+/// The same to port 4000 of `destination`.
+pub(crate) fn udp_to(
+    destination: Ipv4Addr,
+    source: Ipv4Addr,
+    data: &[u8],
+    checksum: impl Fn(&[u8], u16) -> u16,
+) -> Vec<u8> {
     let len = u16::try_from(8 + data.len()).unwrap();
     let mut datagram = [4001u16, 4000, len, 0].map(u16::to_be_bytes).concat();
     datagram.extend_from_slice(data);
-    let pseudo = wire::pseudo_header_sum(source, IN_B, 17, len);
+    let pseudo = wire::pseudo_header_sum(source, destination, 17, len);
     let field = checksum(&datagram, pseudo).to_be_bytes();
     datagram[6..8].copy_from_slice(&field);
-    packet(header(17, source, IN_B), &datagram)
+    packet(header(17, source, destination), &datagram)
 }
 
 /// The checksum that belongs in the field.
@@ -141,8 +151,13 @@ pub(crate) fn whole(datagram: &[u8], pseudo: u16) -> u16 {
 
 /// Sends packets that bring their own header from `netns` to node B.
 pub(crate) fn inject(netns: &Netns, packets: &[Vec<u8>]) {
+    inject_to(B, netns, packets);
+}
+
+/// The same to node `node`.
+pub(crate) fn inject_to(node: Ipv4Addr, netns: &Netns, packets: &[Vec<u8>]) {
     let socket = netns.enter(RawSocket::ipip).unwrap().unwrap();
     for packet in packets {
-        assert!(socket.send(packet, B).unwrap(), "send buffer full");
+        assert!(socket.send(packet, node).unwrap(), "send buffer full");
     }
 }
