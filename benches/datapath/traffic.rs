@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -90,30 +91,65 @@ pub(crate) fn datagrams(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {
     f64::from(sent) / 1e3 / time.as_secs_f64()
 }
 
-/// Microseconds from a datagram of 64 octets to its answer, the median.
-pub(crate) fn round_trip(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {
+/// Microseconds from a datagram of 64 octets to its answer by another thread, the median. Both share a processor, as
+/// with netperf's `-T 0,0`: two of them that wake each other take most of the time, and in some rounds several times what
+/// they take in others, which is none of a path's.
+pub(crate) fn round_trip(from: &Netns, to: &Netns, addr: Ipv4Addr) -> Option<f64> {
     let (here, there) = sockets(from, to, addr);
-    there
-        .set_read_timeout(Some(Duration::from_millis(200)))
-        .unwrap();
-    let mut times = Vec::with_capacity(ROUND_TRIPS);
+    let (mut buffer, mut others) = ([0; 128], [0; 128]);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut buffer = [0; 128];
-            while let Ok((len, from)) = there.recv_from(&mut buffer) {
-                there.send_to(&buffer[..len], from).unwrap();
+        scope.spawn(move || {
+            stay_on_one_processor();
+            while let Ok((len, from)) = there.recv_from(&mut others) {
+                there.send_to(&others[..len], from).unwrap();
             }
         });
-        let mut buffer = [0; 128];
-        for _ in 0..ROUND_TRIPS {
-            let start = Instant::now();
-            here.send(&[7; 64]).unwrap();
-            here.recv(&mut buffer).unwrap();
-            times.push(start.elapsed().as_secs_f64() * 1e6);
-        }
-    });
+        let measure = move || {
+            stay_on_one_processor().then(|| {
+                median_time(|| {
+                    here.send(&[7; 64]).unwrap();
+                    here.recv(&mut buffer).unwrap();
+                })
+            })
+        };
+        scope.spawn(measure).join().unwrap()
+    })
+}
+
+/// The same without any wait for a thread: one is at both ends, and what the kernel carries has arrived when the send
+/// returns. It shows what a path costs, and not what a program sees of it.
+pub(crate) fn alone(from: &Netns, to: &Netns, addr: Ipv4Addr) -> f64 {
+    let (here, there) = sockets(from, to, addr);
+    let mut buffer = [0; 128];
+    median_time(|| {
+        here.send(&[7; 64]).unwrap();
+        let (len, from) = there.recv_from(&mut buffer).unwrap();
+        there.send_to(&buffer[..len], from).unwrap();
+        here.recv(&mut buffer).unwrap();
+    })
+}
+
+/// Microseconds.
+fn median_time(mut work: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = Vec::with_capacity(ROUND_TRIPS);
+    for _ in 0..ROUND_TRIPS {
+        let start = Instant::now();
+        work();
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
     times.sort_by(f64::total_cmp);
     times[ROUND_TRIPS / 2]
+}
+
+/// Binds the calling thread to the first processor; whether that could be done.
+fn stay_on_one_processor() -> bool {
+    let thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let number = thread.file_name().unwrap();
+    let bound = Command::new("taskset")
+        .args(["-c", "-p", "0"])
+        .arg(number)
+        .output();
+    bound.is_ok_and(|bound| bound.status.success())
 }
 
 fn sockets(from: &Netns, to: &Netns, addr: Ipv4Addr) -> (UdpSocket, UdpSocket) {
@@ -123,5 +159,9 @@ fn sockets(from: &Netns, to: &Netns, addr: Ipv4Addr) -> (UdpSocket, UdpSocket) {
         .unwrap()
         .unwrap();
     here.connect(there.local_addr().unwrap()).unwrap();
+    for socket in [&here, &there] {
+        let patience = Some(Duration::from_millis(200));
+        socket.set_read_timeout(patience).unwrap();
+    }
     (here, there)
 }

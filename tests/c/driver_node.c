@@ -48,7 +48,35 @@ static void a_node_is_synced_and_leaves(void) {
     free_all();
 }
 
+/* The counters are those of its device, as `ip -s` prints them. */
+static void what_the_driver_carried_is_told(void) {
+    struct ipip_node_config config = cluster();
+    struct ipip_node_report *report = NULL;
+    struct ipip_assignment other;
+    struct ipip_traffic traffic;
+    char far[16], sent[64];
+    CHECK_OK(ask_for_the_tunnel());
+    CHECK_OK(other_node("172.18.0.2", &other));
+    CHECK_OK(ipip_ipv4_to_text(&other.address, far, sizeof far, NULL));
+    CHECK_OK(ipip_node_join(store, &config, &agent));
+    CHECK_OK(ipip_node_sync(agent, &report));
+    ipip_node_report_free(report);
+    CHECK_OK(ipip_node_traffic(agent, &traffic));
+    CHECK(traffic.of_driver == 1);
+    uint64_t before = traffic.sent_packets, octets = traffic.sent_octets;
+    /* Datagrams of 5 octets by the shell, to a node whose neighbour entry is there. */
+    sh("ip -n %s neigh replace 172.18.0.2 lladdr 02:00:00:00:00:02 dev under", node_name);
+    sh("ip netns exec %s bash -c 'for n in 1 2 3; do echo ipip >/dev/udp/%s/9; done'", node_name, far);
+    CHECK_OK(ipip_node_traffic(agent, &traffic));
+    CHECK(traffic.sent_packets == before + 3 && traffic.sent_octets == octets + 3 * 33);
+    snprintf(sent, sizeof sent, "\"tx\":{\"bytes\":%llu,\"packets\":%llu", (unsigned long long)traffic.sent_octets,
+             (unsigned long long)traffic.sent_packets);
+    CHECK_PART(sh("ip -n %s -s -j link show tunl0", node_name), sent);
+    free_all();
+}
+
 int main(void) {
     RUN_IN_NET(a_node_is_synced_and_leaves);
+    RUN_IN_NET(what_the_driver_carried_is_told);
     return finish();
 }

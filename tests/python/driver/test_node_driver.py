@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from test_node import bound, config, container, eventually, hosts, reaches, store_of
-from world import link, routes
+from world import ask_ip, link, routes
 
 import ipip
 
@@ -31,6 +31,15 @@ def test_pods_reach_each_other_through_the_driver(hosts: tuple[ipip.Netns, ipip.
         assert block and f"{block.prefix} via 172.18.0.2 dev tunl0 proto bird onlink" in routes(hosts[0])
         with bound(pod, near.address) as one, bound(far, there.address) as other:
             assert eventually(lambda: reaches(one, other)) and eventually(lambda: reaches(other, one))
+        # The counters are those of its device.
+        before = first.traffic()
+        with bound(pod, near.address) as one, bound(far, there.address) as other:
+            assert reaches(one, other)
+        after = first.traffic()
+        assert before and after and before["sent_packets"] is not None and after["sent_packets"] == before["sent_packets"] + 1
+        told = ask_ip(hosts[0], "-s", "link", "show", "tunl0")[0]["stats64"]
+        assert [after[f"{name}_octets"] for name in ("sent", "received")] == [told[way]["bytes"] for way in ("tx", "rx")]
+        assert after["no_peer"] is None
         # What one object did, another one finds.
         assert not ipip.Node.open(store, config("node-a", hosts[0])).plan()
         assert first.leave(forget=True).complete and second.leave(forget=True).complete
