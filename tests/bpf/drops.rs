@@ -1,7 +1,6 @@
 //! What no data path may let in: the same packets for each, and for each the counter that tells of them.
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
 
 use ipip_core::addr::{NodeAddr, TunnelAddr};
 use ipip_core::datapath::Counters;
@@ -12,6 +11,7 @@ use ipip_core::sys::netns::Netns;
 use ipip_core::wire::Ipv4Header;
 
 use crate::matrix::{Carrier, Start, bpf, kernel, userspace};
+use crate::support::shell::comes_soon;
 use crate::support::{A, B, Pair, sh};
 use crate::world::{
     BRIEFLY, IN_A, IN_B, SOON, configure, header, inject, packet, udp, udp_socket, whole,
@@ -109,6 +109,26 @@ impl Bad {
     }
 }
 
+/// However many pieces come of packets that are never whole, they take no more memory than the kernel is told to give.
+fn flood(pair: &Pair) {
+    const LIMIT: u32 = 256 << 10;
+    let limits = format!(
+        "net.ipv4.ipfrag_low_thresh={} net.ipv4.ipfrag_high_thresh={LIMIT}",
+        LIMIT / 2
+    );
+    sh(&pair.b, &format!("sysctl -qw {limits}"));
+    inject(&pair.a, &Bad::Fragments.packets(3000));
+    let table = pair
+        .b
+        .enter(|| std::fs::read_to_string("/proc/thread-self/net/sockstat"));
+    let table = table.unwrap().unwrap();
+    let held = table.split_once("FRAG: ").unwrap().1;
+    let octets = held.trim().rsplit_once(' ').unwrap().1;
+    let octets: u32 = octets.parse().unwrap();
+    // The one that passes the limit is let in yet.
+    assert!(octets > 0 && octets < LIMIT + 4096, "{held}");
+}
+
 fn number(netns: &Netns, line: &str) -> u64 {
     sh(netns, line).trim().parse().unwrap()
 }
@@ -136,10 +156,7 @@ fn drops(start: Start) {
         let count = || bad.count(&pair.b, carrier.counters());
         let before = count();
         inject(&pair.a, &bad.packets(COUNT));
-        let end = Instant::now() + 2 * SOON;
-        while count() < before + u64::from(COUNT) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        comes_soon(|| count() >= before + u64::from(COUNT));
         let counted = count() - before;
         if counted != u64::from(COUNT) {
             faults.push(format!("{counted} of {COUNT} {bad:?} counted"));
@@ -151,6 +168,7 @@ fn drops(start: Start) {
         }
     }
     assert!(faults.is_empty(), "{faults:?}");
+    flood(&pair);
     inject(
         &pair.a,
         &[packet(header(4, A, B), &udp(IN_A, b"good", whole))],

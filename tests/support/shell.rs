@@ -30,17 +30,26 @@ pub(crate) fn sh(netns: &Netns, line: &str) -> String {
 
 /// Waits until `condition` holds, up to twenty seconds, or a minute in a guest, where all takes longer.
 #[track_caller]
-pub(crate) fn soon(what: &str, mut condition: impl FnMut() -> bool) {
-    let seconds = match std::env::var_os("IPIP_GUEST") {
-        Some(_) => 60,
-        None => 20,
-    };
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+pub(crate) fn soon(what: &str, condition: impl FnMut() -> bool) {
+    assert!(
+        comes_soon(condition),
+        "not within {} seconds: {what}",
+        patience().as_secs()
+    );
+}
+
+/// Whether `condition` holds within that time.
+pub(crate) fn comes_soon(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience();
     while !condition() {
-        assert!(
-            Instant::now() <= deadline,
-            "not within {seconds} seconds: {what}"
-        );
+        if Instant::now() > deadline {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
+    true
+}
+
+fn patience() -> Duration {
+    Duration::from_secs(std::env::var_os("IPIP_GUEST").map_or(20, |_| 60))
 }
